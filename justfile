@@ -1,5 +1,5 @@
-# Short names for the commands of this repository. `just` is optional: each recipe is one command
-# that also works alone. The head of each script describes its arguments.
+# Short names for the commands of this repository. `just` is optional, because each recipe is one
+# command that also works without `just`. The head of each script describes its arguments.
 
 set positional-arguments
 
@@ -8,7 +8,7 @@ set positional-arguments
 default:
     @just --list
 
-# Start the daemon. Without settings it uses embedded stores and listens on the loopback
+# Start the daemon. Without settings it uses the embedded stores and listens on the loopback address
 run *ARGUMENTS:
     cargo run --release -- "$@"
 
@@ -16,7 +16,7 @@ run *ARGUMENTS:
 dev COMMAND='up':
     ./scripts/dev "$@"
 
-# Check format, lints, unit tests and the API on the embedded stores, without any server
+# Check the format and the lints, and run the unit tests and the API tests that need no server
 quick:
     ./scripts/test --quick
 
@@ -24,11 +24,11 @@ quick:
 test:
     ./scripts/test
 
-# Run the usual checks, the image, the Go example, the benches and the soak tests
+# Run the usual checks. Also build the image, and run the Go example, the benches and the soak tests
 all:
     ./scripts/test --all
 
-# Run the tests whose names contain PATTERN
+# Run only the tests whose names contain PATTERN
 one PATTERN:
     ./scripts/test -k "$@"
 
@@ -44,15 +44,15 @@ fmt:
 docs:
     RUSTDOCFLAGS=-Dwarnings cargo doc --locked --workspace --no-deps
 
-# Measure all parts, or the groups named: token, pool, route, password, json, http, enumeration
+# Measure all groups or these: token, pool, route, password, json, http, enumeration
 bench *GROUPS:
     cargo bench --locked --bench latchkey -- "$@"
 
-# Cause five incidents, or those named: redis, postgresql, smtp, worker, overload
+# Cause all five incidents or some of them: redis, postgresql, smtp, worker, overload
 drill *INCIDENTS:
     ./scripts/drill "$@"
 
-# Fuzz each parser for 600 seconds. Arguments: SECONDS TARGET...
+# Fuzz each parser for 600 seconds. The arguments are SECONDS and then the names of targets
 fuzz *ARGUMENTS:
     ./scripts/fuzz "$@"
 

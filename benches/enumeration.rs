@@ -1,15 +1,16 @@
-//! Benchmark: whether the response time reveals which email addresses have an account.
+//! Benchmark: measures whether the response time reveals which email addresses have an account.
 //!
-//! It sends requests for addresses of accounts in each state and for unknown addresses, in random
-//! order. They go to the whole daemon, with its limits on. It runs on the embedded stores and, if
-//! the environment names both of the tests' servers, also on PostgreSQL and Redis. Each run is done
-//! once with the password hash of production, and once with a very cheap hash, which cannot hide a
-//! difference.
+//! It sends requests to a complete daemon whose limits are on. The requests contain email addresses
+//! of accounts in each state and email addresses without an account, in random order. The benchmark
+//! runs on the embedded stores. If `LATCHKEY_TEST_POSTGRES_URL` and `LATCHKEY_TEST_REDIS_URL` are
+//! both set, it also runs on PostgreSQL and Redis. Each run is done twice: once with the password
+//! hash of production, and once with a very cheap password hash, so that the time of the hash
+//! cannot hide a difference.
 //!
-//! The column `AUC` is from the Mann-Whitney U test. It is the probability that a response for an
-//! address of that state took longer than one for an unknown address. 0.5 means that the times
-//! reveal nothing. `p` is the probability that an AUC as far from 0.5 occurs by chance, although
-//! the times reveal nothing.
+//! The column `AUC` is the result of the Mann-Whitney U test. It is the probability that a response
+//! for an address of the given state took longer than a response for an unknown address. 0.5 means
+//! that the times reveal nothing. The column `p` is the probability that an AUC this far from 0.5
+//! or further occurs by chance, although the times reveal nothing.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -42,21 +43,21 @@ use serde_json::{Value, json};
 
 use crate::measure::{Effort, as_nanos, median, nanos};
 
-/// How long the preparation of one account may take.
+/// The maximum time for the preparation of one account.
 const WITHIN: Duration = Duration::from_secs(20);
 const PASSWORD: &str = "correct horse battery";
 
-/// The request that is measured.
+/// The kinds of requests that are measured.
 #[derive(Clone, Copy)]
 enum What {
-    /// `POST /api/login` with a wrong password.
+    /// The request `POST /api/login` with a wrong password.
     Login,
-    /// The same request while the login back-off refuses it.
+    /// The request `POST /api/login` while the login back-off refuses it.
     Refused,
-    /// `POST /api/reset-password` with a void link. For an account, the link was mailed once and
-    /// has become void. For an unknown address, the link never existed.
+    /// The request `POST /api/reset-password` with the token of an invalid link. For an account,
+    /// the link was valid once and is now invalid. For an unknown address, the link never existed.
     Reset,
-    /// `POST /api/forgot-password`.
+    /// The request `POST /api/forgot-password`.
     Forgot,
 }
 
@@ -138,7 +139,7 @@ struct Bench {
     address: SocketAddr,
     http: Hyper<HttpConnector, Full<Bytes>>,
     run: String,
-    /// How many email addresses each state has.
+    /// The number of email addresses for each state.
     addresses: usize,
 }
 
@@ -158,7 +159,7 @@ impl Bench {
         bench
     }
 
-    /// Creates an account in this state, and a void link for it.
+    /// Creates an account in the given state, and an invalid link for the account.
     async fn make(&self, app: &App, state: State, at: usize) {
         let email = self.email(state, at);
         let body = json!({ "email": email, "password": PASSWORD, "name": "Ada" });
@@ -188,7 +189,7 @@ impl Bench {
             user_id,
             row_id: uuid_v7(now),
             digest: sha256(self.link(state, at).as_bytes()),
-            // Not the version of the account's current password, so the link is void.
+            // This is not the version of the account's current password, so the link is invalid.
             stamp: 1,
             subject: None,
             expires_at: now + 3_600_000,
@@ -196,7 +197,8 @@ impl Bench {
         app.store.put_token(&void, now).await.expect("a store");
     }
 
-    /// All email addresses have the same length, whatever their state.
+    /// Returns the email address number `at` of a state. The addresses of all states have the same
+    /// length, so that their length cannot change the times.
     fn email(&self, state: State, at: usize) -> String {
         format!("{}{at:03}@{}.example.com", state as usize, self.run)
     }
@@ -205,13 +207,13 @@ impl Bench {
         sha256(self.email(state, at).as_bytes())
     }
 
-    /// Measures all states in random order, so that a slow drift of the machine affects them all
-    /// alike.
+    /// Measures all states in random order. If the machine becomes slower or faster during the run,
+    /// this affects all states in the same way.
     async fn compare(&self, what: What, stores: &str, effort: Effort) {
         let turns = match what {
             What::Login | What::Reset => effort.rounds * 2,
             What::Refused => effort.rounds / 2,
-            // A mailbox gets at most this many mails in an hour.
+            // An email address receives at most this many recovery mails in an hour.
             What::Forgot => 3,
         };
         let mut times = State::ALL.map(|_| Vec::new());
@@ -220,8 +222,8 @@ impl Bench {
                 let mut states = State::ALL.map(|state| (random_bytes::<8>(), state));
                 states.sort_unstable_by_key(|(coin, _)| *coin);
                 for (_, state) in states {
-                    // Each request has its own IP address, so that only the limit under test can
-                    // refuse it.
+                    // Each request comes from a different IP address, so that only the limit that
+                    // is tested can refuse it.
                     let source = ((what as usize * 100 + turn) * self.addresses + at)
                         * State::ALL.len()
                         + state as usize;
@@ -267,8 +269,8 @@ impl Bench {
         for _ in 0..counted {
             let started = Instant::now();
             let status = self.post(path, source, &body).await;
-            // On a busy machine the back-off may be over, or a store may be too slow. Then the
-            // response is a different one, and its time does not count.
+            // On a busy machine the back-off can already be over, or a store can respond too late.
+            // Then the response has another status, and its time is not counted.
             if status == expected {
                 times.push(as_nanos(started.elapsed()));
             }
@@ -289,8 +291,9 @@ impl Bench {
     }
 }
 
-/// Returns the probability that a value of `left` is greater than a value of `right`, where a tie
-/// counts half. Also returns its two-sided p by the normal approximation.
+/// Returns the probability that a value of `left` is greater than a value of `right`. Two equal
+/// values count as one half. It also returns the two-sided p of this probability, computed with the
+/// normal approximation.
 fn mann_whitney(left: &[f64], right: &[f64]) -> (f64, f64) {
     let mut wins = 0.0;
     for one in left {
@@ -309,8 +312,8 @@ fn mann_whitney(left: &[f64], right: &[f64]) -> (f64, f64) {
     (wins / (m * n), tail(z))
 }
 
-/// Returns the probability beyond `z` on both sides of a normal distribution (Abramowitz and Stegun
-/// 7.1.26, error at most 1.5e-7).
+/// Returns the probability that a normally distributed value is further from 0 than `z`, on either
+/// side. The formula is Abramowitz and Stegun 7.1.26, with an error of at most 1.5e-7.
 fn tail(z: f64) -> f64 {
     let x = z / std::f64::consts::SQRT_2;
     let t = 1.0 / 0.327_591_1_f64.mul_add(x, 1.0);
@@ -319,7 +322,8 @@ fn tail(z: f64) -> f64 {
     sum * t * (-x * x).exp()
 }
 
-/// Starts a daemon with its limits on that trusts the client address in `X-Forwarded-For`.
+/// Starts a daemon whose limits are on. The daemon trusts the client IP address in
+/// `X-Forwarded-For`.
 async fn start(directory: &Path, settings: &[(&str, String)], memory_kib: &str) -> Daemon {
     let data_dir = directory.join("data").display().to_string();
     let mut environment: BTreeMap<String, String> = [

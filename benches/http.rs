@@ -1,8 +1,8 @@
-//! Benchmark: HTTP requests end to end, in this process and on the embedded stores. They use a
-//! loopback socket and kept-alive connections.
+//! Benchmark: HTTP requests from the client to the stores and back. The daemon runs in this process
+//! on the embedded stores. The requests use a loopback socket and kept-alive connections.
 //!
-//! It measures login, token check and refresh. For comparison it measures a route that does no work
-//! on the same server, one argon2 hash, and one write to the disk.
+//! It measures a login, the check of a userToken and a refresh. For comparison it also measures a
+//! route that does almost no work on the same server, one argon2 hash, and one write to the disk.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -32,16 +32,16 @@ const EMAIL: &str = "ada@example.com";
 const PASSWORD: &str = "correct horse battery";
 const CALLERS: [usize; 2] = [1, 16];
 
-/// The request that a client repeats.
+/// The kinds of requests that are measured. Each client repeats one request.
 #[derive(Clone, Copy)]
 enum What {
-    /// `GET /.well-known/jwks.json`: only routing and a response.
+    /// The request `GET /.well-known/jwks.json`. It needs only routing and a response.
     Trivial,
-    /// `GET /api/me`: checks a userToken.
+    /// The request `GET /api/me`. It needs the check of a userToken.
     Me,
-    /// `GET /api/refresh` of the client's own session.
+    /// The request `GET /api/refresh` for the client's own session.
     Refresh,
-    /// `POST /api/login`.
+    /// The request `POST /api/login`.
     Login,
 }
 
@@ -85,8 +85,8 @@ async fn measure(effort: Effort) {
     limits(effort, directory.path());
 }
 
-/// Measures the lower bounds on this machine: the hash of a login, and the write that a refresh
-/// waits for.
+/// Measures the lower bounds on this machine: the time of the hash that a login needs, and the time
+/// of the write that a refresh waits for.
 fn limits(effort: Effort, directory: &Path) {
     let mut hash = crate::password::bare_hash();
     let mut file = File::create(directory.join("write")).expect("a file");
@@ -127,7 +127,8 @@ fn line(name: &str, callers: usize, rounds: &[Round]) {
     );
 }
 
-/// Runs all clients at once for `length`, each with one request in flight.
+/// Runs all clients at the same time for the duration `length`. Each client sends its next request
+/// after it has received the response.
 async fn round(what: What, people: &[Arc<Person>], length: Duration) -> Round {
     let mut all = JoinSet::new();
     let started = Instant::now();
@@ -154,7 +155,7 @@ fn figures(mut times: Vec<f64>, took: Duration) -> Round {
     Round { p50: at(50), p99: at(99), a_second: f64::from(count) / took.as_secs_f64() }
 }
 
-/// A user with a session: an HTTP client and the current userToken.
+/// A user who is logged in: the user's HTTP client and current userToken.
 struct Person {
     client: Client,
     token: Mutex<String>,
@@ -235,8 +236,8 @@ impl Client {
     }
 }
 
-/// Starts a daemon with default settings, except for free ports, no limits, and a log of warnings
-/// and errors only.
+/// Starts a daemon with default settings and three exceptions: it uses free ports, its limits are
+/// off, and its log contains only warnings and errors.
 async fn start(directory: &Path) -> Daemon {
     let data_dir = directory.join("data").display().to_string();
     let environment: BTreeMap<String, String> = [

@@ -1,4 +1,5 @@
-//! Benchmark: latchkey's strict reading of a JSON body, compared with serde_json into a struct.
+//! Benchmark: latchkey's strict parser for JSON bodies. It is compared with serde_json, which
+//! parses the same body into a struct.
 
 use std::hint::black_box;
 
@@ -8,7 +9,7 @@ use serde::Deserialize;
 
 use crate::measure::{Effort, Table};
 
-/// A body for `POST /api/register`, with a member that the endpoint does not know.
+/// A body for `POST /api/register`. It contains a JSON member that the endpoint does not know.
 const BODY: &[u8] = br#"{"email":"ada.lovelace@example.com","password":"correct horse battery","name":"Ada Lovelace","newsletter":{"weekly":false,"topics":["engines","numbers"]}}"#;
 
 #[derive(Deserialize)]

@@ -1,26 +1,28 @@
-//! Timing for the benchmarks: alternating measurements, medians, and a table.
+//! Functions that the benchmarks share: they measure two functions in alternating rounds, compute
+//! medians and print a table.
 
 use std::fmt;
 use std::time::{Duration, Instant};
 
-/// How many rounds to measure, and how long each one lasts.
+/// How many rounds are measured, and how long each round lasts.
 #[derive(Clone, Copy, Debug)]
 pub struct Effort {
-    /// How many rounds to run. Their median is the result.
+    /// The number of rounds. The median of the rounds is the result.
     pub rounds: usize,
-    /// The shortest time that a round of one measurement lasts.
+    /// The minimum duration of a round.
     pub round: Duration,
 }
 
 impl Effort {
-    /// For figures that are published.
+    /// The effort for figures that are published.
     pub const FULL: Self = Self { rounds: 9, round: Duration::from_millis(100) };
-    /// For `--quick`: less precise.
+    /// The effort for `--quick`. The figures are less precise.
     pub const QUICK: Self = Self { rounds: 3, round: Duration::from_millis(10) };
-    /// A round of requests lasts this many times longer, because its 99th percentile needs many.
+    /// A round of HTTP requests lasts this many times longer than another round, because the 99th
+    /// percentile needs many requests.
     const REQUESTS: u32 = 20;
 
-    /// How long a round of requests lasts.
+    /// The duration of a round of HTTP requests.
     pub fn round_of_requests(self) -> Duration {
         self.round * Self::REQUESTS
     }
@@ -32,20 +34,21 @@ impl fmt::Display for Effort {
     }
 }
 
-/// A table that compares parts with their lower bounds.
+/// A table that compares parts of latchkey with their lower bounds.
 #[derive(Debug)]
 pub struct Table {
     effort: Effort,
 }
 
 impl Table {
-    /// Prints the table's header. [`measured`] may print lines below it too.
+    /// Prints the header of a table. [`Table::row`] and [`measured`] print lines below it.
     pub fn new(title: &str, effort: Effort) -> Self {
         println!("\n{title:<44} {:>10}   {:<40} {:>10} {:>7}", "ours", "limit", "", "ratio");
         Self { effort }
     }
 
-    /// Measures both in alternating rounds, and prints a line.
+    /// Measures latchkey's part and its lower bound in alternating rounds, and prints a line of the
+    /// table.
     pub fn row(
         &self,
         name: &str,
@@ -64,7 +67,7 @@ impl Table {
     }
 }
 
-/// Prints a line of times that were measured elsewhere, in nanoseconds.
+/// Prints a line of the table with times that the caller has measured, in nanoseconds.
 pub fn measured(name: &str, ours: &mut [f64], limit_name: &str, limit: &mut [f64]) {
     line(name, median(ours), limit_name, median(limit));
 }
@@ -78,7 +81,8 @@ fn line(name: &str, ours: f64, limit_name: &str, limit: f64) {
     );
 }
 
-/// Returns how many calls fill a round. Also warms up.
+/// Returns how many calls fit into a round. It makes calls to find this out, so it also warms up
+/// the caches.
 fn calls_per_round(round: Duration, call: &mut impl FnMut()) -> u32 {
     let mut count = 1_u32;
     loop {
@@ -93,7 +97,7 @@ fn calls_per_round(round: Duration, call: &mut impl FnMut()) -> u32 {
     }
 }
 
-/// Returns the average time of a call over one round, in nanoseconds.
+/// Makes `count` calls, and returns the average time of a call in nanoseconds.
 fn each(count: u32, call: &mut impl FnMut()) -> f64 {
     let started = Instant::now();
     for _ in 0..count {
@@ -111,7 +115,7 @@ pub fn median(values: &mut [f64]) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// Formats nanoseconds with a readable unit.
+/// Formats a time in nanoseconds with a unit that makes it easy to read.
 pub fn nanos(value: f64) -> String {
     match value {
         v if v < 1e3 => format!("{v:.1} ns"),

@@ -1,5 +1,5 @@
-//! Benchmark: hashing and verifying a password with OWASP's parameters, compared with argon2 alone
-//! on memory that is allocated already.
+//! Benchmark: hashing and verifying a password with OWASP's parameters. It is compared with argon2
+//! alone, with memory that is already allocated.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -11,11 +11,11 @@ use latchkey::secret::Secret;
 
 use crate::measure::{Effort, Table, as_nanos, measured};
 
-/// OWASP's parameters, which are also latchkey's defaults.
+/// The parameters that OWASP recommends. They are also latchkey's defaults.
 pub const PARAMS: Params = Params { memory_kib: 19_456, iterations: 2, parallelism: 1 };
 const PASSWORD: &str = "correct horse battery";
 
-/// The values of `password.engine`.
+/// The values of the setting `password.engine`.
 const ENGINES: [(PasswordEngine, &str); 2] =
     [(PasswordEngine::Argon2, "argon2"), (PasswordEngine::Simd, "simd")];
 
@@ -37,15 +37,16 @@ pub fn run(effort: Effort) {
     }
 }
 
-/// Returns the nanoseconds for one call, while each thread makes calls for one round.
+/// Lets each of `threads` threads make calls for one round. Returns the time of one call in
+/// nanoseconds.
 fn on_threads<C: FnMut()>(threads: u32, effort: Effort, make: impl Fn() -> C + Sync) -> f64 {
     let took: Vec<f64> = std::thread::scope(|scope| {
         let all: Vec<_> = (0..threads)
             .map(|_| {
                 scope.spawn(|| {
                     let mut call = make();
-                    // The first call touches the memory, so that every later call finds it
-                    // allocated.
+                    // The first call allocates the memory. It is not measured, so all measured
+                    // calls use memory that is already allocated.
                     call();
                     timed(effort.round, call)
                 })
@@ -87,7 +88,7 @@ fn verify(engine: PasswordEngine) -> impl FnMut() {
     }
 }
 
-/// argon2 alone, on memory that it has written to before.
+/// Returns a function that computes argon2 alone, with memory that was used before.
 pub fn bare_hash() -> impl FnMut() {
     let Params { memory_kib, iterations, parallelism } = PARAMS;
     let params = argon2::Params::new(memory_kib, iterations, parallelism, Some(32));

@@ -1,5 +1,5 @@
-//! Benchmark: a call to a pool. It is compared with the least that handing work to another task and
-//! waiting for its result costs: a bounded channel for the work and a oneshot for the result.
+//! Benchmark: a call to a pool. It is compared with the cheapest way to give work to another task
+//! and to wait for the result: a bounded channel for the work and a oneshot channel for the result.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant as Moment};
@@ -12,10 +12,10 @@ use tokio::time::Instant;
 
 use crate::measure::{Effort, Table, as_nanos, measured};
 
-/// A message that asks a worker for its number.
+/// A message with a number. The worker sends the number back.
 struct Ask(u64, FlatReply<u64>);
 
-/// A worker that sends the number back.
+/// A worker that sends the number of each message back.
 struct Echo;
 
 impl Worker for Echo {
@@ -56,7 +56,8 @@ async fn measure(effort: Effort) {
     root.stop();
 }
 
-/// Returns the wall time of one call to the pool, over all callers.
+/// Lets all callers call the pool for one round. Returns the elapsed time divided by the number of
+/// all calls.
 async fn ask(pool: &Pool<Ask>, callers: usize, round: Duration) -> f64 {
     let mut all = JoinSet::new();
     let started = Moment::now();
@@ -75,7 +76,7 @@ async fn ask(pool: &Pool<Ask>, callers: usize, round: Duration) -> f64 {
     each(all, started).await
 }
 
-/// Measures the same with tokio alone.
+/// Measures the same as [`ask`] without a pool, with tokio's channels alone.
 async fn hand_over(callers: usize, round: Duration) -> f64 {
     let (sender, mut receiver) = mpsc::channel::<(u64, oneshot::Sender<u64>)>(64);
     let mut echo = JoinSet::new();

@@ -28,12 +28,12 @@ use crate::token::KeyRing;
 #[derive(Debug)]
 pub struct App {
     pub config: Config,
-    /// The current `introspection.clients`. It is the only setting of an endpoint that SIGHUP
-    /// changes.
+    /// The current value of the setting `introspection.clients`. No other setting of an endpoint
+    /// changes after SIGHUP.
     pub introspection_clients: ArcSwap<Vec<IntrospectionClient>>,
-    /// The database: users, teams, mails, endings of sessions.
+    /// The database. It contains users, teams, mails and the records of ended sessions.
     pub db: Db,
-    /// The token store: sessions and one-time tokens.
+    /// The token store. It contains sessions and one-time tokens.
     pub store: Store,
     pub keys: Arc<KeyRing>,
     /// Authenticates the events of the audit.
@@ -48,9 +48,10 @@ pub struct App {
     pub captchas: Captchas,
     /// The workers that deliver mail.
     pub deliveries: Deliveries,
-    /// All limits.
+    /// All limits for requests, logins and mails.
     pub admission: Admission,
-    /// The key for the tokens of mailed links: `"mail-token"`, derived from the master key.
+    /// The key `"mail-token"`, which is derived from the master key. The tokens in mailed links are
+    /// derived from this key.
     pub mail_key: Secret<[u8; 32]>,
     /// The rules for new passwords.
     pub policy: Policy,
@@ -68,16 +69,16 @@ pub struct App {
     pub described: Described,
 }
 
-/// The description of the API. It is written once at startup, because it depends only on the binary
+/// The description of the API. It is created once at startup, because it depends only on the binary
 /// and the settings.
 #[derive(Clone, Debug)]
 pub struct Described {
-    /// `/openapi.json`.
+    /// The response of `/openapi.json`.
     pub document: Text,
-    /// `/docs`.
+    /// The page `/docs`.
     pub reference: Text,
-    /// `/docs` with a link to the mailbox, for clients that may see the mailbox. Exists only in
-    /// development.
+    /// The page `/docs` with a link to the built-in mailbox, for clients that may see the mailbox.
+    /// This page exists only in development.
     pub reference_here: Option<Text>,
 }
 
@@ -89,38 +90,41 @@ pub struct Text {
     pub etag: String,
 }
 
-/// Admission of requests, and readiness.
+/// The permits for requests, and the state that decides whether the daemon is ready.
 #[derive(Debug)]
 pub struct Gate {
     /// Permits for requests in progress.
     pub in_flight: Arc<FairPermits>,
-    /// Permits for requests that are still uploading a body: a client that withholds its body holds
-    /// no other permit.
+    /// Permits for requests that are still uploading a body. So a client that does not send its
+    /// body holds only this permit.
     pub bodies: Arc<FairPermits>,
     /// The fair queue for requests of accounts, keys and teams that use the stores. A limited
-    /// number runs at once. The others wait in turn, each by its account, key or team.
+    /// number of these requests runs at the same time. The other requests wait, and the accounts,
+    /// keys and teams take turns.
     pub turns: Arc<FairSemaphore>,
-    /// Permits only for refreshes, so that many logins at once never end other users' sessions.
+    /// Permits that only refreshes use. So even if many clients log in at the same time, other
+    /// users can refresh their tokens in time and keep their sessions.
     pub refreshes: Arc<FairPermits>,
-    /// The schema, as the prober last read it.
+    /// The state of the database schema that the prober read last.
     pub schema: SchemaWindow,
-    /// Whether the daemon is about to stop.
+    /// Whether the daemon is shutting down.
     pub draining: AtomicBool,
-    /// Limits the warning that an untrusted forwarded header is ignored.
+    /// Limits how often the daemon warns that it ignores a forwarded header of an untrusted peer.
     pub untrusted_warning: OnceAMinute,
-    /// Limits the warning that a forwarded header cannot be read.
+    /// Limits how often the daemon warns that it cannot read a forwarded header.
     pub unreadable_warning: OnceAMinute,
 }
 
 impl Gate {
     /// Creates a gate for `max_in_flight` requests.
     ///
-    /// The same number of bodies can be uploaded at once. A body takes 16 KiB, so 1 024 bodies, the
-    /// default, take 16 MiB. Refreshes have a quarter as many permits of their own.
+    /// `max_in_flight` bodies can be uploaded at the same time. A body takes 16 KiB, so by default
+    /// 1 024 bodies take 16 MiB. Refreshes have their own permits. Their number is a quarter of
+    /// `max_in_flight`.
     ///
     /// Requests of accounts and teams use at most three quarters of the database's `connections`.
-    /// So logins and refreshes do not wait behind them. One account or team alone can have at most
-    /// half of the requests in flight ([`FairSemaphore`]).
+    /// So the other connections stay free for logins and refreshes. One account or team can have at
+    /// most half of the requests that run at the same time ([`FairSemaphore`]).
     pub fn new(max_in_flight: usize, connections: u32) -> Self {
         let width = usize::try_from(connections).unwrap_or(usize::MAX) / 4 * 3;
         Self {
@@ -147,7 +151,7 @@ impl App {
             + self.admission.pool().crashes()
     }
 
-    /// Number of mails that are due and not sent yet, or `u64::MAX` if the database fails.
+    /// Number of mails that are due and not yet sent. `u64::MAX` if the database fails.
     pub async fn pending_mail(&self) -> u64 {
         let depth = crate::mail::depth(&self.db, self.clock.now()).await;
         depth.map_or(u64::MAX, |depth| depth.waiting)

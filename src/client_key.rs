@@ -1,9 +1,9 @@
-//! [`ClientKey`]: the part of a client's IP address by which limits, permits and queues count.
+//! [`ClientKey`]: the part of an IP address by which limits, permits and queues identify a client.
 
 use std::net::IpAddr;
 
 /// An IPv4 address, or the prefix of an IPv6 address. An IPv4-mapped IPv6 address counts as the
-/// IPv4 address.
+/// IPv4 address that it contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ClientKey {
     V4(u32),
@@ -12,7 +12,8 @@ pub enum ClientKey {
 }
 
 impl ClientKey {
-    /// The IPv4 address, or the IPv6 /64, which is what a provider gives to one client.
+    /// The IPv4 address, or the /64 prefix of the IPv6 address. A provider usually gives one /64 to
+    /// one client.
     pub fn narrow(ip: IpAddr) -> Self {
         match ip.to_canonical() {
             IpAddr::V4(ip) => Self::V4(ip.to_bits()),
@@ -20,8 +21,8 @@ impl ClientKey {
         }
     }
 
-    /// The IPv4 address, or the IPv6 /48. A client that controls a /48 has 65 536 narrow keys, and
-    /// could appear as that many clients.
+    /// The IPv4 address, or the /48 prefix of the IPv6 address. A client that controls a /48 has 65
+    /// 536 narrow keys. So with narrow keys it could appear as 65 536 clients.
     pub fn wide(ip: IpAddr) -> Self {
         match ip.to_canonical() {
             IpAddr::V4(ip) => Self::V4(ip.to_bits()),
@@ -29,7 +30,8 @@ impl ClientKey {
         }
     }
 
-    /// The bytes for a digest: four of an IPv4 address, eight of an IPv6 prefix.
+    /// The bytes to compute a digest from: four bytes for an IPv4 address, eight bytes for an IPv6
+    /// prefix.
     pub fn bytes(self) -> Vec<u8> {
         match self {
             Self::V4(bits) => bits.to_be_bytes().to_vec(),

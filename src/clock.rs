@@ -1,29 +1,30 @@
-//! [`Clock`]: the wall clock, passed as an argument.
+//! [`Clock`]: the wall clock. Functions get it as an argument.
 //!
-//! Every function that checks an expiry takes a [`Clock`]. Tests pass [`Clock::manual`] and advance
-//! it. Deadlines and timers do not use it: they use Tokio's monotonic time. Only this file may read
-//! the system clock (`clippy.toml` enforces this).
+//! Every function that checks an expiry has a [`Clock`] as an argument. Tests pass
+//! [`Clock::manual`] and advance this clock. Deadlines and timers use Tokio's monotonic time
+//! instead. Only this file may read the system clock (`clippy.toml` enforces this).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Milliseconds since the Unix epoch. Every point in time has this form in SQL, in the token store
-/// and in memory.
+/// Milliseconds since the Unix epoch. The database, the token store and the code use this form for
+/// every point in time.
 pub type UnixMillis = i64;
 
-/// Lets one caller a minute do something, such as log a warning that many requests would repeat.
+/// Limits an action to once a minute. An example is a warning in the log that many requests would
+/// repeat.
 #[derive(Debug)]
 pub struct OnceAMinute(AtomicI64);
 
 impl OnceAMinute {
-    /// Creates one that is due at once.
+    /// Creates a limit with which the action is due at once.
     pub const fn new() -> Self {
         Self(AtomicI64::new(i64::MIN))
     }
 
-    /// Whether a minute has passed since it was last due. Of parallel callers, only one gets
-    /// `true`.
+    /// Whether a minute has passed since the action was last due. If several threads call this
+    /// function at the same time, only one of them gets `true`.
     pub fn is_due(&self, now: UnixMillis) -> bool {
         let last = self.0.load(Ordering::Relaxed);
         let set = Ordering::Relaxed;
@@ -42,12 +43,13 @@ impl Default for OnceAMinute {
 pub enum Clock {
     /// The system clock.
     System,
-    /// A clock that stands still until it is advanced. For tests.
+    /// A clock for tests. It stands still until [`Clock::advance`] is called.
     Manual(Arc<AtomicI64>),
 }
 
 impl Clock {
-    /// A clock that stands at `now` until [`Clock::advance`] is called. Its clones share the time.
+    /// A clock that shows the time `now` until [`Clock::advance`] is called. All clones of this
+    /// clock show the same time.
     pub fn manual(now: UnixMillis) -> Self {
         Self::Manual(Arc::new(AtomicI64::new(now)))
     }
@@ -63,20 +65,20 @@ impl Clock {
         }
     }
 
-    /// The time of the system clock, only for the times of spans. A test's manual clock would stand
-    /// still during a span.
+    /// The time of the system clock. Only spans use this function for their start and end, because
+    /// a test's manual clock would stand still during a span.
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the system's clock")]
     pub fn system_time() -> SystemTime {
         SystemTime::now()
     }
 
-    /// The current time in whole seconds since the Unix epoch, as a JWT's NumericDate (RFC 7519
-    /// §2).
+    /// The current time in whole seconds since the Unix epoch. This is the format NumericDate of a
+    /// JWT (RFC 7519 §2).
     pub fn now_seconds(&self) -> i64 {
         self.now().div_euclid(1000)
     }
 
-    /// Moves a manual clock forward. Does nothing on the system clock.
+    /// Moves a manual clock forward. Does nothing if this is the system clock.
     pub fn advance(&self, by: Duration) {
         if let Self::Manual(now) = self {
             now.fetch_add(millis(by), Ordering::SeqCst);
@@ -84,13 +86,14 @@ impl Clock {
     }
 }
 
-/// A duration in milliseconds. It saturates far above any lifetime that we use.
+/// A duration in milliseconds. If the number is too large for an `i64`, the result is `i64::MAX`.
+/// No lifetime in latchkey is that long.
 pub fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// A point in time as RFC 3339 in UTC with milliseconds. Every response and log line uses this
-/// format.
+/// A point in time as text in the format of RFC 3339, in UTC with milliseconds. Every response and
+/// log line uses this format.
 pub fn rfc3339(at: UnixMillis) -> String {
     let format = time::macros::format_description!(
         "[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z"
@@ -101,8 +104,8 @@ pub fn rfc3339(at: UnixMillis) -> String {
         .unwrap_or_default()
 }
 
-/// Reads a point in time from RFC 3339 with any offset, cut to milliseconds. Returns none if the
-/// text is not such a time.
+/// Reads a point in time in the format of RFC 3339, with any offset. Digits after the milliseconds
+/// are ignored. Returns none if the text has another format.
 pub fn from_rfc3339(text: &str) -> Option<UnixMillis> {
     let format = &time::format_description::well_known::Rfc3339;
     let at = time::OffsetDateTime::parse(text, format).ok()?;

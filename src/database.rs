@@ -1,8 +1,8 @@
 //! The database behind SeaORM: PostgreSQL, or SQLite with one writer.
 //!
-//! On SQLite every write goes through one connection. [`Db::begin`] takes its lock at once (`BEGIN
-//! IMMEDIATE`), so that no request polls for a lock. Reads have their own connections. On
-//! PostgreSQL both share one pool.
+//! On SQLite every write goes through one connection. [`Db::begin`] takes the write lock at once
+//! (`BEGIN IMMEDIATE`), so that no request polls for the lock. Reads have their own connections. On
+//! PostgreSQL, reads and writes share one pool.
 //!
 //! A read-modify-write always runs in a transaction from [`Db::begin`]. A single statement that
 //! writes runs on [`Db::writer`].
@@ -63,7 +63,8 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(500);
 const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 /// The key of the migrations' advisory lock: "latchkey" in ASCII.
 const MIGRATION_LOCK: i64 = 0x6c61_7463_686b_6579;
-/// SeaORM gets this instead of the PostgreSQL URL, because it puts URLs into errors and spans.
+/// SeaORM gets this URL instead of the real PostgreSQL URL, because SeaORM puts URLs into errors
+/// and spans.
 const WITHOUT_SECRETS: &str = "postgres://localhost";
 /// How sqlx names the file of `sqlite://:memory:`.
 const IN_MEMORY: &str = "file:sqlx-in-memory-";
@@ -157,7 +158,8 @@ impl Db {
         }
     }
 
-    /// Whether the database takes writes, by the last probe or by an outage since then.
+    /// Whether the database takes writes, according to the last probe or to an outage since that
+    /// probe.
     pub fn health(&self) -> &Arc<StoreHealth> {
         self.writer.guard.health()
     }
@@ -179,12 +181,13 @@ impl Db {
         self.statements.load(Ordering::Relaxed)
     }
 
-    /// Begins a transaction that may write. It rolls back when dropped.
+    /// Begins a transaction that may write. The transaction rolls back when it is dropped.
     pub async fn begin(&self) -> Result<Transaction, DbErr> {
         self.writer.begin_writing().await
     }
 
-    /// Begins a transaction that reads. PostgreSQL's transaction settings apply in it.
+    /// Begins a transaction that reads. On PostgreSQL, the transaction can have settings of its
+    /// own, such as the tenant scope.
     pub async fn begin_reading(&self) -> Result<Transaction, DbErr> {
         self.reader.begin_reading(IsolationLevel::ReadCommitted).await
     }
@@ -199,8 +202,8 @@ impl Db {
         self.backend() == DatabaseBackend::Postgres
     }
 
-    /// Applies the missing migrations. Several replicas may call it at the same time: each waits
-    /// for the one before.
+    /// Applies the missing migrations. Several replicas may call this at the same time: each
+    /// replica waits until the replica before it is done.
     pub async fn migrate(&self) -> Result<(), DbErr> {
         let tx = self.begin().await?;
         if self.is_postgres() {
@@ -272,8 +275,8 @@ pub fn sqlite_path(url: &str) -> PathBuf {
     options.map(|it| it.get_filename().to_owned()).unwrap_or_default()
 }
 
-/// Creates a missing file that is empty and that only its owner can read. SQLite would use the
-/// umask.
+/// Creates an empty file that only its owner can read, if there is no file yet. SQLite itself would
+/// use the umask for the mode of the file.
 fn create_private(path: &Path) -> Result<(), DbErr> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let is_in_memory = path.to_string_lossy().starts_with(IN_MEMORY);
@@ -290,8 +293,8 @@ fn create_private(path: &Path) -> Result<(), DbErr> {
         .map_err(|error| DbErr::Custom(format!("cannot create {}: {error}", path.display())))
 }
 
-/// A LIKE pattern for lower-case text that contains this part, in any case. A wildcard in the part
-/// matches only itself.
+/// Returns a LIKE pattern for lower-case text that contains `part`. `part` may be written in upper
+/// or lower case. A wildcard in the part matches only itself.
 pub fn containing(part: &str) -> LikeExpr {
     let escaped =
         |c: char| matches!(c, '%' | '_' | '\\').then_some('\\').into_iter().chain(Some(c));

@@ -3,51 +3,53 @@
 //!
 //! # Folders, in the order in which they build on each other
 //!
-//! A folder imports only folders above it in this table. The tests in `tests/api/architecture/`
-//! name each line that breaks this order.
+//! A folder imports only folders that are above it in this table. The tests in
+//! `tests/api/architecture/` print each line of code that breaks this order.
 //!
 //! | folder | what it contains |
 //! |---|---|
-//! | [`clock`], [`client_key`], [`secret`] | time; what limits count a client by; typed secrets, randomness, sealing under the master key |
-//! | [`problem`], [`exit`], [`health`] | error codes of the API and [`problem::Unavailable`]; exit codes; whether the stores take writes |
-//! | [`config`] | settings: where they come from, their rules, their documentation |
+//! | [`clock`], [`client_key`], [`secret`] | the clock; the key by which limits identify a client; secrets as types, random values, encryption with the master key |
+//! | [`problem`], [`exit`], [`health`] | error codes of the API and [`problem::Unavailable`]; exit codes; the check whether the stores accept writes |
+//! | [`config`] | settings: their sources, their rules and their documentation |
 //! | [`telemetry`], [`actor`] | log, metrics, traces; supervised worker pools and tasks |
 //! | [`database`] | SQLite or PostgreSQL: connections, transactions, tenant scope |
 //! | [`egress`] | outgoing HTTP |
 //! | [`store`] | sessions, one-time tokens and shared budgets: in Redis, or in an embedded store |
 //! | [`audit`] | the tamper-evident log of each action and its actor; [`audit::ChangeContext`] |
-//! | [`mail`] | outbox, rendering, delivery |
-//! | [`token`], [`password`], [`captcha`] | signing keys and JWTs; hashing; captcha vendors |
+//! | [`mail`] | mails: the outbox, the rendering and the delivery |
+//! | [`token`], [`password`], [`captcha`] | signing keys and JWTs; hashing of passwords; captcha vendors |
 //! | [`admission`] | rate limits, budgets, login back-off |
 //! | [`user`], [`team`] | the table of users; teams, memberships, invitations, projects, keys |
-//! | [`session`] | opening, rotating and ending sessions; the check of a token |
+//! | [`session`] | the functions that open, rotate and end sessions; the check of a token |
 //! | [`account`] | use cases: register, log in, verify, recover, change, delete |
 //! | [`app`], [`http`] | the dependencies of a request; the listener, the route table, endpoints and pages |
-//! | [`daemon`], [`cli`] | connects, builds, supervises and drains; the command line |
+//! | [`daemon`], [`cli`] | the daemon: its start, its supervised tasks and its shutdown; the command line |
 //!
-//! The schema is in the crate `latchkey-migration`, the tables are in `latchkey-entity`.
+//! The SQL schema is in the crate `latchkey-migration`. The Rust types of the tables are in the
+//! crate `latchkey-entity`.
 //!
 //! # A request
 //!
 //! 1. `http::server` accepts the connection.
 //! 2. `http::dispatch` creates the span and the context, reads the body, takes a permit and checks
 //!    the token.
-//! 3. One file of `http::api` or `http::pages` parses the request and calls one service.
-//! 4. `http::dispatch` turns the result or the [`problem::Problem`] into a response, and measures
-//!    and logs it once.
+//! 3. A file in `http::api` or `http::pages` parses the request and calls one service.
+//! 4. `http::dispatch` converts the result or the [`problem::Problem`] to a response. It counts the
+//!    response in the metrics and writes one log line.
 //!
 //! `docs/develop.md` follows one login and one mail through the files.
 //!
 //! # Rules
 //!
-//! - A change is one transaction with its audit event and its mails. A service contains it, and a
-//!   worker runs it.
-//! - The stores do each atomic step: one SQL statement, one transaction or one script. See
-//!   [`store`], [`account`].
-//! - Data that must outlive a lost Redis is in SQL: endings of sessions, and the epoch. See
-//!   [`session`].
-//! - Work that must not be lost does not wait in memory: a mail is a row first. See [`mail`].
-//! - If a dependency fails, the response is 503: [`problem::Unavailable`] never becomes a 401.
+//! - A change, its audit event and its mails are written in one transaction. The code of the change
+//!   is in a service, and a worker runs the transaction.
+//! - Each atomic step runs in a store: it is one SQL statement, one SQL transaction or one Redis
+//!   script. See [`store`] and [`account`].
+//! - Data that is still needed after Redis has lost its data is in the database. This data is the
+//!   records of ended sessions, and the epoch of each user. See [`session`].
+//! - Work that must not be lost does not wait in memory. For example, a mail is first written to a
+//!   table. See [`mail`].
+//! - If a dependency fails, the response is 503. [`problem::Unavailable`] never leads to a 401.
 
 pub mod account;
 pub mod actor;

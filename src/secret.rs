@@ -1,8 +1,8 @@
-//! Secrets: the type that holds them, random values, digests and comparison.
+//! Secrets: a type for secret values, and functions for random values, digests and comparison.
 //!
-//! [`Secret`] prints nothing in `Debug`, has no `Display` and no `Serialize`, and is wiped when it
-//! is dropped. All randomness comes from the CSPRNG of aws-lc. [`Redactor`] removes secrets from
-//! texts that libraries and servers write.
+//! The `Debug` output of a [`Secret`] does not contain the value. The type has no `Display` and no
+//! `Serialize`, and its value is wiped when it is dropped. All random values come from the CSPRNG
+//! of aws-lc. [`Redactor`] removes secrets from texts that libraries and servers have written.
 
 mod key_error;
 mod redact;
@@ -37,7 +37,7 @@ impl<T: Zeroize> Secret<T> {
         Self(value)
     }
 
-    /// The value itself. A review checks every call of this function.
+    /// Returns the value itself. A reviewer must check every call of this function.
     pub fn expose(&self) -> &T {
         &self.0
     }
@@ -55,49 +55,54 @@ impl<T: Zeroize> fmt::Debug for Secret<T> {
     }
 }
 
-/// Random bytes from the CSPRNG.
+/// Returns random bytes from the CSPRNG.
 ///
 /// # Panics
-/// When the operating system provides no entropy. latchkey must not continue without it.
+/// Panics if the operating system provides no entropy, because latchkey must not continue without
+/// it.
 pub fn random_bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     rand::fill(&mut bytes).expect("the operating system's random source answers");
     bytes
 }
 
-/// A random token of 128 bits in base64url: session ids, `jti`, request ids (ASVS 7.2.3, 11.5.1).
+/// Returns a random id of 128 bits in base64url. It is used for session ids, `jti` and request ids
+/// (ASVS 7.2.3, 11.5.1).
 pub fn random_id() -> String {
     URL_SAFE_NO_PAD.encode(random_bytes::<16>())
 }
 
-/// Whether a text can be a [`random_id`]: one or more characters of base64url and nothing else.
+/// Whether a text can be a [`random_id`]. It can be if it has at least one character and all its
+/// characters belong to base64url.
 ///
-/// Callers check this before a client's text becomes a key of a store. Some stores refuse some
-/// texts (PostgreSQL refuses NUL), and such a text must not be reported as an outage.
+/// Callers must check this before they use a client's text as a key in a store. A store can refuse
+/// a text, for example PostgreSQL refuses NUL. Without the check, such a text would look like an
+/// outage of the store.
 pub fn is_id(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
 }
 
-/// A UUID version 7 (RFC 9562 §5.7) of the time `now`. It is the id of every row, so rows are
-/// ordered by their time of creation.
+/// Returns a UUID version 7 (RFC 9562 §5.7) for the time `now`. The ids of all rows are such UUIDs,
+/// so rows are ordered by the time at which they were created.
 pub fn uuid_v7(now: UnixMillis) -> Uuid {
     let millis = u64::try_from(now).unwrap_or(0);
     uuid::Builder::from_unix_timestamp_millis(millis, &random_bytes::<10>()).into_uuid()
 }
 
-/// SHA-256 of `data` in base64url. The store keeps this digest of a token and not the token.
+/// The SHA-256 of `data` in base64url. The token store contains this digest of a token and not the
+/// token itself.
 pub fn sha256(data: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, data))
 }
 
-/// SHA-256 of `data`, 32 bytes.
+/// The SHA-256 of `data`: 32 bytes.
 pub fn sha256_of(data: &[u8]) -> [u8; 32] {
     let mut bytes = [0; 32];
     bytes.copy_from_slice(digest::digest(&digest::SHA256, data).as_ref());
     bytes
 }
 
-/// HMAC-SHA-256 (RFC 2104) of `data`, 32 bytes.
+/// The HMAC-SHA-256 (RFC 2104) of `data`: 32 bytes.
 pub fn hmac_sha256(key: &[u8], data: &[u8]) -> [u8; 32] {
     let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), data);
     let mut bytes = [0; 32];
@@ -105,15 +110,16 @@ pub fn hmac_sha256(key: &[u8], data: &[u8]) -> [u8; 32] {
     bytes
 }
 
-/// Whether two byte strings are equal. The time that this takes depends only on their length.
+/// Whether two byte strings are equal. The duration of the comparison depends only on their length
+/// and not on their content.
 pub fn equal(a: &[u8], b: &[u8]) -> bool {
     constant_time::verify_slices_are_equal(a, b).is_ok()
 }
 
-/// The master key (`secrets.master_key`), 32 bytes. All other keys are derived from it or encrypted
-/// under it.
+/// The master key (`secrets.master_key`): 32 bytes. All other keys are derived from the master key
+/// or encrypted with it.
 ///
-/// Each use has its own key: an HMAC of the label of the use.
+/// Each purpose has its own derived key: the HMAC of the purpose's label under the master key.
 #[derive(Clone, Debug)]
 pub struct MasterKey(Secret<[u8; 32]>);
 
@@ -122,8 +128,8 @@ impl MasterKey {
         Self(Secret::new(bytes))
     }
 
-    /// The key for one use, which `label` names (`"mail-token"`, `"seal:signing-key"`,
-    /// `"log-digest"`, …).
+    /// Derives the key for one purpose. `label` is the name of the purpose, for example
+    /// `"mail-token"`, `"seal:signing-key"` or `"log-digest"`.
     pub fn derive(&self, label: &str) -> Secret<[u8; 32]> {
         Secret::new(hmac_sha256(self.0.expose(), label.as_bytes()))
     }

@@ -1,4 +1,4 @@
-//! The table `audit_events`: one row for each event. Rows are only appended, and contain no
+//! The table `audit_events`: one row for each event. A row is never changed, and contains no
 //! personal data.
 
 use sea_orm::entity::prelude::*;
@@ -8,13 +8,13 @@ use sea_orm::entity::prelude::*;
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
-    /// The stream whose chain the event belongs to.
+    /// The audit stream to which the event belongs.
     pub stream_id: Uuid,
-    /// The event's position in its stream: from 1 on, without gaps.
+    /// The event's position in its stream. The positions begin with 1 and have no gaps.
     pub seq: i64,
     /// When the event happened.
     pub at: i64,
-    /// What happened: `account.registered`, …
+    /// What happened, for example `account.registered`.
     pub action: String,
     /// `success` or `refused`.
     pub outcome: String,
@@ -25,17 +25,18 @@ pub struct Model {
     pub trace_id: String,
     /// SHA-256 over the actor's row in `audit_identities`: its salt, then its body.
     pub actor_commitment: Option<Vec<u8>>,
-    /// The same over the subject's row.
+    /// SHA-256 over the subject's row in `audit_identities`: its salt, then its body.
     pub subject_commitment: Option<Vec<u8>>,
-    /// A JSON object of ids, words and numbers.
+    /// A JSON object whose values are ids, words and numbers.
     pub detail: String,
     /// The id of the audit key that computed `mac`.
     pub key_id: String,
-    /// HMAC-SHA-256 over the previous event's `mac` and every column above.
+    /// HMAC-SHA-256 over the `mac` of the event before this event in the stream, and over every
+    /// column above.
     pub mac: Vec<u8>,
 }
 
-/// No relation is declared. Queries write their own joins.
+/// This entity declares no relations. Queries contain their own joins.
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

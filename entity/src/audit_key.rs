@@ -7,9 +7,9 @@ use crate::text_enum::text_enum;
 text_enum! {
     /// The state of an audit key.
     AuditKeyState, unknown Retired {
-        /// It authenticates new events.
+        /// The key authenticates new events.
         Current = "current",
-        /// It only verifies events.
+        /// The key no longer authenticates new events. It only verifies old events.
         Retired = "retired",
     }
 }
@@ -17,17 +17,18 @@ text_enum! {
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "audit_keys")]
 pub struct Model {
-    /// The key's id, which is in each event that the key authenticates.
+    /// The key's id. Each event that the key authenticates contains this id.
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: String,
-    /// 32 random bytes, encrypted with AES-256-GCM: nonce, then ciphertext and tag.
+    /// The key: 32 random bytes, encrypted with AES-256-GCM. The value is the nonce, then the
+    /// ciphertext and the tag.
     pub sealed: Vec<u8>,
-    /// One key is current. Every other key is retired.
+    /// The state of the key. Only one key has the state `current`. Every other key is retired.
     pub state: AuditKeyState,
     pub created_at: i64,
 }
 
-/// No relation is declared. Queries write their own joins.
+/// This entity declares no relations. Queries contain their own joins.
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

@@ -1,4 +1,5 @@
-//! The table `email_changes`: changes of a user's email address, whether requested, done or undone.
+//! The table `email_changes`: changes of a user's email address. They may be requested, done or
+//! undone.
 
 use sea_orm::entity::prelude::*;
 
@@ -7,13 +8,13 @@ use crate::text_enum::text_enum;
 text_enum! {
     /// The state of a change of email address.
     EmailChangeState, unknown Superseded {
-        /// It waits for confirmation.
+        /// The change waits for its confirmation.
         Pending = "pending",
         /// The account has the new email address.
         Done = "done",
-        /// It was undone or refused.
+        /// The change was undone or refused.
         Undone = "undone",
-        /// Another change replaced it, or it became void.
+        /// Another change replaced this change, or this change became invalid.
         Superseded = "superseded",
     }
 }
@@ -29,13 +30,14 @@ pub struct Model {
     pub state: EmailChangeState,
     /// When the change was requested.
     pub created_at: i64,
-    /// SHA-256 of the token that undoes the change, in base64url. Null until its mail is sent.
+    /// SHA-256 of the token that undoes the change, in base64url. Null until the mail with this
+    /// token is sent.
     pub undo_digest: Option<String>,
-    /// When that token expires.
+    /// When the token that undoes the change expires.
     pub undo_until: Option<i64>,
 }
 
-/// No relation is declared. Queries write their own joins.
+/// This entity declares no relations. Queries contain their own joins.
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

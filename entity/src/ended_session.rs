@@ -1,5 +1,6 @@
-//! The table `ended_sessions`: sessions that were ended one by one. A row stays until the session
-//! would have expired anyway, so that it stays ended even if the token store is lost.
+//! The table `ended_sessions`: sessions that were ended one by one. The row of a session stays
+//! until the session would have expired anyway. So the session stays ended even if the token store
+//! loses its data.
 
 use sea_orm::entity::prelude::*;
 
@@ -12,11 +13,11 @@ pub struct Model {
     /// `logout`, `revoked` or `reused`.
     pub reason: String,
     pub ended_at: i64,
-    /// The row may be deleted from this time on.
+    /// When the session would have expired. The row may be deleted from this time on.
     pub expires_at: i64,
 }
 
-/// No relation is declared. Queries write their own joins.
+/// This entity declares no relations. Queries contain their own joins.
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

@@ -1,7 +1,7 @@
 //! The database tables as SeaORM entities, without logic.
 //!
-//! Times are Unix milliseconds in `BIGINT` columns. So SQLite and PostgreSQL store the same bytes,
-//! sort them alike, and need the same SQL. Ids are UUIDs version 7.
+//! Times are Unix milliseconds in `BIGINT` columns. So SQLite and PostgreSQL store the same values
+//! in the same order, and the same SQL works for both. Ids are UUIDs of version 7.
 
 pub mod audit_event;
 pub mod audit_identity;

@@ -8,14 +8,14 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
     pub team_id: Uuid,
-    /// The displayed name: 1 to 100 characters.
+    /// The displayed name. It has 1 to 100 characters.
     pub name: String,
-    /// The name in URLs, unique within the team.
+    /// The name in URLs. It is unique within the team.
     pub slug: String,
     pub created_at: i64,
 }
 
-/// No relation is declared. Queries write their own joins.
+/// This entity declares no relations. Queries contain their own joins.
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

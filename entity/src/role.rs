@@ -1,15 +1,15 @@
-//! [`Role`]: the role of a team member, as columns store it.
+//! [`Role`]: the role of a team member, with the name of the role in the database.
 
-/// A member's role. Each role has all rights of the role before it, and more.
+/// A member's role. Each role has all rights of the role above it in this list, and more rights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
-    /// May read.
+    /// A viewer may read.
     Viewer,
-    /// May also write.
+    /// A member may also write.
     Member,
-    /// May also manage projects and members.
+    /// An admin may also manage projects and members.
     Admin,
-    /// Owns the team. Each team has at least one owner.
+    /// An owner has all rights in the team. Each team has at least one owner.
     Owner,
 }
 
@@ -17,12 +17,13 @@ impl Role {
     /// Every role, from the lowest to the highest.
     pub const ALL: [Self; 4] = [Self::Viewer, Self::Member, Self::Admin, Self::Owner];
 
-    /// Reads a role from its column. `None` for a role of a later release.
+    /// Reads a role from its name in the column. `None` if the name is unknown, because a later
+    /// release wrote it.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|role| role.name() == name)
     }
 
-    /// The name in the column, and in `role` of the vaultToken.
+    /// The name of the role in the column, and in the claim `role` of the vaultToken.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Viewer => "viewer",

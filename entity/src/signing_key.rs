@@ -7,11 +7,11 @@ use crate::text_enum::text_enum;
 text_enum! {
     /// The state of a signing key.
     SigningKeyState, unknown Retired {
-        /// It is published, and will sign later.
+        /// The key is published, and will sign later.
         Next = "next",
-        /// It signs.
+        /// The key signs new tokens.
         Signing = "signing",
-        /// It only verifies.
+        /// The key no longer signs. It only verifies tokens.
         Retired = "retired",
     }
 }
@@ -19,28 +19,30 @@ text_enum! {
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "signing_keys")]
 pub struct Model {
-    /// The key's id: `kid` in the tokens that it signs.
+    /// The key's id. It is `kid` in the header of the tokens that the key signs.
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: String,
-    /// The kind of token that it signs: `user` or `vault`.
+    /// The kind of token that the key signs: `user` or `vault`.
     pub kind: String,
     /// `HS256`, `ES256`, `EdDSA` or `RS256`.
     pub algorithm: String,
-    /// The private key, encrypted with AES-256-GCM: nonce, then ciphertext and tag.
+    /// The private key, encrypted with AES-256-GCM. The value is the nonce, then the ciphertext and
+    /// the tag.
     pub sealed: Vec<u8>,
-    /// One key of each kind signs.
+    /// The state of the key. For each kind, only one key has the state `signing`.
     pub state: SigningKeyState,
     pub created_at: i64,
-    /// When it stopped signing.
+    /// When the key stopped signing. Null if it has not stopped.
     pub retired_at: Option<i64>,
-    /// When it began to sign. Null while it is `next`. Also null for keys of the first release,
-    /// which signed as soon as they were created.
+    /// When the key began to sign. Null while its state is `next`. Also null for keys of the first
+    /// release, because those keys signed as soon as they were created.
     pub signs_from: Option<i64>,
-    /// When an operator declared it compromised, otherwise null. It verifies nothing from then on.
+    /// When an operator declared that the key is compromised, otherwise null. From this time on,
+    /// tokens of the key are refused.
     pub revoked_at: Option<i64>,
 }
 
-/// No relation is declared. Queries write their own joins.
+/// This entity declares no relations. Queries contain their own joins.
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

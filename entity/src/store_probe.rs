@@ -1,8 +1,9 @@
-//! The table `store_probe`: its one row shows whether the database takes writes.
+//! The table `store_probe`. It has one row. Daemons write this row to check whether the database
+//! accepts writes.
 
 use sea_orm::entity::prelude::*;
 
-/// The row. Every replica counts it up.
+/// The only row. Every replica increments its counter.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "store_probe")]
 pub struct Model {
@@ -13,7 +14,7 @@ pub struct Model {
     pub count: i64,
 }
 
-/// No relation is declared. Queries write their own joins.
+/// This entity declares no relations. Queries contain their own joins.
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

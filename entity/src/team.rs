@@ -1,4 +1,4 @@
-//! The table `teams`: workspaces, whose members share projects.
+//! The table `teams`: workspaces. The members of a team share its projects.
 
 use sea_orm::entity::prelude::*;
 
@@ -9,8 +9,8 @@ text_enum! {
     TeamState, unknown Disabled {
         /// The team may be used.
         Active = "active",
-        /// The operator has disabled the team. Its tokens give access to nothing. Members can still
-        /// read it and leave it, and owners can delete it.
+        /// The operator has disabled the team. The tokens of a disabled team give no access.
+        /// Members can still read and leave the team, and owners can delete it.
         Disabled = "disabled",
     }
 }
@@ -20,16 +20,16 @@ text_enum! {
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
-    /// The displayed name: 1 to 100 characters.
+    /// The displayed name. It has 1 to 100 characters.
     pub name: String,
-    /// The name in URLs, which is unique: lower-case letters, digits and hyphens.
+    /// The name in URLs. It is unique, and consists of lower-case letters, digits and hyphens.
     pub slug: String,
     pub created_at: i64,
-    /// Only the operator sets `disabled`.
+    /// The state of the team. Only the operator can set it to `disabled`.
     pub status: TeamState,
 }
 
-/// No relation is declared. Queries write their own joins.
+/// This entity declares no relations. Queries contain their own joins.
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

@@ -1,7 +1,7 @@
 //! The macro `text_enum!`, which declares enums that a column stores as text.
 
-/// Declares the enum of a column, with the text of each value. A text of a later release reads as
-/// `unknown`.
+/// Declares the enum of a column, with the text of each variant. If the column contains a text that
+/// a later release wrote, the value is the variant after `unknown`.
 macro_rules! text_enum {
     (
         $(#[doc = $doc:literal])+

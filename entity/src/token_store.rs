@@ -8,7 +8,8 @@ pub struct Model {
     /// The entry's key, which is the same as in Redis.
     #[sea_orm(primary_key, auto_increment = false)]
     pub key: String,
-    /// Entries with the same owner are listed together. Empty if the entry is never listed.
+    /// The owner of the entry. Entries can be listed by their owner. Empty if the entry is never
+    /// listed.
     pub owner: String,
     /// The value as JSON.
     pub value: String,
@@ -16,7 +17,7 @@ pub struct Model {
     pub expires_at: i64,
 }
 
-/// No relation is declared. Queries write their own joins.
+/// This entity declares no relations. Queries contain their own joins.
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

@@ -19,33 +19,36 @@ text_enum! {
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
-    /// The email address as typed. Mails go there.
+    /// The email address as the user typed it. Mails are sent to this address.
     pub email: String,
-    /// The normalised email address, which is compared and unique: lower case, with A-labels.
+    /// The email address in its normal form: lower case, with A-labels. Addresses are compared in
+    /// this form. It is unique.
     pub email_normal: String,
-    /// The displayed name: 1 to 100 characters.
+    /// The displayed name. It has 1 to 100 characters.
     pub name: String,
-    /// The hash as a PHC string.
+    /// The password hash as a PHC string.
     pub password_hash: String,
-    /// Counts changes of the password. A recovery is valid only for the version that it was
-    /// requested under.
+    /// The version of the password. It rises with each change of the password or the email address.
+    /// A recovery link is valid only as long as the version is the same as when the link was
+    /// requested.
     pub password_version: i32,
-    /// A session that was opened under an older epoch has ended.
+    /// The epoch of the user's sessions. A session with a lower epoch has ended.
     pub session_epoch: i32,
     pub status: UserState,
-    /// When the email address was verified. Null until then.
+    /// When the email address was verified. Null if it is not verified yet.
     pub verified_at: Option<i64>,
-    /// The IP address that created the account. The confirmation mail contains it.
+    /// The IP address from which the account was registered. The confirmation mail contains this IP
+    /// address.
     pub created_ip: String,
     pub created_at: i64,
-    /// When the user last changed.
+    /// When this row was last changed.
     pub updated_at: i64,
-    /// Whether the password has opened a session before. The session of the registration does not
-    /// count.
+    /// Whether the user has logged in with the password before. The session that the registration
+    /// opens does not count.
     pub has_logged_in: bool,
 }
 
-/// No relation is declared. Queries write their own joins.
+/// This entity declares no relations. Queries contain their own joins.
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

@@ -2,8 +2,8 @@
 
 use latchkey::user::EmailAddress;
 
-/// Checks that an accepted address has one normal form, whatever spelling the user typed. Checks
-/// also that the normal form cannot inject a second line into an SMTP dialogue.
+/// Checks that all spellings of an accepted email address have the same normal form. It also checks
+/// that the normal form cannot add a second line to an SMTP dialogue.
 pub fn run(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let Ok(address) = EmailAddress::parse(text) else { return };
@@ -20,13 +20,14 @@ pub fn run(data: &[u8]) {
     same(&address, &normal.to_ascii_uppercase());
     same(&address, &text.to_ascii_uppercase());
     same(&address, &text.to_ascii_lowercase());
-    // The same domain in Unicode letters (U-labels) is the same account, if it is a valid address.
+    // The same domain in Unicode letters (U-labels) must give the same account, if the address with
+    // this domain is valid.
     let (unicode, _) = idna::domain_to_unicode(address.domain());
     if let Ok(other) = EmailAddress::parse(&format!("{}@{unicode}", address.local())) {
         assert!(other == address, "{unicode} is {}", other.normal());
     }
-    // The mailer converts the domain that the user typed. The result must be the domain of the
-    // normal form.
+    // The mailer converts the domain that the user typed. The converted domain must be the domain
+    // of the normal form.
     let (local, domain) = text.rsplit_once('@').expect("an @");
     let domain = idna::domain_to_ascii(domain).expect("a domain");
     let envelope = lettre::Address::new(local, domain).expect("what we take can be mailed");

@@ -5,8 +5,8 @@ use hyper::Uri;
 use hyper::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use latchkey::problem::Code;
 
-/// Checks that the token is everything after the scheme and its spaces, and that no other header
-/// yields a token.
+/// Checks that the token is everything after the scheme and the spaces that follow the scheme. If
+/// the header has another form, the request must be refused.
 pub fn run(data: &[u8]) {
     let Ok(value) = HeaderValue::from_bytes(data) else { return };
     let mut headers = HeaderMap::new();
@@ -15,7 +15,7 @@ pub fn run(data: &[u8]) {
     match request.bearer() {
         Ok(Some(token)) => {
             assert!(!token.is_empty() && token.trim_matches(' ') == token);
-            // hyper accepts a tab as text, and rejects bytes outside ASCII.
+            // hyper accepts a tab in the text of a header, and rejects bytes outside of ASCII.
             assert!(token.bytes().all(|byte| byte == b'\t' || (b' '..=b'~').contains(&byte)));
             let (scheme, rest) = data.split_at(b"bearer".len());
             assert!(scheme.eq_ignore_ascii_case(b"bearer") && rest.starts_with(b" "));

@@ -1,5 +1,5 @@
-//! The fuzz harness for the payload of the built-in captcha: JSON in base64. The first byte of the
-//! input selects how the rest is used.
+//! The fuzz harness for the payload of the built-in captcha, which is JSON in base64. The first
+//! byte of the input selects how the harness uses the other bytes.
 
 use std::sync::OnceLock;
 
@@ -20,8 +20,9 @@ struct State {
     solved: Solved,
 }
 
-/// Checks that only edits of the valid solution are accepted. Each accepted edit must have the same
-/// identity as the original, so that a client can use the solution only once.
+/// Checks that a payload is accepted only if it is the valid solution, possibly in another form.
+/// Each accepted form must have the same identity as the original solution, so that a client can
+/// use the solution only once.
 pub fn run(data: &[u8]) {
     static STATE: OnceLock<State> = OnceLock::new();
     let state = STATE.get_or_init(|| {
@@ -48,7 +49,7 @@ pub fn run(data: &[u8]) {
         Err(refusal) => {
             assert_eq!(refusal == CaptchaRefusal::TooLong, payload.len() > PAYLOAD_BYTES_MAX);
             let says = refusal.to_string();
-            assert!(says.starts_with("the captcha's "), "{says}");
+            assert!(says.starts_with("the captcha "), "{says}");
         }
     }
     assert!(state.altcha.check(&payload, state.solved.expires_at).is_err(), "expired is expired");

@@ -1,6 +1,6 @@
-//! The fuzz harness for client credentials (RFC 6749 §2.3.1), sent by HTTP Basic or in a form. The
-//! input is the value of `Authorization`, a newline, and the body. If the value starts with
-//! `basic:`, the harness encodes the rest of the value in base64.
+//! The fuzz harness for client credentials (RFC 6749 §2.3.1), which are sent by HTTP Basic or in a
+//! form. The input is the value of `Authorization`, a newline, and the body. If the value begins
+//! with `basic:`, the harness encodes the rest of the value in base64 and sends it as HTTP Basic.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,8 +12,8 @@ use latchkey::problem::Code;
 
 use super::fixture::{CLIENT_ID, CLIENT_SECRET, Fixture};
 
-/// Checks that a request is authenticated as the gateway only if it holds the complete secret in
-/// one place. A refusal must have one of two error codes.
+/// Checks that a request is authenticated as the client `gateway` only if the header or the form
+/// contains the complete secret. If the request is refused, the error code must be one of two.
 pub fn run(fixture: &Fixture, data: &[u8]) {
     let (value, body) = match data.iter().position(|byte| *byte == b'\n') {
         Some(at) => (&data[..at], &data[at + 1..]),
@@ -47,13 +47,13 @@ pub fn run(fixture: &Fixture, data: &[u8]) {
     }
 }
 
-/// Decodes the base64 part of a header. Returns nothing if the part is invalid.
+/// Decodes the base64 part of a header. Returns no bytes if this part is invalid.
 fn decoded(value: &[u8]) -> Vec<u8> {
     let encoded = value.splitn(2, |byte| *byte == b' ').nth(1).unwrap_or_default();
     STANDARD.decode(encoded.trim_ascii()).unwrap_or_default()
 }
 
-/// Accepts the pair either as it is or form-encoded.
+/// Whether `plain` is the id and the secret of the client `gateway`. Both may be form-encoded.
 fn is_the_gateway(plain: &[u8]) -> bool {
     let pair =
         |id: &[u8], secret: &[u8]| id == CLIENT_ID.as_bytes() && secret == CLIENT_SECRET.as_bytes();

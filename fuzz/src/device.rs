@@ -1,6 +1,6 @@
-//! The fuzz harness for the token of a known device, `X-Latchkey-Device`. The input is an email
-//! address, a newline, and a token. If the second line starts with `!`, the rest is a list of edits
-//! of a valid token.
+//! The fuzz harness for the token of a known device (`X-Latchkey-Device`). The input is an email
+//! address, a newline, and a token. If the second line begins with `!`, the rest of this line is a
+//! list of edits, and the harness applies them to a valid token.
 
 use latchkey::admission::device::Devices;
 use latchkey::secret::MasterKey;
@@ -10,8 +10,8 @@ use super::edits::edited;
 
 const NOW: i64 = 1_800_000_000_000;
 
-/// Checks that a token that latchkey issued is valid for its address until it expires, and that no
-/// other text is valid.
+/// Checks that a token that latchkey issued is valid for its email address until it expires, and
+/// that no other text is valid.
 pub fn run(data: &[u8]) {
     let Some(at) = data.iter().position(|byte| *byte == b'\n') else { return };
     let Ok(address) = std::str::from_utf8(&data[..at]) else { return };

@@ -1,7 +1,8 @@
-//! Small changes to a valid input. They reach inputs that a fuzzer would not find by chance.
+//! Applies small changes to a valid input. In this way the harnesses also test inputs that a fuzzer
+//! would not find by chance.
 
-/// Changes `good` as `script` says. Each edit takes three bytes: the operation, the position and
-/// the byte to use.
+/// Applies the edits in `script` to `good`. Each edit takes three bytes of the script: the
+/// operation, the position and an operand.
 pub fn edited(good: &str, script: &[u8]) -> String {
     let mut bytes = good.as_bytes().to_vec();
     for edit in script.chunks_exact(3).take(16) {
@@ -9,7 +10,8 @@ pub fn edited(good: &str, script: &[u8]) -> String {
         if bytes.is_empty() {
             break;
         }
-        // A token is longer than 256 bytes. The upper bits of `what` select the block of 256 bytes.
+        // `good` can be longer than 256 bytes. So the upper bits of `what` select a block of 256
+        // bytes, and `at` is the position in this block.
         let at = (usize::from(what >> 3) * 256 + usize::from(at)) % bytes.len();
         match what & 7 {
             0 => bytes[at] = byte,

@@ -1,4 +1,4 @@
-//! A complete daemon on the embedded stores, for the harnesses that need one.
+//! A complete daemon on the embedded stores. Some harnesses send their input to it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,13 +12,13 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 pub const ISSUER: &str = "https://latchkey.test";
-/// The id and the secret of a resource server. The secret has characters that must be encoded in a
-/// form.
+/// The id and the secret of a resource server. The secret contains characters that must be encoded
+/// in a form.
 pub const CLIENT_ID: &str = "gateway";
 pub const CLIENT_SECRET: &str = "s+e%63ret of the gateway";
 
-/// A daemon whose clock stands still, with cheap password hashes and without rate limits. The order
-/// of the fields is the order in which they are dropped.
+/// A running daemon. Its clock stands still, its password hashes are cheap, and its rate limits are
+/// off. The fields must stay in this order, because they are dropped in this order.
 pub struct Fixture {
     pub dispatcher: Dispatcher,
     daemon: Daemon,
@@ -30,7 +30,7 @@ impl Fixture {
     /// Starts the daemon.
     ///
     /// # Panics
-    /// Panics if the daemon does not start, because then there is nothing to fuzz.
+    /// Panics if the daemon does not start, because without a daemon there is nothing to fuzz.
     pub fn start() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let data_dir = directory.path().join("data").display().to_string();

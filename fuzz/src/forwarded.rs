@@ -1,6 +1,6 @@
 //! The fuzz harness for the headers that a proxy sends (`X-Forwarded-For`, `X-Forwarded-Proto`,
-//! `traceparent`) and for the data that latchkey stores about a client. The input is lines of
-//! `name: value`.
+//! `traceparent`) and for the data that latchkey stores about a client. Each line of the input is a
+//! header in the form `name: value`.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -12,8 +12,9 @@ use latchkey::mail::Locale;
 
 const PROXY: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
 
-/// Checks that headers of an untrusted client do not change its address. Headers of a trusted proxy
-/// count only if latchkey can parse all of them.
+/// Checks that a client that is not a trusted proxy cannot change its IP address with headers. If
+/// latchkey cannot read the headers of a trusted proxy, the IP address of the client must be that
+/// of the proxy.
 pub fn run(data: &[u8]) {
     let mut headers = HeaderMap::new();
     for line in data.split(|byte| *byte == b'\n').take(64) {
@@ -54,8 +55,8 @@ pub fn run(data: &[u8]) {
         .split(',')
         .map(|entry| entry.trim().parse().ok().map(|it: IpAddr| it.to_canonical()))
         .collect();
-    // The check below needs a header that holds addresses only, without ports, brackets, zones and
-    // empty members. latchkey reads the chain from the right.
+    // The check below works only if the header is a list of plain IP addresses, without ports,
+    // brackets, zones and empty entries. latchkey reads this list from the right.
     if lines.is_empty() || entries.iter().any(Option::is_none) {
         return;
     }

@@ -1,18 +1,19 @@
-//! The fuzz harness for one line of `latchkey users import`. The file comes from another system.
+//! The fuzz harness for one line of a file for `latchkey users import`. Such a file comes from
+//! another system, so it can contain anything.
 
 use latchkey::account::transfer::Line;
 use latchkey::password::{Params, Setup};
 use latchkey::user::EmailAddress;
 use serde_json::Value;
 
-/// A value that the inputs contain. No error message may repeat it.
+/// A value that some inputs contain. No error message may repeat this value.
 const PLANTED: &str = "hunter2";
 
-/// 2026-11-28.
+/// The date 2026-11-28.
 const NOW: i64 = 1_795_824_000_000;
 
-/// Checks that an accepted line has a valid address and a valid user, and that a refusal does not
-/// repeat any value.
+/// Checks that an accepted line contains a valid email address and a valid user. If a line is
+/// refused, the error message must not repeat a value of the line.
 pub fn run(data: &[u8]) {
     let hashing = Setup::plain(Params { memory_kib: 19_456, iterations: 2, parallelism: 1 });
     match Line::read(7, data, &hashing, NOW) {

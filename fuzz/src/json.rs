@@ -1,4 +1,5 @@
-//! The fuzz harness for request bodies: one strict JSON object.
+//! The fuzz harness for request bodies. A body must be one JSON object, which latchkey parses
+//! strictly.
 
 use latchkey::http::json::Object;
 use latchkey::problem::Code;
@@ -6,8 +7,8 @@ use serde_json::Value;
 
 const NAMES: [&str; 6] = ["email", "password", "name", "token", "newPassword", "captcha"];
 
-/// Checks that an accepted body has the same values for another JSON parser. A body that two
-/// parsers could read differently must be refused, and the refusal must not quote it.
+/// Checks that another JSON parser reads the same values from an accepted body. If two parsers
+/// could read a body differently, the body must be refused, and the error must not quote the body.
 pub fn run(data: &[u8]) {
     let other = serde_json::from_slice::<Value>(data);
     match Object::parse(data) {
@@ -26,8 +27,8 @@ pub fn run(data: &[u8]) {
             assert!(detail.starts_with("The body") && detail.is_ascii() && detail.len() < 120);
         }
     }
-    // An object that serde_json wrote has no duplicate members and must be accepted. With its first
-    // member repeated it must be refused.
+    // An object that serde_json wrote has no duplicate members, so it must be accepted. If its
+    // first member is repeated, it must be refused.
     let Ok(Value::Object(members)) = serde_json::from_slice(data) else { return };
     let text = Value::Object(members.clone()).to_string();
     Object::parse(text.as_bytes()).expect("an object without duplicates");

@@ -1,5 +1,5 @@
-//! The fuzz harness for both kinds of token, with the keys of a daemon. The first byte of the input
-//! selects how the rest is used.
+//! The fuzz harness for both kinds of tokens, with the keys of a daemon. The first byte of the
+//! input selects how the harness uses the other bytes.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -16,8 +16,8 @@ use super::fixture::{Fixture, ISSUER};
 const NOW: i64 = 1_800_000_000;
 const AUDIENCE: &str = "vault";
 
-/// Checks that every byte of an accepted token was signed by latchkey. A signed token is accepted
-/// only as its own kind and only with valid claims.
+/// Checks that latchkey has signed every byte of an accepted token. A signed token must be accepted
+/// only as a token of its own kind, and only if its claims are valid.
 pub fn run(fixture: &Fixture, data: &[u8]) {
     let Some((&mode, rest)) = data.split_first() else { return };
     let keys = fixture.app().keys.current();
@@ -48,7 +48,7 @@ pub fn run(fixture: &Fixture, data: &[u8]) {
         4 => signed_user(&keys, rest),
         5 => signed_vault(&keys, rest),
         6 => {
-            // The header comes from the fuzzer, and the signature is valid for it.
+            // The fuzzer supplies the header, and the signature is valid for this header.
             let header = URL_SAFE_NO_PAD.encode(rest);
             if header != keys.user.header {
                 let payload = serde_json::to_vec(&user_claims()).expect("JSON");
@@ -56,7 +56,7 @@ pub fn run(fixture: &Fixture, data: &[u8]) {
             }
         }
         _ => {
-            // The claims are valid, except one that comes from the fuzzer.
+            // The fuzzer supplies one claim, and all other claims are valid.
             let Some((&which, value)) = rest.split_first() else { return };
             let Ok(value) = serde_json::from_slice::<Value>(value) else { return };
             let mut claims = json!(user_claims());
@@ -116,12 +116,13 @@ fn signed_vault(keys: &KeySet, payload: &[u8]) {
     sound(payload, (claims.iat, claims.nbf, claims.exp), 3600);
 }
 
-/// Checks that the times are whole numbers for another JSON parser too, and that the lifetime of
-/// the token is within the limit.
+/// Checks that another JSON parser also reads the times as whole numbers, and that the lifetime of
+/// the token is not longer than the maximum.
 fn sound(payload: &[u8], (iat, nbf, exp): (i64, i64, i64), lives_at_most: i64) {
     let text = std::str::from_utf8(payload).expect("what passed is text");
-    // A member that latchkey does not read may hold JSON that serde_json refuses: deep nesting, or
-    // a number outside the range of a double.
+    // JSON members that latchkey does not read can contain JSON that serde_json refuses, such as
+    // deep nesting or a number outside the range of a double. Such a payload is not checked
+    // further.
     let Ok(value) = serde_json::from_str::<Value>(text) else { return };
     for (name, time) in [("iat", iat), ("nbf", nbf), ("exp", exp)] {
         assert_eq!(value[name].as_i64(), Some(time), "{name}");

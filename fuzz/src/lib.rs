@@ -1,10 +1,11 @@
-//! The fuzz harnesses: one for each parser of untrusted bytes, with the properties that its result
-//! must have.
+//! The fuzz harnesses. There is one for each parser of untrusted bytes. A harness checks the
+//! properties that the result of its parser must have.
 //!
-//! A harness is a function of bytes. cargo-fuzz calls it through `targets/` (`scripts/fuzz`).
-//! `tests/api/corpora.rs` calls it on stable Rust with each file of `corpus/`, so that an error
-//! that was fixed does not come back. The inputs are text: lines, or one byte that selects a mode
-//! and the rest. People can therefore read and write a corpus by hand.
+//! A harness is a function that takes bytes. cargo-fuzz calls it through `targets/`, and
+//! `scripts/fuzz` runs cargo-fuzz. `tests/api/corpora.rs` calls each harness on stable Rust with
+//! each file of its corpus, so that an error that was fixed does not come back. The inputs are
+//! text, so that developers can read and write a corpus by hand. An input consists of lines, or of
+//! one byte that selects a mode and the text that is tested.
 
 pub mod address;
 pub mod authorization;
@@ -33,12 +34,13 @@ use latchkey::http::cx::{Cx, Peer, Transport};
 use latchkey::http::request::Request;
 use latchkey::http::router::ANSWER_WITHIN;
 
-/// An address that belongs to no machine (RFC 5737). It is not a loopback address, so it does not
-/// reach the endpoints that only serve loopback clients.
+/// The client of all requests. Its IP address belongs to no machine (RFC 5737). It is not a
+/// loopback address, so requests from it cannot reach the endpoints that serve only loopback
+/// clients.
 const STRANGER: Peer =
     Peer { address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), transport: Transport::Plain };
 
-/// Creates the request of an anonymous client, as a handler receives it.
+/// Creates the request of an anonymous client, in the form in which a handler receives it.
 fn request_of(uri: hyper::Uri, headers: HeaderMap, body: &[u8]) -> Request {
     Request {
         cx: Cx::new(STRANGER, &headers, &[], ANSWER_WITHIN).0,

@@ -1,5 +1,5 @@
-//! The fuzz harness for paths, their parameters, queries and forms. The input is a request target.
-//! Its first byte selects the method.
+//! The fuzz harness for paths, path parameters, queries and forms. The first byte of the input
+//! selects the method. The other bytes are the request target.
 
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use hyper::{Method, Uri};
@@ -17,8 +17,8 @@ const METHODS: [Method; 8] = [
     Method::PUT,
 ];
 
-/// Checks that the router matches the raw path and decodes each parameter once. A query is either
-/// parsed as the URL standard says or refused.
+/// Checks that the router matches the raw path, and that each path parameter is decoded exactly
+/// once. A query must be either parsed as the URL standard says or refused.
 pub fn run(data: &[u8]) {
     let Some((&first, target)) = data.split_first() else { return };
     let method = &METHODS[usize::from(first) % METHODS.len()];
@@ -44,7 +44,7 @@ pub fn run(data: &[u8]) {
             request.params.clone_from(&params);
             for (name, value) in &params {
                 match request.param(name) {
-                    // Decoding makes a value shorter, or leaves it as it is.
+                    // Decoding either makes a value shorter or does not change it.
                     Ok(decoded) => assert!(decoded.len() <= value.len()),
                     Err(problem) => assert_eq!(problem.code, Code::MalformedRequest),
                 }

@@ -3,8 +3,8 @@
 use latchkey::mail::Locale;
 use latchkey::user::PersonName;
 
-/// Checks that an accepted name is one visible line and that it is accepted again without change.
-/// Any header must select one of the supported languages.
+/// Checks that an accepted name is one visible line, and that parsing the name again does not
+/// change it. Every value of `Accept-Language` must select one of the supported languages.
 pub fn run(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let Ok(locale) = text.parse::<Locale>();

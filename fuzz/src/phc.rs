@@ -10,8 +10,8 @@ use latchkey::secret::Secret;
 use super::edits::edited;
 
 const OURS: Params = Params { memory_kib: 64, iterations: 1, parallelism: 1 };
-/// The largest argon2 work that the harness computes, in KiB. A fuzzer needs thousands of inputs
-/// per second.
+/// The maximum work of an argon2 hash that the harness computes: memory times passes, in KiB. The
+/// work must be small, because a fuzzer has to test thousands of inputs per second.
 const WORK_KIB_HERE: u64 = 1024;
 
 struct State {
@@ -28,7 +28,8 @@ thread_local! {
 }
 
 /// Checks that a wrong password never matches, and that the hasher refuses each string that `admit`
-/// refuses. The first byte selects whether the rest is a string, or a list of edits of a valid one.
+/// refuses. The first byte of the input selects how the other bytes are used: as a string, or as a
+/// list of edits that are applied to a valid string.
 pub fn run(data: &[u8]) {
     let Some((mode, rest)) = data.split_first() else { return };
     STATE.with_borrow_mut(|state| {
@@ -40,7 +41,7 @@ pub fn run(data: &[u8]) {
         };
         let admitted = admit(&text);
         if let Err(why) = admitted {
-            // A login must refuse the string for the same reason, before it computes anything.
+            // The hasher must refuse the string for the same reason, before it computes a hash.
             let verdict = state.hasher.verify(&Secret::new("wrong".to_owned()), &text);
             let same = match why {
                 Unsupported::Algorithm | Unsupported::Malformed(_) => {
@@ -63,14 +64,15 @@ pub fn run(data: &[u8]) {
             let right = state.hasher.verify(&Secret::new("right".to_owned()), &text);
             let passes = matches!(right, Ok(Verdict::Match | Verdict::MatchNeedsRehash));
             assert!(passes || text != state.good);
-            // Only the order of the parameters may differ.
+            // The edited string may match only if nothing but the order of its parameters has
+            // changed.
             assert!(!passes || fields(&text) == fields(&state.good), "{text}");
         }
     });
 }
 
-/// Says whether the hash is cheap enough for the harness. It uses its own simple parser, which
-/// skips a hash if it may be too expensive.
+/// Whether the hash is cheap enough for the harness. This function has its own simple parser. If
+/// the hash could be too expensive, the result is false.
 fn is_cheap(format: Format, text: &str) -> bool {
     let runs = text.split(|c: char| !c.is_ascii_digit()).filter(|run| !run.is_empty());
     let most = runs.map(|run| run.parse().unwrap_or(u64::MAX)).max().unwrap_or(0);
@@ -82,13 +84,14 @@ fn is_cheap(format: Format, text: &str) -> bool {
     }
 }
 
-/// Returns the largest value that the string gives to a parameter, or 0 if there is none.
+/// Returns the largest value that the string contains for a parameter. Returns 0 if the string does
+/// not contain the parameter.
 fn asked(text: &str, name: &str) -> u64 {
     let values = text.split(['$', ',']).filter_map(|part| part.strip_prefix(name));
     values.filter_map(|value| value.parse().ok()).max().unwrap_or(0)
 }
 
-/// Returns the fields between the separators, sorted.
+/// Returns the parts of a string between its separators, sorted.
 fn fields(text: &str) -> Vec<&str> {
     let mut fields: Vec<&str> = text.split(['$', ',']).collect();
     fields.sort_unstable();

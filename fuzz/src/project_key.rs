@@ -1,16 +1,18 @@
-//! The fuzz harness for the text of a project key. The input is such a text. If it starts with `!`,
-//! the rest is a list of edits of a valid key.
+//! The fuzz harness for the text of a project key. The input is the text of a key. If the input
+//! begins with `!`, the rest is a list of edits, and the harness applies the first edit to a valid
+//! key.
 
 use latchkey::team::key_text::{KeyText, make};
 use uuid::Uuid;
 
 use super::edits::edited;
 
-/// `lk_`, 32 digits, `_`, 43 characters of secret and 6 characters of checksum.
+/// The length of a key: `lk_`, 32 digits, `_`, 43 characters of the secret and 6 characters of the
+/// checksum.
 const CHARS: usize = 3 + 32 + 1 + 43 + 6;
 
-/// Checks that an accepted key has the documented format. A typing error of up to four bytes in a
-/// row must be refused: the CRC-32 finds each of them.
+/// Checks that an accepted key has the documented format. A key with a typing error of up to four
+/// bytes in a row must be refused, because the CRC-32 detects every such error.
 pub fn run(data: &[u8]) {
     let Some(script) = data.strip_prefix(b"!") else {
         let Ok(text) = std::str::from_utf8(data) else { return };

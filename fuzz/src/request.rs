@@ -1,5 +1,5 @@
-//! The fuzz harness for a complete request, which goes through the dispatcher of a daemon. The
-//! input is `METHOD target`, header lines, an empty line, and the body.
+//! The fuzz harness for a complete request, which the dispatcher of a daemon serves. The input is a
+//! line `METHOD target`, header lines, an empty line, and the body.
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::fixture::Fixture;
 
 /// Checks that every response has the security headers and a documented content type, and that no
-/// response is a 500. The JSON of a problem must be complete.
+/// response has the status 500. If the response is a problem, its JSON must be complete.
 pub fn run(fixture: &Fixture, data: &[u8]) {
     let Some(request) = parse(data) else { return };
     let answer = fixture.dispatcher.serve(super::STRANGER, request);
@@ -64,8 +64,8 @@ fn parse(data: &[u8]) -> Option<hyper::Request<Full<Bytes>>> {
         }
     }
     let mut request = request.body(Full::new(body.into())).ok()?;
-    // The dispatcher refuses a request without a Host header early. The fuzzer can send two of
-    // them.
+    // The harness adds a `Host` header if the input has none, because the dispatcher refuses
+    // requests without this header early. The fuzzer can still send two `Host` headers.
     request.headers_mut().entry(HOST).or_insert(HeaderValue::from_static("127.0.0.1"));
     Some(request)
 }

@@ -1,7 +1,7 @@
-//! The fuzz harness for settings that are URLs with passwords. The operator writes them, but
-//! latchkey must never show the password.
+//! The fuzz harness for settings that are URLs with passwords. The operator writes these URLs, and
+//! latchkey must never show their passwords.
 //!
-//! The input is three lines: the scheme, the user, and the text after the `@`.
+//! The input has three lines: the scheme, the user, and the text after the `@`.
 
 use std::collections::BTreeMap;
 
@@ -13,8 +13,8 @@ use latchkey::secret::{Redactor, Secret};
 const PASSWORD: &str = "hunter2";
 const NAMES: [&str; 3] = ["DATABASE__URL", "REDIS__URL", "MAIL__SMTP_URL"];
 
-/// Checks that the password appears neither in the printed settings, nor in a refusal, nor in an
-/// error that quotes the URL.
+/// Checks that the password is neither in the printed settings, nor in the error if the settings
+/// are refused, nor in an error that quotes the URL.
 pub fn run(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let mut lines = text.splitn(3, '\n');

@@ -1,4 +1,5 @@
 #![no_main]
-//! The cargo-fuzz entry point of `src/captcha.rs`, which describes what is checked.
+//! The cargo-fuzz entry point of the harness in `src/captcha.rs`. That file describes what the
+//! harness checks.
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| latchkey_fuzz::captcha::run(data));

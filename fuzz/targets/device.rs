@@ -1,4 +1,5 @@
 #![no_main]
-//! The cargo-fuzz entry point of `src/device.rs`, which describes what is checked.
+//! The cargo-fuzz entry point of the harness in `src/device.rs`. That file describes what the
+//! harness checks.
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| latchkey_fuzz::device::run(data));

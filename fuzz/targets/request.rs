@@ -1,5 +1,6 @@
 #![no_main]
-//! The cargo-fuzz entry point of `src/request.rs`, which describes what is checked.
+//! The cargo-fuzz entry point of the harness in `src/request.rs`. That file describes what the
+//! harness checks.
 
 use std::sync::OnceLock;
 

@@ -1,10 +1,10 @@
-//! The database schema, in one file for each change. A released migration is never edited, and a
-//! migration imports no other code of latchkey.
+//! The database schema, in one file for each change. A migration is never edited after its release.
+//! A migration imports no other code of latchkey.
 //!
-//! Each change follows *expand, migrate, contract*: the schema of a release works with the release
-//! before it. A migration that removes something (drops, renames or makes a column NOT NULL) has
-//! [`CONTRACT`] in its name. It comes one release after the last release that needs what it
-//! removes.
+//! Each change follows *expand, migrate, contract*. So the last release before a change also works
+//! with the changed schema. A migration that removes something has [`CONTRACT`] in its name. It
+//! drops or renames a table or column, or makes a column NOT NULL. It is released one release after
+//! the last release that needs the removed part.
 
 use sea_orm_migration::prelude::*;
 
@@ -14,7 +14,7 @@ mod window;
 pub use sea_orm_migration::MigratorTrait;
 pub use window::{CONTRACT, Outside, Schema};
 
-/// Every migration, oldest first.
+/// The list of all migrations, the oldest first.
 #[derive(Debug)]
 pub struct Migrator;
 

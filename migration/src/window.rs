@@ -1,5 +1,6 @@
-//! The range of schemas that this binary can work on. The range starts at the schema with all
-//! migrations that the binary knows. It includes later schemas that only add something.
+//! The range of schemas with which this binary can work. The oldest schema in the range has all
+//! migrations that the binary knows. The range also includes schemas of later releases that only
+//! add something.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -10,20 +11,21 @@ use sea_orm_migration::sea_orm::{ConnectionTrait, Statement};
 use crate::Migrator;
 use crate::baseline::NAME;
 
-/// The part of a name that marks a migration which removes something:
-/// `m20270301_000009_contract_…`. The release before last does not work after it. Every other
-/// migration only adds, and the release before it keeps working.
+/// This text in the name of a migration means that the migration removes something. An example is
+/// `m20270301_000009_contract_…`. After this migration, the release two releases before it no
+/// longer works. Every other migration only adds something, so the release before it still works.
 pub const CONTRACT: &str = "_contract_";
 
 /// The schema of a database, compared with the migrations of this binary.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Schema {
-    /// Migrations that the database lacks, oldest first. The schema is then too old.
+    /// Migrations that the database lacks, the oldest first. If there are any, the schema is too
+    /// old.
     pub pending: Vec<String>,
-    /// Migrations of later releases that the database has, oldest first.
+    /// Migrations of later releases that the database has, the oldest first.
     pub newer: Vec<String>,
-    /// The newest migration of a development version from before the baseline that the database
-    /// has. No release can use or convert such a schema.
+    /// The newest migration in the database that belongs to a development version from before the
+    /// baseline. No release can use or convert a schema with such a migration.
     pub development: Option<String>,
 }
 
@@ -57,8 +59,8 @@ impl Schema {
         Self { pending, newer, development: unknown.pop() }
     }
 
-    /// Why this binary cannot run on the schema, if it cannot. A daemon runs on a schema that lacks
-    /// migrations, but is not ready.
+    /// The reason why this binary cannot run with the schema. None if it can run. A daemon also
+    /// runs with a schema that lacks migrations, but it is not ready.
     pub fn unusable(&self) -> Option<Outside> {
         if let Some(name) = &self.development {
             let what = format!(
@@ -75,7 +77,8 @@ impl Schema {
         Some(Outside { what, fix: RUN_THE_OTHER })
     }
 
-    /// Why `migrate up` of this binary can do nothing, if it cannot.
+    /// The reason why `migrate up` of this binary can do nothing with the schema. None if it can
+    /// migrate the schema.
     pub fn beyond(&self) -> Option<Outside> {
         if let Some(outside) = self.unusable() {
             return Some(outside);
@@ -90,11 +93,11 @@ impl Schema {
 
 const RUN_THE_OTHER: &str = "run the release of latchkey that migrated the schema";
 
-/// Why a schema is not one that this binary can work on.
+/// Why this binary cannot work with a schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outside {
     pub what: String,
-    /// What the operator can do, as an imperative.
+    /// What the operator can do, written as an instruction.
     pub fix: &'static str,
 }
 

@@ -1,4 +1,5 @@
-# Functions that scripts/* share: messages, waiting, ports and processes. It is sourced, not run.
+# Functions for messages, waiting, ports and processes. Other scripts source this file. It is not
+# run.
 # shellcheck shell=bash
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -16,7 +17,7 @@ port_is_free() {
     ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
 }
 
-# free_port: prints a free port below the range that the kernel assigns to clients.
+# free_port: prints a free port below the range of ports that the kernel assigns to clients.
 free_port() {
     local port
     for _ in {1..100}; do
@@ -29,7 +30,8 @@ free_port() {
     die "found no free port between 20000 and 29999"
 }
 
-# wait_until SECONDS WHAT COMMAND...: repeats the command until it succeeds.
+# wait_until SECONDS WHAT COMMAND...: repeats the command until it succeeds. After SECONDS it stops
+# the script with a message about WHAT.
 wait_until() {
     local seconds=$1 what=$2 tries
     shift 2
@@ -40,7 +42,8 @@ wait_until() {
     die "$what did not happen within $seconds s"
 }
 
-# end_process PID [SIGNAL]: ends one process that the script started, and waits until it is gone.
+# end_process PID [SIGNAL]: ends a process that the script has started, and waits until the process
+# is gone.
 end_process() {
     local pid=$1 signal=${2:-TERM}
     kill "-$signal" "$pid" 2>/dev/null || return 0

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 # Codes that the server returns before it knows the operation, or from code that all operations
-# share. One operation that returned the code is enough.
+# share. It is enough if a test saw such a code at one operation.
 OF_ALL = {
     "body-too-large",
     "dependency-unavailable",
@@ -18,16 +18,18 @@ OF_ALL = {
     "uri-too-long",
 }
 
-# Codes in tests that write bytes to a connection, such as `a_body_that_does_not_come_is_a_408`.
-# Those responses are not recorded.
+# Codes that are tested only by tests that write bytes to a connection, such as
+# `a_body_that_does_not_come_is_a_408`. The responses in these tests are not recorded.
 BY_BYTES = {"request-timeout"}
 
-# The text of the document about a refusal of plain HTTP, which every operation of the API shares.
+# The text in the document about the refusal of plain HTTP. Every operation of the API has this
+# text.
 IN_CLEAR = "`forbidden` if a proxy received the request over plain http"
 
 
 def of(operation):
-    """Returns the operation of the correct spelling for a misspelt path."""
+    """Returns the name of an operation. For a misspelt path it is the name of the correct
+    spelling."""
     return operation.removesuffix("Respelled")
 
 

@@ -1,5 +1,5 @@
-# Functions that install the tools of the tests, apart from Rust and a C compiler. It is sourced,
-# not run.
+# Functions that install the tools of the tests, except Rust and a C compiler. Other scripts source
+# this file. It is not run.
 # shellcheck shell=bash
 
 DENY_VERSION=0.20.2
@@ -13,8 +13,8 @@ may_be_root() {
     [[ $EUID -eq 0 ]] || sudo -n true 2>/dev/null
 }
 
-# pg_bin: prints the directory with the programs of the newest PostgreSQL. It fails if there is
-# none.
+# pg_bin: prints the directory with the programs of the newest PostgreSQL. It fails if no PostgreSQL
+# is installed.
 pg_bin() {
     local directory newest=''
     if [[ -n ${LATCHKEY_TEST_PG_BIN:-} ]]; then
@@ -30,7 +30,7 @@ pg_bin() {
     [[ -n $newest ]] && printf '%s\n' "$newest"
 }
 
-# missing_packages: prints the Debian names of missing packages, one per line.
+# missing_packages: prints the Debian names of the packages that are missing, one on each line.
 missing_packages() {
     pg_bin >/dev/null || echo postgresql-15
     command -v redis-server >/dev/null && command -v redis-cli >/dev/null || echo redis-server
@@ -47,7 +47,8 @@ missing_packages() {
     python3 -c 'import venv, ensurepip' 2>/dev/null || echo python3-venv
 }
 
-# ensure_packages: installs the missing packages, or names them and stops.
+# ensure_packages: installs the missing packages. If it cannot, it prints their names and stops the
+# script.
 ensure_packages() {
     local packages
     mapfile -t packages < <(missing_packages)
@@ -63,7 +64,8 @@ ensure_packages() {
     [[ ${#packages[@]} -eq 0 ]] || die "still missing after the installation: ${packages[*]}"
 }
 
-# ensure_cargo_tools: installs components of the toolchain and cargo-deny, which is built once.
+# ensure_cargo_tools: installs the missing components of the toolchain, and builds cargo-deny if it
+# is missing.
 ensure_cargo_tools() {
     cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
     cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
@@ -73,9 +75,9 @@ ensure_cargo_tools() {
     fi
 }
 
-# python_with FOLDER: prints a Python that has the packages of tests/FOLDER/requirements.txt, in an
-# environment that is kept. The packages of tests/FOLDER/requirements-any-python.txt are installed
-# for any version of Python.
+# python_with FOLDER: prints the path of a Python that has the packages in
+# tests/FOLDER/requirements.txt. It creates the environment of this Python once and uses it again.
+# The packages in tests/FOLDER/requirements-any-python.txt are installed for any version of Python.
 python_with() {
     local folder=$ROOT/tests/$1 home=$CACHE/latchkey-python-$1 any=requirements-any-python.txt
     local files=("$folder/requirements.txt")

@@ -1,10 +1,10 @@
-//! [`LoginAttempt`]: one check of a password, with its limits.
+//! [`LoginAttempt`]: one check of a password, with the limits that apply to it.
 //!
-//! Every use case that checks a password uses this module. Each attempt counts against the account,
-//! and it is counted before the password is verified.
+//! Every use case that checks a password uses this module. Each attempt counts against the account.
+//! The attempt is counted before the password is verified.
 //!
-//! The order of the steps keeps the responses the same for every address. The limit by client
-//! address and the back-off refuse an anonymous client before the account is looked up.
+//! The limit by IP address and the back-off refuse an anonymous client before the account is looked
+//! up. So the response is the same for every email address, with or without an account.
 
 use std::time::Duration;
 
@@ -21,10 +21,10 @@ use crate::secret::Secret;
 use crate::session::AccountStatus;
 
 /// Time reserved before the deadline of a request, in which an attempt can be cancelled. After the
-/// deadline nothing would cancel it.
+/// deadline, the request would end without cancelling the attempt.
 const CANCEL_WITHIN: Duration = Duration::from_millis(100);
 
-/// An attempt that has begun, with or without a verdict.
+/// An attempt that has begun. Its password may be verified already or not yet.
 #[derive(Debug)]
 pub struct LoginAttempt {
     address: String,
@@ -32,14 +32,15 @@ pub struct LoginAttempt {
     /// The device in the client's device token. [`AccountService::verify`] checks whether the token
     /// is valid for the account's current password.
     device: Option<Device>,
-    /// The `captcha` member of the request.
+    /// The value of the JSON member `captcha` of the request.
     captcha: Option<String>,
-    /// Set when the attempt is admitted.
+    /// The count of this attempt. It is set when the attempt is admitted.
     counted: Option<CountedAttempt>,
 }
 
 impl LoginAttempt {
-    /// The known device, if there is one. Only valid after the password was found to be right.
+    /// The known device from which the attempt comes, if it comes from one. Call this function only
+    /// after the password was found to be right.
     pub fn device(&self) -> Option<Device> {
         self.device
     }
@@ -48,12 +49,13 @@ impl LoginAttempt {
 impl AccountService<'_> {
     /// Begins an attempt.
     ///
-    /// An anonymous client that has used up the limit of its IP address is refused here. A client
-    /// has a limit of its own if it sends the token of a device that is known to `address`, or if
-    /// it has a live session of that account. Any other token is ignored.
+    /// This function refuses an anonymous client that has used up the limit of its IP address. A
+    /// client has a limit of its own if it sends the token of a device that is known to the account
+    /// with the email address `address`, or if it has a live session of that account. Any other
+    /// device token is ignored.
     ///
-    /// A full hash queue also refuses the attempt here, before anything is counted. So an overload
-    /// does not raise the back-off of users with the right password.
+    /// If the queue of the hash workers is full, this function refuses the attempt before it is
+    /// counted. So an overload does not raise the back-off of users with the right password.
     pub(super) async fn begin(
         &self,
         client: &mut Client<'_>,
@@ -97,7 +99,8 @@ impl AccountService<'_> {
         }
     }
 
-    /// The device of the request, if it is known to this account under the current password.
+    /// The device of the request, if it is a known device of this account under the current
+    /// password.
     pub(super) fn known_device(
         &self,
         client: &Client<'_>,
@@ -113,14 +116,14 @@ impl AccountService<'_> {
     }
 
     /// Creates the token that makes the client a known device of the account for 90 days from now.
-    /// A device that was known before keeps its id.
+    /// `known` is the device if it was already known. It then keeps its id.
     pub(super) fn device_token(&self, account: &AccountStatus, known: Option<Device>) -> String {
         let whose = (account.id, account.password_version);
         self.admission.devices.issue(&account.email_normal, whose, known, self.clock.now())
     }
 
     /// Admits the attempt of a client without a device token. [`AccountService::verify`] admits the
-    /// attempt of a client with one, because the account must be read first.
+    /// attempt of a client with a device token, because the account must be read first.
     pub(super) async fn admit_unless_device(
         &self,
         client: &mut Client<'_>,
@@ -134,10 +137,11 @@ impl AccountService<'_> {
         self.admit_now(client, attempt).await
     }
 
-    /// Admits an attempt, and verifies a captcha only if one is needed.
+    /// Admits an attempt. Verifies the captcha only if the attempt needs one.
     ///
-    /// Above the account's cap, an anonymous client needs a captcha. If `captcha.on` contains
-    /// `login-after-failures`, a captcha also replaces the short waits.
+    /// If anonymous clients have reached the account's cap of failed attempts, an anonymous client
+    /// needs a captcha. If `captcha.on` contains `login-after-failures`, a client can also send a
+    /// captcha instead of waiting the short times of the back-off.
     async fn admit_now(
         &self,
         client: &mut Client<'_>,
@@ -189,13 +193,13 @@ impl AccountService<'_> {
         found
     }
 
-    /// Verifies the password of an attempt. If the client has a device token, the attempt is
-    /// admitted here first.
+    /// Verifies the password of an attempt. If the client has a device token, this function first
+    /// admits the attempt.
     ///
-    /// Without an account, a decoy hash is verified, so that the response time reveals nothing. If
-    /// there is no verdict because the time ran out or a worker crashed, the attempt is cancelled.
+    /// If there is no account, a decoy hash is verified, so that the response time reveals nothing.
+    /// If the time runs out or a worker crashes, there is no verdict, and the attempt is cancelled.
     ///
-    /// A device token of another account or of an older password is ignored.
+    /// A device token is ignored if it belongs to another account or to an old password.
     pub(super) async fn verify(
         &self,
         client: &mut Client<'_>,
@@ -243,8 +247,9 @@ impl AccountService<'_> {
         }
     }
 
-    /// Exempts this client from the account's cap, because it has set a new password. Device tokens
-    /// of the old password are no longer valid.
+    /// Exempts this client from the account's cap of failed attempts, because the client has set a
+    /// new password. So the client can log in, although its device token for the old password is no
+    /// longer valid.
     pub(super) async fn prove_client(&self, client: &Client<'_>, address: &str) {
         if let Err(error) = self.admission.prove_client(address, client.ip).await {
             tracing::warn!(

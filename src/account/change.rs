@@ -13,18 +13,18 @@ use crate::secret::uuid_v7;
 use crate::user::table::{self, Inserted};
 use crate::user::{EmailAddress, User};
 
-/// Result of asking for a change of address.
+/// Result of asking for a change of email address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked {
     /// The mails are in the outbox.
     Now,
-    /// An account has this address already.
+    /// An account already has the new address.
     EmailTaken,
     /// The account no longer exists.
     Gone,
 }
 
-/// Result of confirming a change of address.
+/// Result of confirming a change of email address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Confirmed {
     /// The account with this id has the new address.
@@ -37,17 +37,18 @@ pub enum Confirmed {
     Gone,
 }
 
-/// Result of undoing or refusing a change of address.
+/// Result of undoing or refusing a change of email address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Undone {
-    /// Done. After an undo, the account has the old address and no session.
+    /// The change is undone or refused. After an undo, the account has the old email address and no
+    /// session.
     Now,
     /// The change can no longer be undone or refused.
     Gone,
 }
 
-/// Asks for a change of address. The new address gets a link that confirms it. The old address, if
-/// it was proven, gets a notice with a link that undoes the change.
+/// Asks for a change of email address. A mail to the new address contains a link that confirms the
+/// change. If the old address was proven, a notice to it contains a link that undoes the change.
 pub(super) async fn ask(
     cx: &ChangeContext<'_>,
     user_id: Uuid,
@@ -125,11 +126,11 @@ pub(super) async fn confirm(cx: &ChangeContext<'_>, id: Uuid) -> Result<Confirme
     Ok(Confirmed::Now(person.id))
 }
 
-/// Undoes a change of address and every later one.
+/// Undoes a change of email address, and every change that the account made after it.
 ///
-/// An attacker who took the account over with this change may also have made the later ones. The
-/// undo links of those went to the attacker's mailboxes. Every session ends, because the attacker
-/// knew the password.
+/// An attacker who took the account over with this change may also have made the changes after it.
+/// The undo links of those changes were mailed to the attacker's addresses, so the owner of the
+/// account cannot undo them one by one. Every session ends, because the attacker knew the password.
 pub(super) async fn undo(cx: &ChangeContext<'_>, id: Uuid) -> Result<Undone, DbErr> {
     let now = cx.now;
     let tx = cx.db.begin().await?;
@@ -161,9 +162,9 @@ pub(super) async fn undo(cx: &ChangeContext<'_>, id: Uuid) -> Result<Undone, DbE
     Ok(Undone::Now)
 }
 
-/// Deletes an unproven account that has registered the owner's old address in the meantime. The
-/// undo link was mailed to that mailbox, so its owner is known. An account that the operator has
-/// disabled stays.
+/// Deletes the account that was registered with the owner's old email address in the meantime, if
+/// its address was never proven. The undo link was mailed to that address, so the client that uses
+/// the link owns the address. An account that the operator has disabled is not deleted.
 async fn make_way(
     cx: &ChangeContext<'_>,
     tx: &Transaction,
@@ -182,7 +183,7 @@ async fn make_way(
     Ok(())
 }
 
-/// Refuses a pending change, because the new address belongs to another person.
+/// Refuses a pending change, because the new email address belongs to another person.
 pub(super) async fn refuse(cx: &ChangeContext<'_>, id: Uuid) -> Result<Undone, DbErr> {
     let tx = cx.db.begin().await?;
     let found =
@@ -207,10 +208,10 @@ pub(super) async fn rename(
     tx.commit().await
 }
 
-/// Invalidates the pending changes of address.
+/// Invalidates the pending changes of a user's email address.
 ///
-/// The caller does this when the user asks for another change, proves the mailbox or sets a
-/// password. The client that asked for the older change may not have been the user.
+/// This function is called when the user asks for another change, proves the email address or sets
+/// a password. An attacker, and not the user, may have asked for the pending change.
 pub(super) async fn drop_pending(tx: &Transaction, user_id: Uuid) -> Result<(), DbErr> {
     email_change::Entity::update_many()
         .col_expr(email_change::Column::State, Expr::value(EmailChangeState::Superseded))

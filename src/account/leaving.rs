@@ -1,8 +1,8 @@
-//! Deletion of accounts: by the user, by the owner of the mailbox, and by the daemon if the address
-//! is never proven.
+//! Deletion of accounts: by the user, by the owner of the email address, or by the daemon if the
+//! email address is never proven.
 //!
-//! The audit keeps the events of a deleted account. The data that identifies the user in them is
-//! deleted with the account, by the foreign keys of the schema.
+//! The audit keeps the events of a deleted account. The data that identifies the user in these
+//! events is deleted together with the account, by the foreign keys of the schema.
 
 use latchkey_entity::user;
 use sea_orm::{
@@ -18,26 +18,28 @@ use crate::team::joining;
 use crate::team::teams::{self, Leaving};
 use crate::user::{UserState, table};
 
-/// Accounts that one transaction deletes. Each takes about six statements, so a transaction uses
-/// the one writer for about 0.1 seconds.
+/// The number of accounts that one transaction deletes. Each account takes about six statements, so
+/// a transaction occupies SQLite's only writer for about 0.1 seconds.
 const COLLECT_BATCH: u64 = 50;
-/// Transactions of one run: about 2 seconds of work, which is within the pool's deadline. The next
-/// tick continues.
+/// The largest number of transactions in one run. They take about 2 seconds, which is within the
+/// deadline of the worker pool. The next run deletes the remaining accounts.
 const COLLECT_BATCHES_MAX: u32 = 20;
 
 /// Result of deleting an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Deleted {
     Now,
-    /// Not deleted: the user is the only owner of these teams, which have other members.
+    /// The account is not deleted, because the user is the only owner of these teams, and they have
+    /// other members.
     OwnsTeams(Vec<String>),
 }
 
-/// Deletes an account and the rows that refer to it: mails, memberships, endings, changes of
-/// address, and identities in the audit.
+/// Deletes an account and the rows that refer to it: mails, memberships, ended sessions, changes of
+/// email address, and identities in the audit.
 ///
-/// If the address was proven, other teams' invitations of it and unsent mails to it are deleted
-/// too. An address that was never proven may belong to another person, so these stay then.
+/// If the email address was proven, the invitations of other teams to this address and the unsent
+/// mails to it are also deleted. If the address was never proven, they are not deleted, because the
+/// address may belong to another person.
 pub(super) async fn delete(cx: &ChangeContext<'_>, user_id: Uuid) -> Result<Deleted, DbErr> {
     let tx = cx.db.begin().await?;
     let Some(person) = table::lock(&tx, user_id).await? else { return Ok(Deleted::Now) };
@@ -55,7 +57,8 @@ pub(super) async fn delete(cx: &ChangeContext<'_>, user_id: Uuid) -> Result<Dele
     let of_teams = left.iter().map(|team| (team.team_id, Some(team.ends)));
     let mut events: Vec<(Uuid, Option<bool>)> =
         of_teams.chain(inviting.into_iter().map(|team| (team, None))).collect();
-    // Always in the order of ids, because the teams' audit streams are locked in this order.
+    // The events are recorded in the order of the team ids, because every transaction locks the
+    // audit streams of teams in this order.
     events.sort_unstable();
     let mut typed = vec![person.email.clone()];
     for (team, ends) in events {
@@ -85,15 +88,15 @@ pub(super) async fn delete(cx: &ChangeContext<'_>, user_id: Uuid) -> Result<Dele
     Ok(Deleted::Now)
 }
 
-/// Deletes an account that was registered with another person's address. The owner of the mailbox
-/// asks for it.
+/// Deletes an account that was registered with another person's email address. That person has
+/// asked for the deletion.
 pub(super) async fn reject(cx: &ChangeContext<'_>, user_id: Uuid) -> Result<Verified, DbErr> {
     let tx = cx.db.begin().await?;
     let Some(person) = table::lock(&tx, user_id).await? else { return Ok(Verified::Gone) };
     if person.verified_at.is_some() {
         return Ok(Verified::Already);
     }
-    // A disabled account stays: otherwise its address could be registered again.
+    // A disabled account is not deleted, because then its email address could be registered again.
     if register::is_disabled(&person) {
         return Ok(Verified::Gone);
     }
@@ -103,8 +106,8 @@ pub(super) async fn reject(cx: &ChangeContext<'_>, user_id: Uuid) -> Result<Veri
     Ok(Verified::Now)
 }
 
-/// Deletes accounts that were created before a time and never verified, the oldest first. Returns
-/// how many.
+/// Deletes the accounts that were created before the time `before` and never verified, the oldest
+/// first. Returns the number of deleted accounts.
 pub(super) async fn collect_unverified(
     cx: &ChangeContext<'_>,
     before: UnixMillis,

@@ -1,4 +1,4 @@
-//! The links in mails that prove an address, or that undo a change of address.
+//! The links in mails that prove an email address, or that undo a change of email address.
 
 use latchkey_entity::email_change::{self, EmailChangeState};
 use sea_orm::EntityTrait as _;
@@ -18,56 +18,57 @@ use crate::telemetry::labels::{Done, EndReason};
 use crate::telemetry::typed::Outcome;
 use crate::user::{EmailAddress, UserState};
 
-/// `amr` of a session that a mailed link opened: the mailbox proved the user. The value is private,
-/// because RFC 8176 has none for mail.
+/// The value of `amr` for a session that a mailed link opened. The link proves that the user can
+/// read mail to this address. The value is private to latchkey, because RFC 8176 defines no value
+/// for mail.
 const BY_MAIL: &str = "email";
 
 /// What a confirmation link would do if it were used now.
 #[derive(Debug)]
 pub enum ConfirmationPreview {
-    /// It proves the address of an account.
+    /// The link would prove the email address of an account.
     Account { email: String, created_at: i64, created_ip: String },
-    /// It confirms a change to another address.
+    /// The link would confirm a change to another email address.
     Change { new_email: String },
-    /// It was used before.
+    /// The link was used before.
     Already,
-    /// It is unknown, used, replaced or expired.
+    /// The link is unknown, used, replaced or expired.
     Invalid,
 }
 
 /// What a confirmation link has done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Confirmation {
-    /// The address of the account is proven.
+    /// The email address of the account is proven.
     Account,
-    /// The account has the new address.
+    /// The account has the new email address.
     Change,
 }
 
-/// What the refusal of a confirmation link has done ("this was not me").
+/// The result of refusing a confirmation link ("this was not me").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefusedLink {
     /// The account is deleted.
     AccountDeleted,
-    /// The change of address is refused.
+    /// The change of email address is refused.
     ChangeRefused,
-    /// Nothing: the address was proven before.
+    /// Nothing has changed, because the address was proven before.
     Already,
-    /// Nothing: the link is not valid.
+    /// Nothing has changed, because the link is not valid.
     Invalid,
 }
 
-/// The change of address that a link undoes.
+/// The change of email address that a link undoes.
 #[derive(Debug)]
 pub struct UndoPreview {
     /// The address that the account gets back.
     pub old_email: String,
-    /// When the change was asked for.
+    /// When the user asked for the change.
     pub changed_at: i64,
 }
 
 impl AccountService<'_> {
-    /// Returns what a confirmation link would do. Changes nothing.
+    /// Returns what a confirmation link would do, without doing it.
     pub async fn preview_confirmation(
         &self,
         token: &str,
@@ -113,7 +114,8 @@ impl AccountService<'_> {
         let (_, user_id) = self.prove(client, token).await?;
         let account = AccountStatus::by_id(self.db, user_id, StatusQuery::default()).await?;
         let account = account.ok_or(AccountError::LinkInvalid)?;
-        // The account was disabled in the meantime. Only the right password may reveal that.
+        // The account was disabled in the meantime. Only a client with the right password may learn
+        // this.
         if account.state == UserState::Disabled {
             return Err(AccountError::LinkInvalid);
         }
@@ -168,7 +170,8 @@ impl AccountService<'_> {
         }
     }
 
-    /// Refuses what a confirmation link would do: the owner of the mailbox did not ask for it.
+    /// Refuses the change that a confirmation link would make, because the owner of the email
+    /// address did not ask for it.
     pub async fn refuse_link(
         &self,
         client: &mut Client<'_>,
@@ -200,8 +203,8 @@ impl AccountService<'_> {
         }
     }
 
-    /// Returns the change that an undo link undoes, or none if it can no longer be undone. Changes
-    /// nothing.
+    /// Returns the change that an undo link would undo, without undoing it. Returns none if the
+    /// change can no longer be undone.
     pub async fn preview_undo(&self, token: &str) -> Result<Option<UndoPreview>, AccountError> {
         let change = undo::find(self.db, &sha256(token.as_bytes()), self.clock.now()).await?;
         let change = change.filter(|change| change.state != EmailChangeState::Undone);
@@ -211,7 +214,7 @@ impl AccountService<'_> {
         }))
     }
 
-    /// Undoes a change of address and ends every session.
+    /// Undoes a change of email address and ends every session of the account.
     pub async fn undo_email_change(
         &self,
         client: &mut Client<'_>,
@@ -227,7 +230,7 @@ impl AccountService<'_> {
         Ok(undone)
     }
 
-    /// Mails the confirmation of the address again.
+    /// Mails the link that confirms the email address again.
     pub async fn resend_confirmation(
         &self,
         client: &mut Client<'_>,
@@ -253,7 +256,8 @@ impl AccountService<'_> {
         Ok(())
     }
 
-    /// Mails a link that confirms the new address, and a notice to the old one.
+    /// Mails a link to the new email address, which confirms the change, and a notice to the old
+    /// email address.
     pub async fn change_email(
         &self,
         client: &mut Client<'_>,
@@ -267,8 +271,8 @@ impl AccountService<'_> {
         self.may_move(account, &email).await?;
         self.admit(client, Ask::Action(Action::ExistEmail)).await?;
         self.admit(client, Ask::Account(Budget::AddressChanges, account.id)).await?;
-        // This check comes before the budget of the mailbox is spent, so that only its owner uses
-        // that up.
+        // This check comes before the budget for mails to the new address is spent. So if the
+        // address has an account, only the owner of that account can use up this budget.
         if AccountStatus::by_email(self.db, email.normal()).await?.is_some() {
             return Err(AccountError::EmailTaken);
         }

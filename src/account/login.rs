@@ -1,4 +1,4 @@
-//! Login by email address and password, and the confirmation of a change by password.
+//! Login by email address and password, and the check of the password that confirms a change.
 
 use uuid::Uuid;
 
@@ -14,7 +14,7 @@ use crate::telemetry::labels::{Done, LoginMethod};
 use crate::telemetry::typed::Outcome;
 use crate::user::{EmailAddress, UserState};
 
-/// `amr` of a login by password (RFC 8176).
+/// The value of `amr` for a login by password (RFC 8176).
 pub const BY_PASSWORD: &str = "pwd";
 
 /// Result of a successful login.
@@ -26,7 +26,7 @@ pub struct LoggedIn {
     pub device_token: String,
 }
 
-/// Result of a check in which the password was right.
+/// Result of a check of a password that was right.
 #[derive(Debug)]
 struct RightPassword {
     account: AccountStatus,
@@ -35,8 +35,8 @@ struct RightPassword {
 }
 
 impl AccountService<'_> {
-    /// Opens a session for an address and its password. An unknown address and a wrong password
-    /// take the same path and need the same work.
+    /// Opens a session for an email address and its password. The daemon does the same work for an
+    /// unknown address as for a wrong password.
     pub async fn log_in(
         &self,
         client: &mut Client<'_>,
@@ -45,7 +45,8 @@ impl AccountService<'_> {
         captcha: Option<String>,
     ) -> Result<LoggedIn, AccountError> {
         let attempt = match self.begin(client, email.normal()).await {
-            // This is not counted as a login: the limit by client address has a metric of its own.
+            // This refusal is not counted as a login, because the limit by IP address has a metric
+            // of its own.
             Err(error @ AccountError::Limited(_)) => {
                 self.log_refused_login(email, "address-limit");
                 return Err(error);
@@ -54,8 +55,8 @@ impl AccountService<'_> {
         };
         let result = async {
             let mut attempt = attempt?;
-            // Without the token store no session can be opened. The response is then 503 before a
-            // hash is computed, for a right and for a wrong password.
+            // If the token store is down, no session can be opened. The response is then 503 for a
+            // right and for a wrong password, and no hash is computed.
             self.store.ready().await?;
             let again = password.clone();
             let verified = self.check(client, &mut attempt, email, (password, captcha)).await?;
@@ -72,7 +73,7 @@ impl AccountService<'_> {
         result
     }
 
-    /// Checks an address and its password as a login does, without opening a session.
+    /// Checks an email address and its password in the same way as a login, but opens no session.
     pub async fn check_password(
         &self,
         client: &mut Client<'_>,
@@ -129,10 +130,11 @@ impl AccountService<'_> {
     ///
     /// The user gets a mail about a login on an unknown device (ASVS 6.3.5), with two exceptions:
     ///
-    /// - The first login from the network of the registration. If it comes from another network,
-    ///   the mail is sent, because another person may have registered the address.
-    /// - A login to an account whose address is not proven. Otherwise a client could register
-    ///   another person's address and make us mail that person.
+    /// - The first login, if it comes from the network of the registration. If the first login
+    ///   comes from another network, the mail is sent, because another person may have registered
+    ///   the address.
+    /// - A login to an account whose email address is not proven. Otherwise a client could register
+    ///   another person's address and make the daemon send mails to that person.
     async fn context(
         &self,
         client: &mut Client<'_>,
@@ -153,12 +155,13 @@ impl AccountService<'_> {
         LoginContext { first, new_device }
     }
 
-    /// Verifies the password of a logged-in user, with all limits. Returns the device if it is
-    /// known to the account.
+    /// Verifies the password of a logged-in user, with all limits. Returns the client's device if
+    /// it is a known device of the account.
     ///
-    /// The audit records a wrong password with `at`, the name of the change that it should confirm.
-    /// A right password takes one from a budget of the account. A new device or a new password does
-    /// not refill that budget. A client with a stolen session but no password cannot use it up.
+    /// The audit records a wrong password with `at`, the name of the change that the password
+    /// should confirm. A right password spends one unit of the account's budget for confirmations.
+    /// A new device or a new password does not refill this budget. A client with a stolen session
+    /// but without the password cannot use the budget up.
     pub async fn confirm(
         &self,
         client: &mut Client<'_>,
@@ -191,8 +194,8 @@ impl AccountService<'_> {
         }
     }
 
-    /// Logs and records a refused login. The log names the account by a keyed digest of the
-    /// address, whether or not there is an account.
+    /// Logs and records a refused login. The log identifies the account by a keyed digest of the
+    /// email address, whether or not there is an account.
     fn record_refused_login(
         &self,
         client: &Client<'_>,
@@ -209,8 +212,8 @@ impl AccountService<'_> {
         tracing::info!(account = digest, reason, "login refused");
     }
 
-    /// Sends a refused password to the session workers, which record it in the audit. The response
-    /// does not wait for them.
+    /// Tells the session workers about a refused password, so that they record it in the audit. The
+    /// response does not wait for these workers.
     fn record_refused(
         &self,
         client: &Client<'_>,

@@ -3,8 +3,8 @@
 //!
 //! [`AccountService`] holds the use cases that the pages and the API call. A use case that changes
 //! rows runs as one transaction, together with its audit event and its mails. [`Accounts`] runs
-//! these transactions on a worker. So a transaction ends even if the client disconnects, and the
-//! load on the database stays bounded.
+//! these transactions on a worker. So a transaction runs to its end even if the client disconnects,
+//! and the number of workers limits the load on the database.
 
 mod attempt;
 mod change;

@@ -1,4 +1,4 @@
-//! Setting a new password: a change that the old password confirms, or a reset by a mailed link.
+//! Setting a new password, either after a check of the old password or with a mailed link.
 
 use std::time::Duration;
 
@@ -19,24 +19,25 @@ use crate::telemetry::labels::{EndReason, ResetOutcome, ResetStage};
 use crate::telemetry::typed::Outcome;
 use crate::user::EmailAddress;
 
-/// No response of [`AccountService::forgot`] is sent before this time has passed.
+/// The shortest time after which [`AccountService::forgot`] returns a response.
 ///
-/// A known address took about 1 ms longer than an unknown one on PostgreSQL and Redis
-/// (docs/limits.md), and no password hash hides the difference here. The value is 20 times the
-/// slowest median that was measured.
+/// In a measurement with PostgreSQL and Redis, a known email address took about 1 ms longer than an
+/// unknown one (docs/limits.md). No password is hashed in this use case, so no hash hides the
+/// difference. The value is 20 times the slowest median of the measurement.
 const RESPONSE_AFTER: Duration = Duration::from_millis(100);
 
 /// Result of a change of password.
 #[derive(Debug)]
 pub struct ChangedPassword {
-    /// The tokens of this session. Every other session has ended.
+    /// The new tokens of the session that changed the password. Every other session has ended.
     pub tokens: Tokens,
     /// The token that makes the client a known device under the new password.
     pub device_token: String,
 }
 
 impl AccountService<'_> {
-    /// Sets a new password after verifying the old one. Every other session ends.
+    /// Sets a new password after verifying the old one. Every session of the account ends, except
+    /// the session that changes the password.
     pub async fn change_password(
         &self,
         client: &mut Client<'_>,
@@ -51,8 +52,8 @@ impl AccountService<'_> {
             .await?
             .ok_or(AccountError::Changed)?;
         self.deliveries.wake();
-        // The new epoch ends every session. This session gets the new epoch, and the others are
-        // deleted.
+        // The new epoch ends every session of the account. The session of this request gets the new
+        // epoch, and the other sessions are deleted.
         let (sid, now) = (&session.sid, self.clock.now());
         let session = self.store.restamp_session(account.id, sid, epoch, now).await?;
         let session = session.ok_or(AccountError::SessionGone)?;
@@ -60,14 +61,15 @@ impl AccountService<'_> {
         self.metrics.sessions_revoked.one(EndReason::PasswordChanged);
         account.password_version = password_version + 1;
         let tokens = self.sessions.tokens(&session, &account)?;
-        // The device token of the old password is no longer valid. The device keeps its id, so that
-        // its limit continues.
+        // The device token for the old password is no longer valid. The device keeps its id in the
+        // new token, so that its failed attempts still count.
         let device_token = self.device_token(&account, device);
         Ok(ChangedPassword { tokens, device_token })
     }
 
-    /// Mails a recovery link if the address has an account. A mailbox over its budget gets no mail,
-    /// and its older link stays valid. The response does not reveal this.
+    /// Mails a recovery link if the email address has an account. If the budget for recovery mails
+    /// to this address is used up, no mail is sent, and the link of the last mail stays valid. The
+    /// response does not show whether a mail was sent.
     pub async fn forgot(
         &self,
         client: &mut Client<'_>,
@@ -91,8 +93,8 @@ impl AccountService<'_> {
         email: EmailAddress,
         captcha: Option<Verdict>,
     ) -> Result<(), AccountError> {
-        // Without the database no mail could be written, but the budget would be spent and be
-        // missing later.
+        // If the database is down, the mail cannot be written. This check then fails before a unit
+        // of the mail budget is spent.
         self.db.ready().await?;
         let (budget, address) = (Budget::Recoveries, email.normal());
         let admitted = if AccountStatus::by_email(self.db, address).await?.is_some() {
@@ -111,8 +113,8 @@ impl AccountService<'_> {
         Ok(())
     }
 
-    /// Sets a new password by a mailed token, and returns the token that makes the client a known
-    /// device. The proof of the mailbox counts at least as much as a login.
+    /// Sets a new password by a mailed token. Returns the token that makes the client a known
+    /// device, because a mailed token proves at least as much as a login.
     pub async fn reset_password(
         &self,
         client: &mut Client<'_>,
@@ -147,13 +149,13 @@ impl AccountService<'_> {
         Ok(self.device_token(&account, known))
     }
 
-    /// Whether a mailed token would set a password now. Changes nothing.
+    /// Whether a client could set a password with a mailed token now. The token stays unused.
     pub async fn is_reset_possible(&self, token: &str) -> Result<bool, AccountError> {
         Ok(self.account_to_reset(token).await?.is_some())
     }
 
     /// Reads the account of a recovery token, and the password version under which the token was
-    /// mailed. Returns none if the token was used or the password has changed since.
+    /// mailed. Returns none if the token was used, or if the password has changed since the mail.
     async fn account_to_reset(
         &self,
         token: &str,
@@ -169,7 +171,7 @@ impl AccountService<'_> {
         Ok(account.map(|account| (account, found.stamp)))
     }
 
-    /// Sets the password, unless it has changed since. Returns the new epoch.
+    /// Sets the password, unless it has changed since the proof was checked. Returns the new epoch.
     async fn set_password(
         &self,
         client: &Client<'_>,
@@ -190,8 +192,9 @@ impl AccountService<'_> {
         }
     }
 
-    /// Deletes the user's sessions and recovery token from the token store. If this fails, they are
-    /// invalid all the same: the sessions by their epoch, the token by the password's version.
+    /// Deletes the user's sessions and recovery token from the token store. If this deletion fails,
+    /// they are invalid nevertheless: the sessions because of their epoch, the token because of its
+    /// password version.
     async fn after_reset(&self, user_id: Uuid) {
         let deleted = async {
             self.store.end_sessions(user_id, None).await?;
@@ -208,8 +211,8 @@ impl AccountService<'_> {
         self.deliveries.wake();
     }
 
-    /// Checks a new password against the policy. The user's address and name, if known, are part of
-    /// the check.
+    /// Checks a new password against the policy. If the user's email address and name are known,
+    /// the password is also checked against them.
     pub fn keeps_policy(
         &self,
         password: &Secret<String>,
@@ -224,8 +227,9 @@ impl AccountService<'_> {
         self.policy.check(password, &context).map_err(WeakPassword::Policy)
     }
 
-    /// Refuses a password that is the name of one of the user's teams (ASVS 6.2.11). The client
-    /// must have proven before that it is this user, because the response reveals the team's name.
+    /// Refuses a password that is the name of one of the user's teams (ASVS 6.2.11). Call this
+    /// function only after the client has proven that it is this user, because the response reveals
+    /// the team's name.
     async fn not_a_teams_name(
         &self,
         password: &Secret<String>,

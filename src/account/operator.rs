@@ -1,7 +1,8 @@
-//! The operator's commands for accounts. They run on the command line, next to running daemons.
+//! The operator's commands for accounts. They run in the process of the command line, also while
+//! daemons run.
 //!
-//! Each change is one transaction, like the use cases of a user. An operator who runs a command has
-//! access to the database, so no permission is checked here.
+//! Each change is one transaction, in the same way as the use cases of a user. An operator who runs
+//! a command has access to the database, so these functions check no permission.
 
 use latchkey_entity::{ended_session, membership, outbox, user};
 use sea_orm::sea_query::{Expr, ExprTrait as _};
@@ -21,7 +22,7 @@ use crate::team::teams;
 use crate::user::table::{self, Inserted, NewUser};
 use crate::user::{EmailAddress, UserState};
 
-/// How an operator names an account.
+/// The id or the email address by which an operator identifies an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Who {
     Id(Uuid),
@@ -45,16 +46,16 @@ impl std::str::FromStr for Who {
 /// Selects the accounts to list.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// Part of the address. Upper and lower case are the same.
+    /// A part of the email address. Upper and lower case count as the same.
     pub search: Option<String>,
     /// Only accounts in this state.
     pub state: Option<UserState>,
-    /// Only accounts whose address is not proven.
+    /// Only accounts whose email address is not proven.
     pub unverified: bool,
 }
 
-/// Lists the accounts after `after`, at most `limit`, in the order of their ids, which is the order
-/// of creation.
+/// Lists at most `limit` accounts, in the order of their ids, which is the order of creation. The
+/// list begins after the id `after`.
 pub async fn list(
     db: &Db,
     filter: &Filter,
@@ -74,7 +75,7 @@ pub async fn list(
     query.order_by_asc(user::Column::Id).limit(limit).all(db.reader()).await
 }
 
-/// The account with this id or address.
+/// The account with this id or email address.
 pub async fn find(db: &Db, who: &Who) -> Result<Option<user::Model>, DbErr> {
     by(who).one(db.reader()).await
 }
@@ -93,7 +94,7 @@ fn by(who: &Who) -> sea_orm::Select<user::Entity> {
 pub struct Counts {
     /// Mails that are not sent yet.
     pub mails_pending: u64,
-    /// Sessions that were ended individually and would not have expired yet.
+    /// Sessions that were ended one by one and would otherwise still be valid.
     pub sessions_ended: u64,
     pub teams: u64,
 }
@@ -118,29 +119,29 @@ pub async fn counts(db: &Db, id: Uuid, now: UnixMillis) -> Result<Counts, DbErr>
 pub struct NewAccount {
     pub email: EmailAddress,
     pub name: String,
-    /// A PHC string, made from a password or from random bytes that nobody knows.
+    /// A PHC string. It is the hash of a password, or of random bytes that nobody knows.
     pub password_hash: String,
-    /// Whether the address counts as proven.
+    /// Whether the email address counts as proven.
     pub address: Address,
     /// The mail that the user gets.
     pub mail: FirstMail,
 }
 
-/// Whether the operator declares an address as proven.
+/// Whether the operator declares that an email address is proven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Address {
-    /// The address is proven. The user gets the default team at once.
+    /// The email address counts as proven. The default team of the user is created at once.
     Verified,
-    /// The user has to prove the address.
+    /// The user has to prove the email address.
     Unverified,
 }
 
 /// The mail that the user of a new account gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FirstMail {
-    /// A link that sets a password, and proves the address.
+    /// A mail with a link that sets a password and proves the email address.
     SetPassword,
-    /// A link that proves the address.
+    /// A mail with a link that proves the email address.
     Confirm,
     /// No mail.
     Nothing,
@@ -151,12 +152,12 @@ pub enum FirstMail {
 pub enum Created {
     /// The account is created and has this id.
     Now(Uuid),
-    /// An account has the address already.
+    /// An account already has the email address.
     EmailTaken,
 }
 
-/// Creates an account and the mail for its user. If the address counts as proven, the default team
-/// is created too.
+/// Creates an account and the mail for its user. If the email address counts as proven, this
+/// function also creates the default team.
 pub async fn create(cx: &ChangeContext<'_>, account: &NewAccount) -> Result<Created, DbErr> {
     let now = cx.now;
     let tx = cx.db.begin().await?;
@@ -195,8 +196,8 @@ pub async fn create(cx: &ChangeContext<'_>, account: &NewAccount) -> Result<Crea
     Ok(Created::Now(id))
 }
 
-/// Disables or enables an account. Disabling raises the epoch: every node refuses the account's
-/// sessions at their next check, whatever the token store contains.
+/// Disables or enables an account. Disabling raises the epoch. So every node refuses the account's
+/// sessions at their next check, even if the token store still contains them.
 pub async fn set_state(
     cx: &ChangeContext<'_>,
     who: &Who,
@@ -234,8 +235,8 @@ pub async fn count<C: ConnectionTrait>(connection: &C) -> Result<u64, DbErr> {
     user::Entity::find().count(connection).await
 }
 
-/// Records that the operator resets the limits of an email address, and of its account if there is
-/// one.
+/// Records that the operator resets the limits of an email address. If the address has an account,
+/// the event refers to that account.
 pub async fn record_limits_reset(
     cx: &ChangeContext<'_>,
     email: &EmailAddress,
@@ -243,7 +244,7 @@ pub async fn record_limits_reset(
 ) -> Result<(), DbErr> {
     let tx = cx.db.begin().await?;
     let what = (Action::LimitsReset, Outcome::Success);
-    // An address without an account is recorded as a keyed digest, as in the log.
+    // The event identifies an email address without an account by a keyed digest, as the log does.
     let digest = cx.chain.log_name(email.normal());
     let detail = Detail::none().kid("address", &digest).personal("email", email.as_typed());
     cx.record(&tx, what, Actor::Operator, (user_id, None), detail).await?;

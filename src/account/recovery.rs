@@ -1,4 +1,4 @@
-//! Recovery of an account by mail, and the setting of a new password.
+//! The transactions that write a recovery mail and that set a new password.
 
 use latchkey_entity::outbox::{self as outbox_row, OutboxState};
 use sea_orm::sea_query::{Expr, ExprTrait as _};
@@ -16,7 +16,8 @@ use crate::user::{EmailAddress, table};
 #[derive(Debug)]
 pub struct NewPassword {
     pub user_id: Uuid,
-    /// The password version that was checked, or under which the token was mailed.
+    /// The version of the password that was checked, or the version that the password had when the
+    /// token was mailed.
     pub password_version: i32,
     /// The new hash, as a PHC string.
     pub password_hash: String,
@@ -26,27 +27,27 @@ pub struct NewPassword {
 /// Result of setting a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reset {
-    /// Done. Every session with an older epoch has ended.
+    /// The password is set. Every session with a lower epoch has ended.
     Now {
         /// The account's new epoch.
         epoch: i32,
     },
-    /// Not done: the password has changed since, because another call was faster, or the account is
-    /// deleted or disabled.
+    /// The password is not set. Another call has changed the password in the meantime, or the
+    /// account is deleted or disabled.
     Stale,
 }
 
-/// What allows the client to set a new password.
+/// The proof that allows the client to set a new password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proof {
     /// The old password.
     Password,
-    /// A mailed token, which also proves the address.
+    /// A mailed token, which also proves the email address.
     Mailbox,
 }
 
-/// Writes a recovery mail if the address is known. For an unknown address, the same number of
-/// statements and a commit are run, so that the response time reveals nothing.
+/// Writes a recovery mail if an account has the email address. If no account has it, the same
+/// number of statements and a commit are run, so that the response time reveals nothing.
 pub(super) async fn recover(cx: &ChangeContext<'_>, email: &EmailAddress) -> Result<(), DbErr> {
     let now = cx.now;
     let tx = cx.db.begin().await?;
@@ -88,8 +89,9 @@ async fn decoy(tx: &Transaction, now: UnixMillis) -> Result<(), DbErr> {
     audit::touch_decoy(tx, now).await
 }
 
-/// Sets a new password by a compare-and-set on the password version in the row. So one of N resets
-/// with one token succeeds, and a crash leaves the old password or the new one.
+/// Sets a new password by a compare-and-set on the password version in the row. So if N calls use
+/// the same token, only one of them succeeds. After a crash, the row has either the old password or
+/// the new one.
 pub(super) async fn set_password(cx: &ChangeContext<'_>, new: NewPassword) -> Result<Reset, DbErr> {
     let NewPassword { user_id, password_version, password_hash, proof } = new;
     let now = cx.now;

@@ -1,8 +1,9 @@
 //! Registration and the proof of an email address, each in one transaction.
 //!
-//! The database decides every race: by the unique address, by `verified_at IS NULL`, or by the
-//! password's version. So each of N parallel calls gets one result, with one daemon and with ten. A
-//! crash leaves the whole change or nothing of it.
+//! If N calls run in parallel, the database decides which call succeeds: by the unique email
+//! address, by `verified_at IS NULL`, or by the version of the password. So the result is the same
+//! with one daemon and with ten daemons. After a crash, either the whole change is in the database
+//! or nothing of it.
 
 use sea_orm::DbErr;
 use uuid::Uuid;
@@ -30,16 +31,17 @@ pub struct Registration {
 pub enum Registered {
     /// The account is created with this status, and its confirmation mail is in the outbox.
     Now(Box<AccountStatus>),
-    /// An account has the address already.
+    /// An account already has the email address.
     EmailTaken,
 }
 
-/// Result of proving an address, of mailing its confirmation again, or of rejecting the account.
+/// Result of proving an email address, of mailing its confirmation again, or of rejecting the
+/// account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verified {
-    /// Done by this call.
+    /// This call has done it.
     Now,
-    /// The address was proven before.
+    /// The email address was proven before.
     Already,
     /// The account no longer exists or is disabled.
     Gone,
@@ -82,8 +84,8 @@ pub(super) async fn register(
     Ok(Registered::Now(Box::new(AccountStatus::of_new(user))))
 }
 
-/// Writes the confirmation mail. It does not contain the name, which another person may have
-/// chosen.
+/// Writes the confirmation mail. The mail does not contain the name of the user, because another
+/// person may have registered the address and chosen the name.
 async fn confirm_mail(
     cx: &ChangeContext<'_>,
     tx: &Transaction,
@@ -106,7 +108,8 @@ pub(super) async fn resend(cx: &ChangeContext<'_>, user_id: Uuid) -> Result<Rese
     if person.verified_at.is_some() {
         return Ok(Resent::AlreadyVerified);
     }
-    // The mail shows the time and the IP address of the registration, not those of this request.
+    // The mail shows the time and the IP address of the registration, not the time and the IP
+    // address of this request.
     let data = MailData {
         at: person.created_at,
         ip: person.created_ip.clone(),
@@ -134,8 +137,8 @@ pub(super) async fn verify(cx: &ChangeContext<'_>, user_id: Uuid) -> Result<Veri
     Ok(Verified::Now)
 }
 
-/// Marks the address as proven, and creates the user's default team and project. The caller has
-/// locked the row.
+/// Marks the email address as proven, and creates the user's default team and project. The caller
+/// has locked the user's row.
 pub(super) async fn prove(
     cx: &ChangeContext<'_>,
     tx: &Transaction,
@@ -150,8 +153,8 @@ pub(super) async fn prove(
     cx.record_in_team(tx, Action::ProjectCreated, who, team, detail).await
 }
 
-/// Whether the operator has disabled the account. None of its links works then, and only a login
-/// with the right password returns the reason.
+/// Whether the operator has disabled the account. The mailed links of a disabled account do not
+/// work. Only a login with the right password returns the reason.
 pub(super) fn is_disabled(person: &User) -> bool {
     person.status != UserState::Active
 }

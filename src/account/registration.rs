@@ -1,4 +1,4 @@
-//! Registration of accounts, with its limits and the check of which addresses may register.
+//! Registration of accounts, with its limits and the check whether an email address may register.
 
 use super::login::BY_PASSWORD;
 use super::{AccountError, AccountService, Registered, Registration, WeakPassword};
@@ -14,10 +14,10 @@ use crate::telemetry::labels::Done;
 use crate::telemetry::typed::Outcome;
 use crate::user::{EmailAddress, PersonName};
 
-/// Why `registration.mode` does not let an address register.
+/// Why `registration.mode` does not let an email address register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RegistrationRefusal {
-    /// Only addresses of other domains may register.
+    /// Addresses of this domain may not register.
     Domain,
     /// No address may register.
     Closed,
@@ -25,8 +25,8 @@ pub enum RegistrationRefusal {
     InviteOnly,
 }
 
-/// What a client sends to register. The password was checked against the policy when the form was
-/// read.
+/// The data that a client sends to register. The password was checked against the policy when the
+/// data was read.
 #[derive(Debug)]
 pub struct RegistrationForm {
     pub email: EmailAddress,
@@ -36,7 +36,8 @@ pub struct RegistrationForm {
 }
 
 impl AccountService<'_> {
-    /// Creates an account, mails the link that confirms its address, and opens the first session.
+    /// Creates an account, mails the link that confirms its email address, and opens the first
+    /// session.
     pub async fn register(
         &self,
         client: &mut Client<'_>,
@@ -68,7 +69,8 @@ impl AccountService<'_> {
         Ok(self.sessions.start(client.call(), &account, BY_PASSWORD, context).await?)
     }
 
-    /// Counts the outcome of a registration in the metrics, even if its form was refused.
+    /// Counts the outcome of a registration in the metrics. A registration with invalid data is
+    /// also counted.
     pub fn count_registration(&self, error: Option<Code>) {
         self.metrics.registrations.one(Outcome::of(Done::Success, error));
     }
@@ -88,10 +90,11 @@ impl AccountService<'_> {
         Err(AccountError::Registration(refusal))
     }
 
-    /// Refuses an address that was not invited if `registration.mode` is `invite`.
+    /// If `registration.mode` is `invite`, refuses an email address that no team has invited.
     ///
-    /// This check comes after the captcha and is the same for an address with an account. Otherwise
-    /// a client without a captcha could find out who is invited.
+    /// This check comes after the captcha. Otherwise a client could find out without a captcha
+    /// which addresses are invited. The check is the same for an address that already has an
+    /// account.
     async fn is_invited(&self, email: &EmailAddress) -> Result<(), AccountError> {
         if self.config.registration.mode != RegistrationMode::Invite
             || joining::is_invited(self.db, email.normal(), self.clock.now()).await?
@@ -101,10 +104,10 @@ impl AccountService<'_> {
         Err(AccountError::Registration(RegistrationRefusal::InviteOnly))
     }
 
-    /// Refuses a change of address that would bypass the registration mode.
+    /// Refuses a change of email address that would bypass the registration mode.
     ///
     /// The mode `domains` applies to every account. The other modes apply only to an account whose
-    /// address is not proven: it may move only to an address that may register.
+    /// address is not proven. The new address of such an account must be one that may register.
     pub(super) async fn may_move(
         &self,
         account: &AccountStatus,
@@ -119,8 +122,8 @@ impl AccountService<'_> {
 
     /// Refuses a password that is known from a data breach.
     ///
-    /// This check comes after the captcha and the limit of the client address, because it calls
-    /// another service. If that service fails, the password is accepted
+    /// This check comes after the captcha and the limit of the IP address, because it sends a
+    /// request to another service. If that service fails, the password is accepted
     /// ([`crate::password::breach`]).
     pub(super) async fn not_breached(&self, password: &Secret<String>) -> Result<(), AccountError> {
         let Some(breach) = self.breach else { return Ok(()) };

@@ -17,7 +17,7 @@ use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::telemetry::labels::EndReason;
 
-/// The dependencies of the use cases, borrowed for one request.
+/// The dependencies of the use cases of accounts, borrowed for one request.
 #[derive(Clone, Copy, Debug)]
 pub struct AccountService<'a> {
     pub accounts: &'a Accounts,
@@ -41,20 +41,20 @@ pub struct AccountService<'a> {
 pub enum AccountError {
     /// A limit refuses the request.
     Limited(Limited),
-    /// The captcha is missing, wrong or used.
+    /// The captcha is missing, wrong or was used before.
     CaptchaNeeded {
         /// The difficulty of the next captcha, as a multiple of the usual one.
         difficulty: u32,
     },
-    /// Email address and password do not match, or there is no account.
+    /// The password is not the password of this email address, or the address has no account.
     WrongCredentials,
     /// The password that confirms a change is wrong.
     WrongPassword,
     /// The password is right, but the operator has disabled the account.
     Disabled,
-    /// The address is proven already.
+    /// The email address is already proven.
     AlreadyVerified,
-    /// Another account has the address.
+    /// Another account has the email address.
     EmailTaken,
     /// The settings do not let this address register.
     Registration(RegistrationRefusal),
@@ -64,9 +64,9 @@ pub enum AccountError {
     WeakPassword(WeakPassword),
     /// The password was changed by another request meanwhile.
     Changed,
-    /// The session or the account is gone.
+    /// The session or the account no longer exists.
     SessionGone,
-    /// The user is the only owner of these teams, which have other members.
+    /// The user is the only owner of these teams, and they have other members.
     OwnsTeams(Vec<String>),
     /// A dependency fails.
     Unavailable(Unavailable),
@@ -75,14 +75,14 @@ pub enum AccountError {
 /// Why a new password is refused.
 #[derive(Clone, Copy, Debug)]
 pub enum WeakPassword {
-    /// It breaks a rule of the policy.
+    /// The password breaks a rule of the policy.
     Policy(PolicyViolation),
-    /// It is known from a data breach.
+    /// The password is known from a data breach.
     Breached,
 }
 
 impl WeakPassword {
-    /// The code of the broken rule, as in `errors[].code`.
+    /// The code of the broken rule, which the response contains as `errors[].code`.
     pub fn code(self) -> &'static str {
         match self {
             Self::Policy(violation) => violation.code(),
@@ -158,7 +158,8 @@ impl From<CaptchaError> for AccountError {
 }
 
 impl AccountService<'_> {
-    /// Deletes an account, and the teams that have no other member. The password confirms it.
+    /// Deletes an account, and the teams of the user that have no other member. The user confirms
+    /// the deletion by the password.
     pub async fn delete(
         &self,
         client: &mut Client<'_>,
@@ -171,7 +172,8 @@ impl AccountService<'_> {
             Deleted::OwnsTeams(names) => return Err(AccountError::OwnsTeams(names)),
             Deleted::Now => {}
         }
-        // The row is deleted, so what is left in the token store grants no access and expires.
+        // The user's row is deleted. So the sessions that are still in the token store give no
+        // access, and they expire.
         if let Err(error) = self.store.forget_user(user_id).await {
             tracing::warn!(
                 error = %error,
@@ -183,7 +185,7 @@ impl AccountService<'_> {
         Ok(())
     }
 
-    /// Applies the limits to what a client asks for.
+    /// Applies the limits to the operation that a client asks for.
     pub(super) async fn admit(&self, client: &mut Client<'_>, ask: Ask<'_>) -> Result<(), Limited> {
         self.admission.admit(ask, client.ip, client.rate).await
     }

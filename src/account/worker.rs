@@ -1,4 +1,4 @@
-//! [`Accounts`], the handle of the account workers, and [`AccountWorker`], which runs each command.
+//! [`Accounts`] is the handle of the account workers. [`AccountWorker`] runs the commands.
 
 use sea_orm::DbErr;
 use tokio::time::Instant;
@@ -20,8 +20,8 @@ use crate::user::{EmailAddress, table};
 
 type Done<T> = FlatReply<T>;
 
-/// A command for an account worker. For some commands a client waits for the reply, for others none
-/// does.
+/// A command for an account worker. A client waits for the reply of [`AccountCommand::Run`]. No
+/// client waits for the other commands.
 #[derive(Debug)]
 pub enum AccountCommand {
     /// One use case of a client.
@@ -41,7 +41,7 @@ pub enum AccountCommand {
     },
 }
 
-/// A use case with its arguments. The last one takes the result.
+/// A use case with its arguments. The worker sends the result through the last argument.
 #[derive(Debug)]
 pub enum UseCase {
     Register(Registration, Done<Registered>),
@@ -59,7 +59,7 @@ pub enum UseCase {
 }
 
 /// The handle of the account workers. Each call returns [`Unavailable`] if the workers are busy, if
-/// a dependency fails, or if `deadline` passes first.
+/// a dependency fails, or if the deadline of the request passes before the result is there.
 #[derive(Clone, Debug)]
 pub struct Accounts(Pool<AccountCommand>);
 
@@ -68,7 +68,7 @@ impl Accounts {
         Self(pool)
     }
 
-    /// The pool, for draining and for metrics.
+    /// The worker pool, for the shutdown of the daemon and for metrics.
     pub fn pool(&self) -> &Pool<AccountCommand> {
         &self.0
     }
@@ -81,7 +81,7 @@ impl Accounts {
         self.0.ask(deadline, |reply| AccountCommand::Run(origin, use_case(reply))).await
     }
 
-    /// Creates an account and the mail that confirms its address.
+    /// Creates an account, and the mail with the link that confirms its email address.
     pub async fn register(
         &self,
         call: (Instant, RequestOrigin),
@@ -90,7 +90,8 @@ impl Accounts {
         self.run(call, |reply| UseCase::Register(registration, reply)).await
     }
 
-    /// Mails the confirmation again. The older link becomes invalid.
+    /// Mails the link that confirms the email address again. The link in the last mail becomes
+    /// invalid.
     pub async fn resend_confirmation(
         &self,
         call: (Instant, RequestOrigin),
@@ -99,7 +100,7 @@ impl Accounts {
         self.run(call, |reply| UseCase::ResendConfirmation(user_id, reply)).await
     }
 
-    /// Marks the address as proven. The caller has checked the mailed token.
+    /// Marks the email address as proven. The caller has checked the mailed token.
     pub async fn verify(
         &self,
         call: (Instant, RequestOrigin),
@@ -108,7 +109,7 @@ impl Accounts {
         self.run(call, |reply| UseCase::Verify(user_id, reply)).await
     }
 
-    /// Deletes an account that was registered with an address of another person.
+    /// Deletes an account that was registered with the email address of another person.
     pub async fn reject(
         &self,
         call: (Instant, RequestOrigin),
@@ -117,7 +118,8 @@ impl Accounts {
         self.run(call, |reply| UseCase::Reject(user_id, reply)).await
     }
 
-    /// Mails a recovery link if the address has an account. Takes the same time if it has none.
+    /// Mails a recovery link if the email address has an account. Takes the same time if the
+    /// address has no account.
     pub async fn recover(
         &self,
         call: (Instant, RequestOrigin),
@@ -134,7 +136,7 @@ impl Accounts {
         self.run(call, |reply| UseCase::SetPassword(password, reply)).await
     }
 
-    /// Mails the link that confirms a new address.
+    /// Mails the link that confirms a new email address.
     pub async fn ask_email_change(
         &self,
         call: (Instant, RequestOrigin),
@@ -144,7 +146,7 @@ impl Accounts {
         self.run(call, |reply| UseCase::AskEmailChange(user_id, email, reply)).await
     }
 
-    /// Applies a change of address. The caller has checked the mailed token.
+    /// Applies a change of email address. The caller has checked the mailed token.
     pub async fn confirm_email_change(
         &self,
         call: (Instant, RequestOrigin),
@@ -153,7 +155,7 @@ impl Accounts {
         self.run(call, |reply| UseCase::ConfirmEmailChange(change_id, reply)).await
     }
 
-    /// Undoes a change of address, even after it was confirmed.
+    /// Undoes a change of email address, even if the change was confirmed.
     pub async fn undo_email_change(
         &self,
         call: (Instant, RequestOrigin),
@@ -162,7 +164,7 @@ impl Accounts {
         self.run(call, |reply| UseCase::UndoEmailChange(change_id, reply)).await
     }
 
-    /// Refuses a change to an address that belongs to another person.
+    /// Refuses a change to an email address that belongs to another person.
     pub async fn refuse_email_change(
         &self,
         call: (Instant, RequestOrigin),
@@ -180,7 +182,7 @@ impl Accounts {
         self.run(call, |reply| UseCase::Rename(user_id, name, reply)).await
     }
 
-    /// Deletes an account, and the teams that have no other member.
+    /// Deletes an account, and the teams of the user that have no other member.
     pub async fn delete(
         &self,
         call: (Instant, RequestOrigin),
@@ -189,14 +191,15 @@ impl Accounts {
         self.run(call, |reply| UseCase::Delete(user_id, reply)).await
     }
 
-    /// Replaces a hash by one with the current parameters, unless the password has changed. Does
-    /// not wait for the result: if it fails, the next login tries again.
+    /// Replaces a password hash by a hash with the current parameters, unless the password has
+    /// changed. Does not wait for the result. If the replacement fails, the next login of the user
+    /// repeats it.
     pub fn replace_hash(&self, user_id: Uuid, old_hash: String, new_hash: String) {
         let _ = self.0.nudge(AccountCommand::ReplaceHash { user_id, old_hash, new_hash });
     }
 
-    /// Deletes accounts that were created before a time and never verified. Does not wait for the
-    /// result.
+    /// Deletes the accounts that were created before the time `before` and never verified. Does not
+    /// wait for the result.
     pub fn collect_unverified(&self, before: UnixMillis) {
         let _ = self.0.nudge(AccountCommand::CollectUnverified { before });
     }
@@ -206,7 +209,7 @@ impl Accounts {
 #[derive(Clone, Debug)]
 pub struct AccountWorker {
     pub db: Db,
-    /// The token store, for mailed tokens.
+    /// The token store, which contains the mailed tokens.
     pub store: Store,
     pub chain: Chain,
     pub clock: Clock,
@@ -252,7 +255,7 @@ impl AccountWorker {
 
     async fn run(&self, cx: &ChangeContext<'_>, use_case: UseCase) {
         match use_case {
-            // The client has disconnected without a response, so nothing is created.
+            // The client has disconnected before the work began. So no account is created.
             UseCase::Register(_, reply) if reply.is_closed() => {}
             UseCase::Register(new, reply) => finish(reply, register::register(cx, new).await),
             UseCase::ResendConfirmation(user, reply) => {
@@ -277,8 +280,8 @@ impl AccountWorker {
         }
     }
 
-    /// Writes the row of the new confirmation, then deletes the token of the older link. If the
-    /// mailer has already stored the token of the new row, that token stays.
+    /// Writes the row of the new confirmation mail, then deletes the token of the mail before it.
+    /// If the mailer has already stored the token of the new mail, that token is not deleted.
     async fn resend(&self, cx: &ChangeContext<'_>, user_id: Uuid) -> Result<Verified, Unavailable> {
         match register::resend(cx, user_id).await? {
             Resent::Due(row) => {
@@ -291,7 +294,7 @@ impl AccountWorker {
     }
 }
 
-/// Sends a result. If the client has disconnected, the change stays.
+/// Sends a result to the waiting client. If the client has disconnected, the change is not undone.
 fn finish<T: Send + 'static>(reply: Done<T>, result: Result<T, DbErr>) {
     let _ = reply.send(result.map_err(Into::into));
 }

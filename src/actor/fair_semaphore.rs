@@ -10,13 +10,13 @@ use super::permits::{FairPermit, FairPermits};
 use super::turns::Turns;
 use crate::problem::Unavailable;
 
-/// A semaphore that admits `width` callers at once. The others wait in a fair queue by their
-/// holder, as long as there are permits.
+/// A semaphore that admits `width` callers at once. If `width` callers are admitted and a permit is
+/// free, a further caller waits in a fair queue. The queue groups the waiters by holder.
 #[derive(Debug)]
 pub struct FairSemaphore {
     name: &'static str,
     width: usize,
-    /// One permit for each caller that is admitted or waits.
+    /// Each caller that is admitted or waits has one of these permits.
     permits: Arc<FairPermits>,
     state: Mutex<State>,
 }
@@ -33,7 +33,7 @@ struct Waiting {
     held: FairPermit,
 }
 
-/// A caller is admitted until this is dropped.
+/// The right of an admitted caller to continue. It ends when this value is dropped.
 #[derive(Debug)]
 pub struct Permit {
     semaphore: Arc<FairSemaphore>,
@@ -41,7 +41,8 @@ pub struct Permit {
 }
 
 impl FairSemaphore {
-    /// A semaphore for `width` callers at once, and for `places` in all with those that wait.
+    /// Creates a semaphore that admits `width` callers at once. `places` is the maximum number of
+    /// callers, both admitted and waiting.
     pub fn new(name: &'static str, width: usize, places: usize) -> Arc<Self> {
         let width = width.max(1);
         let state = State { through: 0, waiting: Turns::default() };
@@ -49,11 +50,12 @@ impl FairSemaphore {
         Arc::new(Self { name, width, permits, state: Mutex::new(state) })
     }
 
-    /// Waits until `whom` is admitted.
+    /// Waits until the caller is admitted. `whom` is the holder for which the caller is counted.
     ///
     /// # Errors
-    /// [`Unavailable`] in two cases: `whom` holds as many permits as are free (refused at once), or
-    /// `whom` was not admitted before `deadline`.
+    /// [`Unavailable`] in two cases. If `whom` already holds as many permits as are free, the
+    /// caller is refused at once. Otherwise the caller is refused if it was not admitted before
+    /// `deadline`.
     pub async fn enter(
         self: &Arc<Self>,
         whom: impl Hash,
@@ -77,7 +79,7 @@ impl FairSemaphore {
         })
     }
 
-    /// The number of admitted callers, and of those that wait.
+    /// The number of admitted callers and the number of waiting callers.
     pub fn busy(&self) -> (usize, usize) {
         let state = self.lock();
         (state.through, state.waiting.len())
@@ -87,8 +89,8 @@ impl FairSemaphore {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next waiter that still waits. Waiters that have given up are skipped, and their permits
-    /// are returned.
+    /// Takes the next waiter that still waits from the queue. Waiters that have given up are
+    /// skipped, and their permits become free.
     fn next(&self) -> Option<Waiting> {
         let mut state = self.lock();
         while let Some((_, waiting)) = state.waiting.pop() {
@@ -104,7 +106,8 @@ impl FairSemaphore {
 impl Drop for Permit {
     fn drop(&mut self) {
         if let Some(Waiting { sender, held }) = self.semaphore.next() {
-            // A waiter that gives up at this moment drops the permit, and the next waiter gets it.
+            // If the waiter gives up at this moment, it drops the permit. Then the next waiter gets
+            // the permit.
             let _gave_up = sender.send(Self { semaphore: self.semaphore.clone(), _held: held });
         }
     }
@@ -147,8 +150,8 @@ mod tests {
         }
         let mut one = Box::pin(semaphore.enter("one", far()));
         assert!((&mut one).now_or_never().is_none());
-        // One waiter of the crowd was first. Then it is the turn of `one`, before the other 29 of
-        // the crowd.
+        // One waiter of the crowd came first and is served first. `one` is served next, before the
+        // other 29 waiters of the crowd.
         drop(through);
         drop(crowd.remove(0).await.unwrap());
         let pass = one.now_or_never().expect("it is their turn").unwrap();
@@ -201,7 +204,8 @@ mod tests {
         let mut next = Box::pin(semaphore.enter("c", far()));
         assert!((&mut given).now_or_never().is_none() && (&mut next).now_or_never().is_none());
         drop(first);
-        // The permit was sent, and is dropped before its waiter reads it.
+        // The permit was sent to the waiter `given`. The waiter is dropped before it reads the
+        // permit.
         drop(given);
         drop(next.now_or_never().expect("it came on").unwrap());
         assert_eq!(semaphore.busy(), (0, 0));

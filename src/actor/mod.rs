@@ -1,7 +1,8 @@
-//! Supervision: bounded pools of workers, tasks that start by themselves, and the root that
-//! supervises both. It also contains the fair queue and the fair semaphore.
+//! Supervision: bounded pools of workers, background tasks, and the root, which supervises the
+//! pools and the tasks. This module also contains the fair queue and the fair semaphore.
 //!
-//! This module uses ractor and the metrics. It knows nothing about the work that the workers do.
+//! This module uses the crate ractor and the metrics. It does not depend on the work that the
+//! workers do.
 
 mod fair_semaphore;
 mod observer;

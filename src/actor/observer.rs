@@ -16,7 +16,7 @@ pub(super) struct Counts {
     pub(super) expired: AtomicU64,
 }
 
-/// Counts and logs for a pool.
+/// Writes the counters, metrics and log lines of a pool.
 #[derive(Clone)]
 pub(super) struct Observer {
     pub(super) name: &'static str,
@@ -26,7 +26,7 @@ pub(super) struct Observer {
 }
 
 impl Observer {
-    /// Counts a job that waited until its deadline.
+    /// Counts a job whose deadline passed while the job waited.
     pub(super) fn expired(&self) {
         self.counts.expired.fetch_add(1, Ordering::Relaxed);
         let attributes = [KeyValue::new("pool", self.name), KeyValue::new("reason", "expired")];
@@ -34,14 +34,14 @@ impl Observer {
     }
 }
 
-/// Counts a worker that ends in the middle of a job: by an error, by a panic that unwinds through
-/// here, or because it was killed.
+/// A guard that counts and logs a crash when it is dropped, unless the job is done. A worker can
+/// end in the middle of a job by an error, by a panic, or because it is killed.
 pub(super) struct CrashGuard<'a> {
     pub(super) observer: &'a Observer,
-    /// The span of the request. It is stored here because a panic has already left the span when
-    /// the guard is dropped.
+    /// The span of the request. The guard needs its own handle, because a panic leaves the span
+    /// before the guard is dropped.
     pub(super) span: tracing::Span,
-    /// True until the job is done.
+    /// True until the job is done. The guard counts a crash only while this is true.
     pub(super) armed: bool,
 }
 
@@ -77,9 +77,9 @@ mod tests {
         };
         tracing::subscriber::with_default(subscriber, || {
             let span = tracing::info_span!("request", request_id = "r");
-            // Another test may be the first to reach this log line, with a crash and no subscriber,
-            // and so turn the line off. The line is registered after the first crash, and is
-            // evaluated again before the second.
+            // Another test can reach this log line first, at a moment when no subscriber is set.
+            // tracing then switches the log line off. So this test crashes twice: the first crash
+            // registers the log line, and the rebuilt cache switches it on for the second crash.
             for _ in 0..2 {
                 drop(CrashGuard { observer: &observer, span: span.clone(), armed: true });
                 tracing::callsite::rebuild_interest_cache();

@@ -1,12 +1,12 @@
-//! [`FairPermits`]: a fixed number of permits. No holder has more of them than are free for all
-//! others.
+//! [`FairPermits`]: a fixed number of permits that holders share fairly. A holder gets a further
+//! permit only if it has fewer permits than are free.
 //!
-//! The rule is that of dynamic thresholds (Choudhury and Hahne, "Dynamic queue length thresholds
-//! for shared-memory packet switches", 1998). One holder alone gets half of the permits. With n
-//! holders, 1/(n + 1) of the permits stays free for the next one. The rule bounds requests in
-//! progress, refreshes, bodies that are being uploaded, the queues of pools and the waiters of a
-//! [`FairSemaphore`](super::FairSemaphore). The number of permits also bounds the memory: each has
-//! two entries at most.
+//! This rule is called dynamic thresholds (Choudhury and Hahne, "Dynamic queue length thresholds
+//! for shared-memory packet switches", 1998). If there is only one holder, it gets at most half of
+//! the permits. If n holders take as many as they can, 1/(n + 1) of the permits stay free for the
+//! next holder. The rule bounds requests in progress, refreshes, bodies that are being uploaded,
+//! the queues of pools and the waiters of a [`FairSemaphore`](super::FairSemaphore). The number of
+//! permits also bounds the memory, because each permit has at most two entries in the maps.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
@@ -16,11 +16,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::client_key::ClientKey;
 
-/// The number of locks. A request holds one for about 10 ns, and two requests rarely need the same
-/// one.
+/// The number of locks. A request holds a lock for about 10 ns, and two requests rarely need the
+/// same lock.
 const SHARDS: usize = 16;
 
-/// A number of permits, with the count that each holder has.
+/// A number of permits. It counts how many permits each holder has.
 #[derive(Debug)]
 pub struct FairPermits {
     all: usize,
@@ -29,34 +29,35 @@ pub struct FairPermits {
     hasher: RandomState,
 }
 
-/// Why there is no permit.
+/// Why a holder gets no permit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PermitRefusal {
     /// All permits are taken.
     Full,
-    /// The holder has as many as it may have.
+    /// Permits are free, but the holder already has as many permits as it may have.
     Share,
 }
 
-/// A permit, held until it is dropped.
+/// A permit. It becomes free again when it is dropped.
 #[derive(Debug)]
 pub struct FairPermit {
     permits: Arc<FairPermits>,
     holder: PermitHolder,
 }
 
-/// The holder for which a permit is counted, as keyed hashes. ractor logs the key of a job, and the
-/// log must not contain a client's address. Two holders with the same hash share one part. For a
-/// pair of holders that has a chance of 2^-64. Each hash has a weight: a holder with the weight w
-/// gets a permit only if w times those that it holds are fewer than those that are free.
+/// The holder for which a permit is counted, as one or two keyed hashes. It contains hashes because
+/// ractor logs the key of a job, and the log must not contain a client's IP address. Two holders
+/// that have the same hash are counted as one. The probability of this is 2^-64 for a pair of
+/// holders. Each hash has a weight. If the weight is w, the holder gets a permit only if w times
+/// the number of its permits is less than the number of free permits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PermitHolder([Option<(u64, usize)>; 2]);
 
 impl PermitHolder {
-    /// No particular holder. Only the number of permits bounds it.
+    /// A job or request that has no holder. Only the number of free permits limits it.
     pub const NOBODY: Self = Self([None; 2]);
 
-    /// A holder with this number as its hash.
+    /// A holder whose hash is this number.
     #[cfg(test)]
     pub(super) fn numbered(number: u64) -> Self {
         Self([Some((number, 1)), None])
@@ -64,20 +65,20 @@ impl PermitHolder {
 }
 
 impl FairPermits {
-    /// Creates this number of permits, all free.
+    /// Creates `permits` permits. All of them are free.
     pub fn new(permits: usize) -> Arc<Self> {
         let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
         let free = AtomicUsize::new(permits);
         Arc::new(Self { all: permits, free, shards, hasher: RandomState::new() })
     }
 
-    /// The holder for a client key, a team, an account or another value.
+    /// The holder for a client key, a team, an account or any other value.
     pub fn holder(&self, whom: impl Hash) -> PermitHolder {
         PermitHolder([Some((self.hasher.hash_one(whom), 1)), None])
     }
 
-    /// The holder for a client address, by its wide key. Within an IPv6 /48, a /64 gets at most a
-    /// third of all permits.
+    /// The holder for a client IP address. It is counted by its wide key. In an IPv6 /48, each /64
+    /// is also counted separately and gets at most a third of all permits.
     pub fn client(&self, ip: IpAddr) -> PermitHolder {
         let (narrow, wide) = (ClientKey::narrow(ip), ClientKey::wide(ip));
         let part = (narrow != wide).then(|| (self.hasher.hash_one(narrow), 2));
@@ -97,12 +98,13 @@ impl FairPermits {
     /// Takes a permit.
     ///
     /// # Errors
-    /// [`PermitRefusal`] if none is free, or if the holder has as many as are free. If requests of
-    /// one holder race, one too many may be refused, but never one too many admitted.
+    /// [`PermitRefusal`] if no permit is free, or if the holder already has as many permits as are
+    /// free. If several requests of one holder race, a request that could be admitted may be
+    /// refused. A request that must be refused is never admitted.
     pub fn take(self: &Arc<Self>, holder: PermitHolder) -> Result<FairPermit, PermitRefusal> {
         let held = |(key, weight)| self.count(key) * weight;
-        // A permit is counted before it is taken, so that two requests of one holder are never
-        // admitted for the same count.
+        // A permit is counted before it is taken. So two requests of the same holder never see the
+        // same count.
         let held = holder.0.into_iter().flatten().map(held).max().unwrap_or(0);
         let take = |free: usize| (free > held).then(|| free - 1);
         match self.free.fetch_update(Ordering::AcqRel, Ordering::Acquire, take) {
@@ -114,7 +116,7 @@ impl FairPermits {
         }
     }
 
-    /// Adds one to the count of a holder, and returns the count before.
+    /// Adds one to the count of a holder, and returns the count that it had before.
     fn count(&self, key: u64) -> usize {
         let mut shard = self.shard(key);
         let held = shard.entry(key).or_default();
@@ -135,7 +137,8 @@ impl FairPermits {
 
     fn shard(&self, key: u64) -> MutexGuard<'_, HashMap<u64, usize>> {
         let at = usize::try_from(key % SHARDS as u64).unwrap_or(0);
-        // A count is one number that is written at once, so a poisoned lock has no partial state.
+        // A poisoned lock is used like any other. A count is one number that is written at once, so
+        // a panic cannot leave a half-written state.
         self.shards[at].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -153,7 +156,7 @@ mod tests {
 
     use super::*;
 
-    /// Takes permits until one is refused.
+    /// Takes permits until a permit is refused.
     fn crowd(permits: &Arc<FairPermits>, ip: &str) -> Vec<FairPermit> {
         let holder = permits.client(ip.parse().unwrap());
         std::iter::from_fn(|| permits.take(holder).ok()).collect()

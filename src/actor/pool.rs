@@ -1,13 +1,14 @@
-//! [`Pool`]: a bounded set of workers with one address.
+//! [`Pool`]: a bounded set of workers with one queue.
 //!
-//! A ractor factory has the address, which stays valid while workers crash and are replaced. This
-//! type adds what a caller needs. A call is refused within microseconds when the queue is full, and
-//! a job carries its deadline. Every failure is one error, [`Unavailable`].
+//! Callers send jobs to a ractor factory, which stays the same while workers crash and are
+//! replaced. The type [`Pool`] adds three things for callers. If the queue is full, a call is
+//! refused within microseconds. Each job has a deadline. Every failure is returned as the same
+//! error, [`Unavailable`].
 //!
 //! A job needs a permit, which it holds until it is done or dropped. There are `workers + queue`
-//! permits. So a full pool is detected before a message is sent, and nothing grows without a bound,
-//! although ractor's mailboxes have no limit of their own. Jobs of [`Pool::ask_for`] wait in a fair
-//! queue by their holders ([`super::turns`]).
+//! permits. So a full pool is detected before a message is sent. The permits also bound the memory,
+//! because ractor's mailboxes have no limit of their own. Jobs of [`Pool::ask_for`] wait in a fair
+//! queue, which groups them by holder ([`super::turns`]).
 
 use std::fmt;
 use std::hash::Hash;
@@ -34,27 +35,28 @@ use crate::problem::Unavailable;
 use crate::telemetry::Metrics;
 use crate::telemetry::observed::PoolReading;
 
-/// The channel for a worker's reply. It is always the last field of a message. `is_closed()` is
-/// true when the caller no longer waits.
+/// The channel for a worker's reply. It is always the last field of a message. `is_closed()`
+/// returns true if the caller no longer waits.
 pub type Reply<T> = RpcReplyPort<T>;
-/// The reply to a command, as one result: an outage that the worker met becomes the caller's
-/// outage.
+/// The reply to a command whose result can be [`Unavailable`]. [`Pool::ask`] returns this error and
+/// its own errors as one result.
 pub type FlatReply<T> = Reply<Result<T, Unavailable>>;
-/// Why a worker ends with an error: a broken invariant. The error crashes the worker, and the pool
-/// replaces it. A refusal is not an error but a value in the reply.
+/// The error of a worker that found a broken invariant. It crashes the worker, and the pool
+/// replaces the worker. If a worker refuses a request, it uses a value in the reply and not this
+/// error.
 pub type WorkerError = ActorProcessingErr;
-/// The key of a job. It is not used for routing. It names the holder in whose queue the job waits,
-/// and reveals no client in ractor's log.
+/// The key of a job. It is not used for routing. It is the holder in whose queue the job waits.
+/// ractor logs the key, so it contains only hashes and no client.
 type Key = PermitHolder;
 type FactoryRef<M> = ActorRef<FactoryMessage<Key, Envelope<M>>>;
 
-/// The work of a pool. A module implements it: the dependencies are fields, and the work is in
-/// `handle`.
+/// The work of a pool's workers. A module implements this trait for a type whose fields are the
+/// dependencies. The work is in `handle`.
 pub trait Worker: Send + Sync + 'static {
-    /// The commands of the module, each with its [`Reply`] as the last field.
+    /// The commands of the module. Each command has its [`Reply`] as the last field.
     type Message: Send + 'static;
 
-    /// Does one job. Returns an error only for a broken invariant.
+    /// Does one job. It returns an error only if it finds a broken invariant.
     fn handle(
         &mut self,
         message: Self::Message,
@@ -64,15 +66,15 @@ pub trait Worker: Send + Sync + 'static {
 /// The size and the time limits of a pool.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// How many jobs are worked on at once.
+    /// The number of workers. This is also the number of jobs that run at once.
     pub workers: usize,
-    /// How many more jobs may wait.
+    /// The number of jobs that may wait while all workers are busy.
     pub queue: usize,
-    /// How long a caller waits at most, even if its request has more time left.
+    /// The maximum time that a caller waits, even if its request has more time left.
     pub deadline: Duration,
-    /// After how long a worker abandons a job, so that a dead connection cannot block it forever.
-    /// The job is dropped, which rolls back its unfinished work. None for work that has a limit of
-    /// its own.
+    /// The time after which a worker cancels a job, so that a dead connection cannot block the
+    /// worker forever. The job is dropped, which rolls back its unfinished work. None if the work
+    /// has a time limit of its own.
     pub give_up: Option<Duration>,
 }
 
@@ -97,10 +99,11 @@ struct Envelope<M> {
 }
 
 impl<M: Send + 'static> Pool<M> {
-    /// Starts the workers under the supervisor `root`. `build` creates each worker.
+    /// Starts the workers under the supervisor `root`. `build` creates one worker each time that it
+    /// is called.
     ///
-    /// `build` runs again for each replacement. It does no I/O and cannot fail, because a failing
-    /// start of a replacement would end the whole factory.
+    /// `build` is called again when a crashed worker is replaced. It must do no I/O and must not
+    /// fail, because a replacement that fails to start would end the whole factory.
     pub async fn spawn<W: Worker<Message = M>>(
         name: &'static str,
         limits: Limits,
@@ -139,13 +142,13 @@ impl<M: Send + 'static> Pool<M> {
         })
     }
 
-    /// Sends a message to a worker and waits for the reply, at most until `deadline` and at most
-    /// for the pool's own deadline.
+    /// Sends a message to a worker and waits for the reply. The wait ends at `deadline`, or after
+    /// the pool's own maximum ([`Limits::deadline`]) if that comes first.
     ///
     /// # Errors
     /// [`Unavailable`] in these cases:
     /// - The queue is full. The call is then refused at once.
-    /// - The deadline passes. The job does not start after it.
+    /// - The deadline passes. A job that still waits in the queue then never starts.
     /// - The worker crashes.
     /// - The pool is stopped.
     pub async fn ask<R: Send + 'static>(
@@ -156,12 +159,12 @@ impl<M: Send + 'static> Pool<M> {
         self.ask_as(PermitHolder::NOBODY, deadline, message).await
     }
 
-    /// The same for the holder `whom`, for example a client key. Its jobs wait in a fair queue with
-    /// those of other holders. It is refused if it holds as many permits as are free, so that one
-    /// holder cannot fill the queue for all.
+    /// Does the same as [`Pool::ask`] for a job of the holder `whom`, for example a client key. The
+    /// jobs of different holders wait in a fair queue. The call is refused if the holder already
+    /// has as many permits as are free. So one holder cannot fill the queue.
     ///
     /// # Errors
-    /// As [`Pool::ask`].
+    /// The same as for [`Pool::ask`].
     pub async fn ask_for<R: Send + 'static>(
         &self,
         whom: impl Hash,
@@ -189,17 +192,18 @@ impl<M: Send + 'static> Pool<M> {
         }
     }
 
-    /// Sends a message without waiting for a reply. Returns an error if it was not accepted. It is
-    /// for work that a worker would otherwise find by itself a little later.
+    /// Sends a message and does not wait for a reply. Returns an error if the pool did not accept
+    /// the message. Use it for work whose result the caller does not need.
     pub fn nudge(&self, message: M) -> Result<(), Unavailable> {
         self.send(PermitHolder::NOBODY, message, Instant::now() + self.limits.deadline)
     }
 
     /// Checks whether a job of `whom` would get a permit at this moment. It is for callers that
-    /// spend something before the job, and must not spend it on a job that is refused.
+    /// spend something before they send the job, for example a login attempt. They must not spend
+    /// it if the job would be refused.
     ///
     /// # Errors
-    /// [`Unavailable`] when the queue is full. This counts as a refused job.
+    /// [`Unavailable`] if the job would get no permit. This counts as a refused job in the metrics.
     pub fn room_for(&self, whom: impl Hash) -> Result<(), Unavailable> {
         self.admit(self.permits.holder(whom)).map(drop)
     }
@@ -230,13 +234,13 @@ impl<M: Send + 'static> Pool<M> {
             .map_err(|_| Unavailable::because(self.name, "the pool is stopped"))
     }
 
-    /// The number of admitted jobs that no worker works on yet.
+    /// The number of admitted jobs that wait for a worker.
     pub fn waiting(&self) -> usize {
         reading(self.name, self.limits, &self.permits).waiting
     }
 
-    /// Finishes the queued jobs and stops. If that takes longer than `patience`, the pool is
-    /// killed.
+    /// Finishes the queued jobs and stops the pool. If this takes longer than `patience`, the pool
+    /// is killed.
     pub async fn drain(&self, patience: Duration) {
         let _ = self.factory.drain_requests();
         let Some(stopped) = self.stopped.lock().await.take() else { return };
@@ -249,7 +253,7 @@ impl<M: Send + 'static> Pool<M> {
         }
     }
 
-    /// The pool's name, as in its metrics.
+    /// The pool's name, which is also in its metrics.
     pub fn name(&self) -> &'static str {
         self.name
     }
@@ -270,14 +274,14 @@ impl<M: Send + 'static> Pool<M> {
         self.counts.expired.load(Ordering::Relaxed)
     }
 
-    /// The factory's address, for tests of the supervisor.
+    /// The factory's actor. Tests of the supervisor use it.
     pub fn cell(&self) -> ActorCell {
         self.factory.get_cell()
     }
 }
 
-/// How full a pool is. Admitted jobs up to the number of workers count as busy, and the others as
-/// waiting.
+/// The load of a pool. If more jobs are admitted than there are workers, the surplus counts as
+/// waiting. The other admitted jobs count as running.
 fn reading(pool: &'static str, limits: Limits, permits: &FairPermits) -> PoolReading {
     let Limits { workers, queue, .. } = limits;
     let admitted = permits.taken();
@@ -308,7 +312,7 @@ impl<M: Send + 'static> fmt::Debug for Pool<M> {
     }
 }
 
-/// The factory behind a pool of `W`s.
+/// The type of the ractor factory for a pool of `W` workers.
 type Machine<W> = Factory<
     Key,
     Envelope<<W as Worker>::Message>,
@@ -318,7 +322,8 @@ type Machine<W> = Factory<
     InTurn<Envelope<<W as Worker>::Message>>,
 >;
 
-/// The adapter between ractor and a worker. It measures, checks the deadline and counts crashes.
+/// The adapter between ractor and a worker. It measures the times of a job, checks the deadline and
+/// counts crashes.
 struct Seat<W> {
     observer: Observer,
     room: PhantomData<fn() -> W>,
@@ -359,7 +364,8 @@ impl<W: Worker> factory::Worker for Seat<W> {
             .record((started - envelope.queued_at).as_secs_f64(), &attribute);
         let span = envelope.span;
         let mut crash = CrashGuard { observer: &self.observer, span: span.clone(), armed: true };
-        // A test makes a worker crash here, for example with FAILPOINTS='pool.password=25%panic'.
+        // A test can make a worker crash at this point, for example with
+        // FAILPOINTS='pool.password=25%panic'.
         #[cfg(feature = "failpoints")]
         fail::fail_point!(&format!("pool.{}", self.observer.name));
         let work = worker.handle(envelope.message).instrument(span);

@@ -8,7 +8,7 @@ use crate::actor::Root;
 use crate::problem::Cause;
 
 enum Message {
-    /// Replies after the gate opens.
+    /// The worker replies when the gate is opened.
     Hold {
         gate: oneshot::Receiver<()>,
         reply: FlatReply<u32>,
@@ -90,7 +90,7 @@ impl Fixture {
         self.pool.ask(far(), |reply| Message::Echo { value, reply }).await
     }
 
-    /// Blocks a worker until the returned gate is used or dropped.
+    /// Blocks a worker until the test uses or drops the returned gate.
     fn occupy(&self) -> oneshot::Sender<()> {
         let (open, gate) = oneshot::channel();
         let (reply, _) = oneshot::channel();
@@ -137,7 +137,7 @@ async fn room_is_free_again_once_a_job_is_done() {
     let open = fixture.occupy();
     assert!(fixture.echo(1).await.is_err());
     open.send(()).unwrap();
-    // The permit is returned when the worker drops the job, shortly after the reply.
+    // The worker drops the job shortly after the reply. Only then does the permit become free.
     while fixture.pool.permits.taken() == 1 {
         tokio::task::yield_now().await;
     }
@@ -211,7 +211,8 @@ async fn a_job_that_hangs_is_given_up_and_the_worker_goes_on() {
     let _never = fixture.occupy();
     let late = fixture.echo(1).await;
     assert_eq!(late.unwrap_err().cause, Cause::Dependency);
-    // After one more second the hanging job is abandoned, so the next job starts in time.
+    // After one more second the hanging job is cancelled, so the next job starts before its
+    // deadline.
     assert_eq!(fixture.echo(2).await.unwrap(), 2);
     assert_eq!(fixture.pool.crashes(), 0);
 }

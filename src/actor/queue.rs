@@ -1,4 +1,4 @@
-//! The queue of a pool, with one fair queue for all holders.
+//! The queue of a pool: a fair queue over the holders of the waiting jobs.
 
 use std::sync::Arc;
 

@@ -1,9 +1,10 @@
-//! [`Root`]: the supervisor of all pools and tasks. The factory of every pool is linked to its
-//! actor, and every [`Task`] reports to it.
+//! [`Root`]: the supervisor of all pools and tasks. The factory of every pool is linked to the
+//! root's actor, and every [`Task`] reports its panics to the root.
 //!
-//! A factory restarts its own workers, and a task its own steps. If a factory itself ends, or a
-//! task keeps crashing, a restart in place cannot help. The root then trips the shutdown, the
-//! daemon drains and exits with 1, and the orchestrator starts it again.
+//! A factory restarts its own workers, and a task repeats its own steps. If a factory itself ends,
+//! or if a task keeps crashing, another restart inside the daemon would not help. The root then
+//! starts the shutdown: the daemon drains and exits with the code 1, and the orchestrator starts
+//! the daemon again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,7 +27,7 @@ pub struct Root {
 
 struct Supervisor;
 
-/// The tokens of the [`Root`].
+/// The cancellation tokens of the [`Root`].
 struct State {
     failed: CancellationToken,
     draining: CancellationToken,
@@ -41,23 +42,24 @@ impl Root {
         Ok(Self { actor, failed, draining, metrics, task_crashes: Arc::default() })
     }
 
-    /// The actor to which pools are linked.
+    /// The actor to which the factories of pools are linked.
     pub fn cell(&self) -> ActorCell {
         self.actor.get_cell()
     }
 
-    /// A task that ends with `stop`. Its name is one of [`crate::telemetry::attributes::TASKS`].
+    /// Creates a task that ends when `stop` is cancelled. `name` is one of
+    /// [`crate::telemetry::attributes::TASKS`].
     pub fn task(&self, name: &'static str, stop: &CancellationToken) -> Task {
         Task::new(name, self.clone(), stop.clone())
     }
 
-    /// Trips when a factory ends that was not asked to, and when a task keeps crashing.
+    /// A token that is cancelled when a factory ends unexpectedly, or when a task keeps crashing.
     pub fn failed(&self) -> &CancellationToken {
         &self.failed
     }
 
-    /// Marks the start of the drain. From here on the end of a pool or a task is expected, and no
-    /// task is restarted.
+    /// Marks the start of the drain. After this call the end of a pool or a task is expected, and
+    /// no task is restarted.
     pub fn drain(&self) {
         self.draining.cancel();
     }
@@ -66,7 +68,7 @@ impl Root {
         self.actor.stop(None);
     }
 
-    /// The number of panics of tasks since the start.
+    /// The number of panics of all tasks since the start of the daemon.
     pub fn task_crashes(&self) -> u64 {
         self.task_crashes.load(Ordering::Relaxed)
     }

@@ -1,10 +1,10 @@
-//! [`Task`]: work that starts by itself, such as a ticker or an accept loop. It is supervised step
-//! by step.
+//! [`Task`]: background work that no request starts, such as a ticker or an accept loop. It
+//! consists of steps, and each step is supervised.
 //!
-//! A step that panics is logged, counted and repeated after a pause. The values that the loop owns
-//! survive the panic, for example the bound socket of a listener. A task whose steps keep panicking
-//! trips [`Root::failed`], as a pool does whose factory ends. The daemon then drains and exits with
-//! 1.
+//! If a step panics, the panic is logged and counted, and after a pause the loop does its next
+//! step. The values that the loop owns survive the panic, for example the bound socket of a
+//! listener. If the steps of a task keep panicking, the task cancels [`Root::failed`]. The daemon
+//! then drains and exits with the code 1.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -20,23 +20,26 @@ use tokio_util::sync::CancellationToken;
 use super::Root;
 use crate::telemetry::attributes::TASKS;
 
-/// The pause after the first panic. Often the cause is over by then. The pause also keeps a loop
-/// that panics at once from using a whole core.
+/// The pause after the first panic. Often the cause of the panic is gone after it. The pause also
+/// matters for a loop that panics immediately, because without a pause this loop would use a whole
+/// core.
 const PAUSE_FIRST: Duration = Duration::from_millis(500);
-/// The longest pause. Each pause is twice the one before, up to this. A client that connects
-/// meanwhile waits in the kernel's queue, and gives up after 10 s or later.
+/// The longest pause. Each pause is twice as long as the pause before it, up to this maximum. A
+/// client that connects during a pause waits in the kernel's queue. Clients give up after 10 s or
+/// later, so the pause has to be shorter.
 const PAUSE_MAX: Duration = Duration::from_secs(8);
 /// After this many panics without a completed step between them, the daemon stops. The pauses
-/// before that add up to 15.5 s. Prometheus usually scrapes every 15 s, so it sees the crashes.
+/// between these panics add up to 15.5 s. Prometheus usually scrapes every 15 s, so it can read the
+/// crash counter before the daemon stops.
 const CRASHES_MAX: u32 = 6;
 
-/// A supervised task. [`Root::task`] creates it.
+/// A supervised background task. [`Root::task`] creates it.
 #[derive(Debug)]
 pub struct Task {
     name: &'static str,
     root: Root,
     stop: CancellationToken,
-    /// Panics since the last completed step.
+    /// The number of panics since the last completed step.
     crashes: u32,
 }
 
@@ -51,7 +54,8 @@ impl Task {
         &self.stop
     }
 
-    /// Starts a loop of steps on the runtime.
+    /// Starts the task's loop on the runtime. `run` is the loop, and it does its work with
+    /// [`Task::step`].
     pub fn spawn<F>(self, run: impl FnOnce(Self) -> F) -> JoinHandle<()>
     where
         F: Future<Output = ()> + Send + 'static,
@@ -63,10 +67,11 @@ impl Task {
         tokio::spawn(run(self))
     }
 
-    /// Runs `tick` every `period` until the task is stopped. The first tick comes after one period.
+    /// Runs `tick` every `period` until the task is stopped. The first tick starts after one
+    /// period.
     ///
-    /// A tick waits for the end of the one before. Missed ticks are not repeated, because one late
-    /// sweep does the work of all missed ones.
+    /// A tick starts only when the tick before it has ended. Missed ticks are not repeated, because
+    /// one late tick does the work of all missed ticks.
     pub fn every<F>(self, period: Duration, tick: impl FnMut() -> F + Send + 'static)
     where
         F: Future<Output = ()> + Send,
@@ -74,7 +79,7 @@ impl Task {
         self.tick_from(Instant::now() + period, period, tick);
     }
 
-    /// The same, but the first tick comes at once.
+    /// Does the same as [`Task::every`], but the first tick starts at once.
     pub fn soon_and_every<F>(self, period: Duration, tick: impl FnMut() -> F + Send + 'static)
     where
         F: Future<Output = ()> + Send,
@@ -98,8 +103,8 @@ impl Task {
         self.spawn(async move |mut task: Self| {
             loop {
                 tokio::select! {
-                    // The order matters. After a crash the next tick is already due, but it must
-                    // not run once the task is stopped.
+                    // The order of the two branches matters. After a crash the next tick can be due
+                    // already. If the task is stopped, this tick must not run.
                     biased;
                     () = task.stop.cancelled() => return,
                     () = tokio::time::sleep_until(due.get()) => {}
@@ -112,8 +117,8 @@ impl Task {
         });
     }
 
-    /// Does one step. Returns None if it panicked. By then the pause is over, or the task has to
-    /// end.
+    /// Does one step. If the step panics, the function returns None after the pause, or as soon as
+    /// the task is stopped.
     pub async fn step<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
         #[cfg(feature = "failpoints")]
         let work = failpoints::before(self.name, work);
@@ -142,8 +147,9 @@ impl Task {
         self.root.count_crash();
     }
 
-    /// Waits until the next step may begin. Once the daemon drains, or this task has made it stop,
-    /// no step begins.
+    /// Waits after a panic until the next step may begin. If the daemon drains, or if this task has
+    /// made the daemon stop, no further step begins, and the function waits until the task is
+    /// stopped.
     async fn recover(&self) {
         if self.crashes < CRASHES_MAX {
             tokio::select! {
@@ -163,7 +169,7 @@ impl Task {
 }
 
 impl Drop for Task {
-    /// A panic between two steps ends the task, so the root stops the daemon.
+    /// A panic outside of a step ends the task. The root then stops the daemon.
     fn drop(&mut self) {
         if std::thread::panicking() {
             tracing::error!(
@@ -175,7 +181,7 @@ impl Drop for Task {
     }
 }
 
-/// The pause after this many panics without a completed step between them.
+/// The pause after `crashes` panics without a completed step between them.
 fn pause(crashes: u32) -> Duration {
     let doubled = 2_u32.saturating_pow(crashes.saturating_sub(1));
     PAUSE_FIRST.saturating_mul(doubled).min(PAUSE_MAX)
@@ -188,7 +194,8 @@ fn text(panic: &(dyn Any + Send)) -> &str {
         .unwrap_or("a panic value that is not text")
 }
 
-/// When a ticker's next tick is due. A tick that hangs or panics does not move this time.
+/// The time at which a ticker's next tick is due. A tick that hangs or panics does not change this
+/// time.
 #[derive(Clone, Debug)]
 struct Due(Arc<Mutex<Instant>>);
 
@@ -210,20 +217,21 @@ impl Due {
     }
 }
 
-/// A test makes a task crash here, for example with FAILPOINTS='task.key_rotation=1*panic'.
+/// A test can make a task crash at this point, for example with
+/// FAILPOINTS='task.key_rotation=1*panic'.
 #[cfg(feature = "failpoints")]
 mod failpoints {
     fn point(task: &str) -> String {
         format!("task.{task}")
     }
 
-    /// Whether FAILPOINTS names this task. If it does, the first tick is due at once, so that a
-    /// test does not wait for an hour.
+    /// Whether FAILPOINTS mentions this task. If it does, the first tick is due at once, so that
+    /// the test does not have to wait for an hour.
     pub(super) fn name(task: &str) -> bool {
         fail::list().iter().any(|(name, _)| *name == point(task))
     }
 
-    /// Runs the failpoint, then the step.
+    /// Runs the failpoint, and after that the step.
     pub(super) async fn before<T>(task: &'static str, work: impl Future<Output = T>) -> T {
         fail::fail_point!(&point(task));
         work.await

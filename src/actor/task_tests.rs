@@ -14,7 +14,7 @@ struct Fixture {
     root: Root,
     stop: CancellationToken,
     metrics: Arc<Metrics>,
-    /// The number of ticks that began.
+    /// The number of ticks that have begun.
     ticks: Arc<AtomicU32>,
 }
 
@@ -25,8 +25,8 @@ impl Fixture {
         Self { root, stop: CancellationToken::new(), metrics, ticks: Arc::default() }
     }
 
-    /// Starts a ticker. `panics` receives the number of a tick, from 1 on, and decides whether it
-    /// panics.
+    /// Starts a ticker. `panics` receives the number of a tick, beginning with 1, and returns
+    /// whether this tick panics.
     fn start(&self, panics: impl Fn(u32) -> bool + Send + 'static) {
         let ticks = self.ticks.clone();
         self.root.task(NAME, &self.stop).every(PERIOD, move || {
@@ -55,7 +55,7 @@ impl Fixture {
     }
 }
 
-/// Lets the paused clock run by `time`.
+/// Lets `time` pass on the paused clock, so that the timers that are due fire.
 async fn pass(time: Duration) {
     sleep_until(Instant::now() + time).await;
 }
@@ -128,7 +128,8 @@ async fn a_task_ends_with_its_token_also_within_a_pause() {
 
 #[tokio::test(start_paused = true)]
 async fn a_ticker_that_is_stopped_after_a_crash_begins_no_other_tick() {
-    // Repeated, because a random choice could be right once by chance.
+    // The test repeats this, because a random choice between two ready branches could be right once
+    // by chance.
     for _ in 0..32 {
         let it = Fixture::new().await;
         it.start(|_| true);

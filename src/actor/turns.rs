@@ -1,15 +1,16 @@
-//! [`Turns`]: a fair queue. It has one queue for each holder and serves the holders in turn, so
-//! that no holder waits behind the many jobs of another.
+//! [`Turns`]: a fair queue. It has one queue for each holder and serves the holders one after the
+//! other. So the jobs of one holder do not wait behind all jobs of another holder.
 //!
-//! A holder that sends ten times as much as others is served as often as they are. Only its own
-//! jobs wait longer. Every operation but `retain` takes constant time. The permits of the waiting
-//! jobs bound the memory.
+//! If one holder sends ten times as many jobs as the other holders, all holders are still served
+//! equally often. Only the jobs of this one holder wait longer. Every operation except `retain`
+//! takes constant time. Each waiting job has a permit, so the number of permits bounds the memory.
 
 use std::collections::{HashMap, VecDeque};
 
 use super::permits::PermitHolder;
 
-/// The waiting items by holder. A holder with waiting items is in `order` once.
+/// The waiting items, grouped by holder. Each holder that has waiting items is in `order` exactly
+/// once.
 #[derive(Debug)]
 pub struct Turns<T> {
     queues: HashMap<PermitHolder, VecDeque<T>>,
@@ -29,8 +30,8 @@ impl<T> Turns<T> {
         self.waiting
     }
 
-    /// Adds an item behind the waiting items of the same holder. A holder without waiting items
-    /// goes to the end of the order.
+    /// Adds an item behind the waiting items of the same holder. If the holder has no waiting
+    /// items, the holder goes to the end of `order`.
     pub fn push(&mut self, holder: PermitHolder, item: T) {
         let queue = self.queues.entry(holder).or_default();
         if queue.is_empty() {
@@ -45,7 +46,8 @@ impl<T> Turns<T> {
         self.queues.get(self.order.front()?)?.front()
     }
 
-    /// Takes the oldest item of the holder whose turn it is. The turn then goes to the next holder.
+    /// Takes the oldest item of the first holder in `order`. If this holder has further items, it
+    /// goes to the end of `order`.
     pub fn pop(&mut self) -> Option<(PermitHolder, T)> {
         let holder = self.order.pop_front()?;
         let queue = self.queues.get_mut(&holder)?;
@@ -59,7 +61,7 @@ impl<T> Turns<T> {
         Some((holder, item))
     }
 
-    /// Removes the items for which `keep` returns false. The order of the holders stays.
+    /// Removes the items for which `keep` returns false. The order of the holders does not change.
     pub fn retain(&mut self, mut keep: impl FnMut(&mut T) -> bool) {
         for queue in self.queues.values_mut() {
             queue.retain_mut(&mut keep);

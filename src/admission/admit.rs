@@ -1,5 +1,5 @@
-//! [`Admission`]: all limits of the daemon behind one type. One call admits a request or refuses
-//! it.
+//! [`Admission`]: one type that applies all limits of the daemon. A request needs one call, which
+//! admits the request or refuses it.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -24,26 +24,27 @@ use crate::store::{self, Charge, KeyBudget, Store};
 use crate::telemetry::Metrics;
 use crate::telemetry::labels::{BudgetPolicy, BudgetScope, Decision, RateDecision};
 
-/// A request, by the limits that apply to it.
+/// A request for admission. Each variant names the kind of limit that applies to the request.
 #[derive(Clone, Copy, Debug)]
 pub enum Ask<'a> {
-    /// An action of a client address. The limiter of this process decides.
+    /// An action of a client, limited by the client's IP address. The limiter of this process
+    /// decides.
     Action(Action),
-    /// A refresh of the session `sid`. The limiter of this process decides.
+    /// A refresh of the session whose `sid` is given. The limiter of this process decides.
     Refresh(&'a str),
-    /// A mail to a mailbox. Once the first budget is spent, a request with a solved captcha spends
-    /// from a second budget.
+    /// A request that mails the given email address. When the budget of this email address is
+    /// empty, a request with a solved captcha spends from an additional budget.
     Mail(Budget, &'a str, Option<Verdict>),
-    /// A request that spends from a budget of an account, given by the account's id.
+    /// A request that spends from a budget of an account. The `Uuid` is the account's id.
     Account(Budget, Uuid),
 }
 
-/// The limits of addresses and sessions in this process, and the budgets and back-offs that
-/// replicas share through the token store. While the store is down, smaller budgets in this process
-/// replace the shared ones.
+/// All limits: those of client IP addresses and sessions, which this process holds, and the budgets
+/// and back-offs, which all replicas share through the token store. While the token store is down,
+/// smaller budgets in the memory of this process replace the shared budgets.
 #[derive(Debug)]
 pub struct Admission {
-    /// The limits by address, session and device.
+    /// The limits by client IP address, session and known device.
     pub limiter: Arc<Limiter>,
     pub devices: Devices,
     pub(super) keys: Keys,
@@ -67,8 +68,8 @@ pub enum InvitationLimit {
 }
 
 impl Admission {
-    /// Derives the keys of admission from the master keys: the current one, and the previous one if
-    /// there is one.
+    /// Derives the keys of admission from the master keys. `master` is the current master key and,
+    /// if there is one, the previous master key.
     pub fn new(
         master: (&MasterKey, Option<&MasterKey>),
         (store, clock): (Store, Clock),
@@ -97,22 +98,23 @@ impl Admission {
         }
     }
 
-    /// The pool, so that the daemon can drain and measure it.
+    /// The pool of admission workers. The daemon drains and measures it.
     pub fn pool(&self) -> &Pool<AdmissionCommand> {
         &self.pool
     }
 
-    /// Removes expired entries from the limits of this daemon and from an embedded store. Does not
-    /// wait.
+    /// Removes expired entries from the limits of this daemon, and from the token store if it is
+    /// embedded. The work runs in the background, and this call does not wait for it.
     pub fn sweep(&self) {
         let _ = self.pool.nudge(AdmissionCommand::Sweep);
     }
 
-    /// Admits a request of a client at `ip`, or refuses it and takes nothing. It takes at most one
-    /// round trip to the token store. `rate` receives the headers of a limit of this process.
+    /// Admits a request of a client at `ip`, or refuses it. A refused request spends nothing. The
+    /// call needs at most one round trip to the token store. If a limit of this process decided,
+    /// its headers are written to `rate`.
     ///
     /// # Errors
-    /// [`Limited`] if a limit refuses.
+    /// [`Limited`] if a limit refuses the request.
     pub async fn admit(
         &self,
         ask: Ask<'_>,
@@ -134,28 +136,31 @@ impl Admission {
         }
     }
 
-    /// Does the same work as [`Ask::Mail`] for an address without an account, and stores nothing. A
-    /// client can invent any number of addresses, so storing them would use unbounded memory.
+    /// Does the same work as [`Ask::Mail`], but stores nothing. It is for email addresses that have
+    /// no account. A client can invent any number of them, so storing them would use unbounded
+    /// memory.
     pub async fn look_at_mailbox(&self, budget: Budget, address: &str, captcha: Option<Verdict>) {
         if self.enabled {
             let charges = self.mail_charges(budget, address, captcha, 0);
-            // The result is not used: the call only has to take as long as for an account.
+            // The result is not used. The call is made only so that the response takes as long as
+            // for an email address with an account.
             let _found = self.store.spend_budgets(&charges, self.clock.now()).await;
         }
     }
 
-    /// Takes one from the invitations that a user may mail in a day for all teams, and one from
-    /// those that the mailbox may receive from all inviters. It is part of the transaction that
-    /// writes the invitation. An embedded store spends both when the transaction commits. Redis
-    /// spends them at once, so an invitation that fails later has still spent them.
+    /// Spends one invitation from two budgets: the invitations that the inviter may mail in a day
+    /// for all teams, and the invitations that the recipient's address may receive from all
+    /// inviters. The call is part of the transaction that writes the invitation. An embedded store
+    /// spends from both budgets when the transaction commits. Redis spends from them at once. So
+    /// with Redis, an invitation whose transaction fails has still spent from both budgets.
     ///
-    /// The two budgets are on different nodes of a Redis cluster, so no script can spend both. The
-    /// mailbox's budget is read first, so that an invitation that it refuses takes nothing from the
-    /// inviter.
+    /// In a Redis cluster the two budgets can be on different nodes, so one script cannot spend
+    /// from both. Therefore the budget of the recipient's address is read first. If that budget is
+    /// empty, nothing is taken from the inviter's budget.
     ///
     /// # Errors
-    /// [`InvitationLimit`] if one of the budgets is spent, or if an embedded store fails. In the
-    /// second case the transaction cannot continue.
+    /// [`InvitationLimit`] if one of the two budgets is empty, or if an embedded store fails. If
+    /// the store failed, the transaction cannot continue.
     pub async fn admit_invitation(
         &self,
         tx: &Transaction,
@@ -167,8 +172,8 @@ impl Admission {
         }
         let received = self.charge(Budget::Invitations, mailbox, 1);
         let now = self.clock.now();
-        // This check is only for Redis. An embedded store undoes what it spent when the transaction
-        // rolls back.
+        // Only Redis needs this check. If the transaction rolls back, an embedded store also undoes
+        // what this call spent.
         if !self.store.is_embedded()
             && let Ok((_, Some(wait))) =
                 self.store.read_budget(&received.key, received.quota, now).await
@@ -214,8 +219,9 @@ impl Admission {
         self.settle(budget, &charges[0].key, &found)
     }
 
-    /// Counts the store's decision in the metrics. While the store is down, the budget of this
-    /// process decides, and a captcha adds nothing.
+    /// Turns the token store's decision into a result, and counts the decision in the metrics.
+    /// While the store is down, the budget in the memory of this process decides, and a solved
+    /// captcha adds nothing to that budget.
     fn settle(
         &self,
         budget: Budget,

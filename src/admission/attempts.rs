@@ -1,5 +1,5 @@
-//! Attempts at a password. An attempt counts as a failure before the password is verified, and the
-//! failures are reset if the password was right.
+//! Limits on login attempts and on other attempts at a password. An attempt counts as a failure
+//! before the password is verified. If the password is right, the client's failures are removed.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -18,17 +18,19 @@ use crate::store::back_off;
 use crate::store::{AttemptCaptcha, AttemptContext, AttemptKey, AttemptVerdict, ClientKind};
 use crate::telemetry::labels::{AttemptDecision, AttemptPolicy, RateDecision};
 
-/// The names of the back-offs in keys: the first of an anonymous client, the second of an account.
+/// The names that the keys of back-offs contain. `OF_CLIENT` is for an anonymous client, and
+/// `OF_ACCOUNT` is for an account.
 const OF_CLIENT: &str = "password-checks";
 const OF_ACCOUNT: &str = "password-checks-overall";
 
-/// The key of one record that stands for all accounts that are new to the store while the
-/// [`KeyBudget`](crate::store::KeyBudget) is spent.
+/// The key of the shared back-off record. While the [`KeyBudget`](crate::store::KeyBudget) is
+/// empty, all accounts that have no record of their own are counted in this record.
 pub(super) const NEWCOMERS: &str = "newcomers";
 
-/// An attempt costs one unit of the key budget, and one more for every five failures of the
-/// account. The reason: an account with n failures is stored for n days with up to n clients. 100
-/// failures take 6 KB for 100 days, about 2 000 times as much as one failure for one day.
+/// An attempt costs one unit of the key budget, and one more unit for every five failures of the
+/// account. An account with many failures costs more, because an account with n failures is stored
+/// for n days with up to n clients. 100 failures take 6 KB for 100 days. This is about 2 000 times
+/// as much as one failure, which is stored for one day.
 const FAILURES_A_UNIT: u32 = 5;
 
 /// The length of an anonymous client's key in characters. 22 characters hold at least 128 bits.
@@ -37,11 +39,11 @@ const CLIENT_CHARS: usize = 22;
 /// The client that attempts a password.
 #[derive(Clone, Debug)]
 pub enum AttemptClient {
-    /// An anonymous client, by its /32 or /64.
+    /// An anonymous client. It is identified by its IPv4 address (/32) or its IPv6 /64.
     Anonymous(IpAddr),
     /// A known device of the account.
     Device(Device),
-    /// A live session of the account, by its `sid`.
+    /// A live session of the account, given by its `sid`.
     Session(String),
 }
 
@@ -67,7 +69,7 @@ pub struct CountedAttempt {
     account: String,
     client: String,
     kind: ClientKind,
-    /// How many units it took from the key budget.
+    /// How many units of the key budget the attempt spent.
     cost: u32,
 }
 
@@ -84,7 +86,7 @@ pub enum AttemptRefusal {
     Limited(Limited),
     /// The client has to solve a captcha.
     CaptchaNeeded {
-        /// How many times as hard as a usual captcha, at least 1.
+        /// How many times harder the captcha is than a usual captcha. 1 is a usual captcha.
         difficulty: u32,
     },
     /// The token store cannot count the attempt.
@@ -98,9 +100,10 @@ impl From<Unavailable> for AttemptRefusal {
 }
 
 impl Admission {
-    /// Refuses an attempt if the limit of its client is spent, and takes nothing. The wait also
-    /// covers the back-off, which would refuse next. An anonymous client is refused here before its
-    /// account is looked up.
+    /// Refuses an attempt if the limit of its client is used up. The check itself takes nothing
+    /// from the limit. If it refuses, the wait covers both this limit and the back-off, because the
+    /// back-off is checked after this limit. An anonymous client is checked here before its account
+    /// is looked up.
     ///
     /// # Errors
     /// [`Limited`] if the limit refuses.
@@ -119,18 +122,19 @@ impl Admission {
     }
 
     /// Admits one attempt at the password of `address`, whether the address has an account or not.
-    /// The attempt counts as a failure until it is reset or cancelled. The limit of the client and
-    /// the back-off are evaluated together. If one of them refuses, nothing is taken, and the wait
-    /// covers both.
+    /// The attempt counts as a failure until [`Admission::reset_attempts`] or
+    /// [`Admission::cancel_attempt`] is called. The client's limit and the back-off are both
+    /// checked. If one of them refuses, the attempt takes nothing from either, and the wait covers
+    /// both.
     ///
-    /// An anonymous client has its own back-off and counts towards the account's cap. A known
-    /// device and a live session have a limit and a back-off of their own and no cap, so that
-    /// anonymous clients cannot lock them out.
+    /// An anonymous client has its own back-off, and its failures count towards the account's cap.
+    /// A known device and a live session each have a limit and a back-off of their own, and the cap
+    /// does not apply to them. So anonymous clients cannot lock them out.
     ///
     /// # Errors
-    /// [`AttemptRefusal`]. While the store is down no password is verified. If this daemon counted
-    /// by itself, its attempts would come in addition to the shared ones, and a client could gain
-    /// them by making the store slow.
+    /// [`AttemptRefusal`]. While the token store is down, no password is verified. If each daemon
+    /// counted attempts in its own memory instead, a client that makes the store slow would get
+    /// more attempts.
     pub async fn admit_attempt(
         &self,
         address: &str,
@@ -138,13 +142,14 @@ impl Admission {
         captcha: AttemptCaptcha,
         rate: &mut Option<Headers>,
     ) -> Result<CountedAttempt, AttemptRefusal> {
-        // An anonymous client has passed this check before.
+        // The caller has already done this check for an anonymous client.
         if who.kind() == ClientKind::Known {
             let looked = self.look_at_attempt(address, who, captcha, rate).await;
             looked.map_err(AttemptRefusal::Limited)?;
         }
         let attempt = match self.count_attempt(address, who, captcha).await {
-            // The next attempt meets the limit first, so the wait also covers the limit.
+            // At the next attempt the limit is checked before the back-off, so the wait must cover
+            // the limit as well.
             Err(AttemptRefusal::Limited(Limited { mut retry_after_s })) => {
                 if let Decision::Limited { retry_after_s: limit, .. } =
                     self.limit_of(who, Mode::Look)
@@ -155,8 +160,9 @@ impl Admission {
             }
             other => other?,
         };
-        // Only an attempt that leads to a hash is taken from the limit, so a refusal costs nothing.
-        // Another request of this client may have taken the last one since the limit was read.
+        // Only an attempt whose password will be verified spends from the limit, so a refused
+        // attempt spends nothing. The limit can be used up now, because another request of this
+        // client can have spent the last unit after this request read the limit.
         match self.limit_of(who, Mode::Spend).enforce(rate, &self.metrics) {
             Ok(()) => Ok(attempt),
             Err(limited) => {
@@ -166,7 +172,7 @@ impl Admission {
         }
     }
 
-    /// Reads the limit of a client, or takes one from it.
+    /// Reads the limit of a client, or spends one attempt from it. `mode` decides which.
     fn limit_of(&self, who: &AttemptClient, mode: Mode) -> Decision {
         match who {
             AttemptClient::Anonymous(ip) => self.limiter.ask(Action::Login, *ip, mode),
@@ -193,8 +199,8 @@ impl Admission {
         }
         let now = self.clock.now();
         let is_known = attempt.kind == ClientKind::Known;
-        // Known clients do not need the budget: an account has at most 64 of them here, so the size
-        // of its record is bounded.
+        // Known clients need no key budget. The record of an account holds at most 64 known
+        // clients, so its size is bounded.
         let may_add = is_known || self.new_accounts.has_room(now);
         let mut context = AttemptContext { captcha, may_add };
         let mut found = self.store.admit_attempt(&BACK_OFF, attempt.key(), context, now).await?;
@@ -222,7 +228,7 @@ impl Admission {
                 let retry_after_s = seconds_up(retry_after).max(1);
                 (AttemptDecision::Limited, Some(AttemptRefusal::Limited(Limited { retry_after_s })))
             }
-            // Cannot happen because `may_add` is set.
+            // This verdict is impossible at this point, because `may_add` is set.
             AttemptVerdict::Full => (
                 AttemptDecision::Limited,
                 Some(AttemptRefusal::Limited(Limited { retry_after_s: 1 })),
@@ -232,8 +238,8 @@ impl Admission {
         refusal.map_or(Ok(attempt), Err)
     }
 
-    /// How many seconds the back-off would make this client wait now. Counts nothing. Returns 0 if
-    /// the store does not respond.
+    /// Returns how many seconds the back-off would make this client wait now. The call counts
+    /// nothing. It returns 0 if the token store does not respond.
     async fn attempt_wait(
         &self,
         address: &str,
@@ -253,11 +259,12 @@ impl Admission {
         seconds_up(wait)
     }
 
-    /// Removes the failures of this client after a right password. Those of other clients stay.
+    /// Removes the failures of this client after it sent the right password. The failures of other
+    /// clients stay.
     ///
     /// # Errors
-    /// When the store is down. The attempt then counts as a failure, and the next success removes
-    /// it.
+    /// [`Unavailable`] if the token store is down. The attempt then stays counted as a failure
+    /// until the client's next successful attempt removes it.
     pub async fn reset_attempts(&self, attempt: &CountedAttempt) -> Result<(), Unavailable> {
         if !self.enabled {
             return Ok(());
@@ -268,9 +275,10 @@ impl Admission {
         Ok(())
     }
 
-    /// Cancels an attempt that got no verdict because the hash was not computed in time or its
-    /// worker crashed. A worker does it in the background. The client has learned nothing about the
-    /// password. An attempt of a client that disconnects before the response stays counted.
+    /// Cancels an attempt whose password was not verified because the hash was not computed in time
+    /// or the password worker crashed. The client has learned nothing about the password, so the
+    /// attempt must not count as a failure. The admission worker cancels the attempt in the
+    /// background. If a client disconnects before the response, its attempt is not cancelled.
     pub fn cancel_attempt(&self, attempt: &CountedAttempt) {
         if !self.enabled {
             return;
@@ -286,11 +294,12 @@ impl Admission {
         }
     }
 
-    /// Records that this client set a new password of the account. The client has proven that it
-    /// belongs to the account, so the cap does not apply to it for a day.
+    /// Records that this client set a new password for the account. The client has proven that it
+    /// belongs to the account. So for a day the cap does not apply to this client.
     ///
     /// # Errors
-    /// When the store is down. The client is then treated as any anonymous client.
+    /// [`Unavailable`] if the token store is down. The client is then treated like any other
+    /// anonymous client.
     pub async fn prove_client(&self, address: &str, ip: IpAddr) -> Result<(), Unavailable> {
         if !self.enabled {
             return Ok(());
@@ -304,8 +313,8 @@ impl Admission {
         account_key(&self.keys, address)
     }
 
-    /// The key of a client in the account's record. A known client has one of 64 keys, so an
-    /// account has at most 64 of them, however often its clients log in.
+    /// The key of a client in the account's record. Each known client gets one of 64 keys. So a
+    /// record has at most 64 keys of known clients, however often they log in.
     fn client_key(&self, address: &str, who: &AttemptClient) -> String {
         let id = match who {
             AttemptClient::Anonymous(ip) => return client_key_of(&self.keys, address, *ip),

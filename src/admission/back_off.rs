@@ -1,8 +1,8 @@
 //! The numbers of the login back-off.
 //!
-//! The rules are in the token store ([`crate::store::back_off`]). An attempt is admitted and
-//! counted before the password is verified, so that parallel attempts cannot bypass the limit.
-//! `docs/limits.md` describes the effect of these numbers.
+//! The rules that use these numbers are in the token store ([`crate::store::back_off`]). An attempt
+//! is admitted and counted before the password is verified, so that parallel attempts cannot bypass
+//! the limit. `docs/limits.md` describes the effect of these numbers.
 
 use std::time::Duration;
 
@@ -12,25 +12,25 @@ use crate::store::BackOff;
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 
-/// The cap: after this many consecutive failures of anonymous clients each of them needs a captcha.
-/// NIST SP 800-63B-4 §3.2.2 sets this maximum.
+/// The cap: after this many consecutive failures of all anonymous clients together, every anonymous
+/// client needs a captcha. NIST SP 800-63B-4 §3.2.2 sets this maximum.
 pub const FAILURES_MAX: u32 = 100;
 
 /// How long a client waits after its `failures`-th consecutive wrong password for one account.
-/// Failures 1 to 5 cause no wait, failures 6 to 9 cause 5 s, and the 10th causes 30 s. From there
-/// the wait doubles up to an hour.
+/// Failures 1 to 5 cause no wait, failures 6 to 9 cause 5 s, and the 10th causes 30 s. From the
+/// 10th failure on, the wait doubles with each failure, up to an hour.
 pub const fn failure_wait(failures: u32) -> Duration {
     match failures {
         0..=5 => Duration::ZERO,
         6..=9 => Duration::from_secs(5),
-        // 30 s doubled 7 times is more than an hour.
+        // This arm ends at 16 failures, because 30 s doubled 7 times is more than an hour.
         10..=16 => Duration::from_secs(30 << (failures - 10)),
         _ => HOUR,
     }
 }
 
-/// The number of entries in the list of waits: one for each of 0 to 16 failures, and one for all
-/// higher numbers.
+/// The number of entries in the list of waits. There is one entry for each number of failures from
+/// 0 to 16, and one entry for all higher numbers.
 const STEPS: usize = 18;
 
 static WAITS: [Duration; STEPS] = {
@@ -43,18 +43,21 @@ static WAITS: [Duration; STEPS] = {
     waits
 };
 
-/// The back-off of every account.
+/// The back-off settings, which are the same for all accounts.
 ///
-/// - The record of a client is stored for a day. An attacker that waits for its end gains six
-///   attempts a day without a wait. That is fewer than the one attempt an hour at the longest wait.
-/// - One failure fades each day. So an attacker that stays below the cap gains one attempt a day.
-/// - The cap closes an account to anonymous clients for an hour. So they never have more than 100
-///   attempts within an hour. After the 100th failure all of them wait an hour. After that, with
-///   captchas configured, they wait 36 s for each failure beyond the cap.
-/// - At the cap an anonymous client needs a captcha. Each failure beyond the cap makes it as much
-///   harder as one usual captcha, up to 60 times. At 60 times a phone computes for about a minute.
-/// - After a password change five clients without a failure can log in without that captcha. They
-///   are meant for the user's other devices.
+/// - The token store deletes a client's record one day after its last attempt. An attacker that
+///   waits until the record is deleted gets six attempts a day without a wait. This is fewer than
+///   an attacker gets at the longest wait, which is one attempt an hour.
+/// - One failure of an account expires each day. So an attacker that stays below the cap gains one
+///   attempt a day.
+/// - After the 100th failure all anonymous clients wait an hour. So they never have more than 100
+///   attempts within an hour. After this hour, if captchas are configured, they wait 36 s for each
+///   failure beyond the cap.
+/// - At the cap an anonymous client needs a captcha. Each failure beyond the cap adds the work of
+///   one usual captcha, up to 60 times the work of a usual captcha. A phone needs about a minute
+///   for that.
+/// - After a password change, five clients that never failed can log in without that captcha. This
+///   is meant for the user's other devices.
 pub static BACK_OFF: BackOff = BackOff {
     waits: &WAITS,
     captcha_failures: (6, 9),

@@ -1,8 +1,8 @@
-//! Budgets that replicas share through the token store: their sizes and their keys.
+//! The sizes and the keys of the budgets that replicas share through the token store.
 //!
-//! The store spends the budgets. This module contains the pure functions, and [`Local`], which
-//! replaces the shared budgets while the store is down. A key is a keyed digest, so a reader of the
-//! store cannot learn an address from it.
+//! The token store counts what is spent. This module contains the pure functions that give sizes
+//! and keys. It also contains [`Local`], which replaces the shared budgets while the token store is
+//! down. A key is a keyed digest, so a reader of the store cannot learn an email address from it.
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
@@ -29,20 +29,21 @@ use crate::store::Quota;
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 
-/// The most keys that [`Local`] holds, of all budgets together. They take 4 MB, and only during an
-/// outage of the store.
+/// The maximum number of keys in [`Local`], for all budgets together. The keys take up to 4 MB of
+/// memory. They use memory only during an outage of the token store.
 const LOCAL_KEYS_MAX: usize = 100_000;
 
-/// The longest interval after which one unit comes back. governor counts nanoseconds in 64 bits,
-/// and a daemon runs for less than a year.
+/// The longest interval after which a budget regains one unit. The crate governor counts
+/// nanoseconds in 64 bits, so the interval must be bounded. A daemon runs for less than a year, so
+/// a longer interval would make no difference.
 const INTERVAL_MAX: Duration = Duration::from_hours(24 * 365);
 
 /// The budget sizes that come from settings.
 #[derive(Clone, Copy, Debug)]
 pub struct BudgetSizes {
-    /// `rate_limit.account_writes`
+    /// The setting `rate_limit.account_writes`.
     pub account_writes: u32,
-    /// `teams.invitations_per_day`
+    /// The setting `teams.invitations_per_day`.
     pub invitations_per_day: u32,
 }
 
@@ -56,32 +57,34 @@ impl BudgetSizes {
     }
 }
 
-/// A budget that requests spend from.
+/// The budgets. A request spends one unit of the budget that its variant describes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Budget {
-    /// Confirmation mails to a mailbox.
+    /// Confirmation mails to one email address.
     Confirmations,
-    /// Recovery mails to a mailbox.
+    /// Recovery mails to one email address.
     Recoveries,
-    /// Notices to a mailbox about logins from a new device. No other mail spends from this budget.
+    /// Notices to one email address about logins from a new device. No other mail spends from this
+    /// budget.
     NewDevices,
-    /// Invitations to a mailbox, from all teams together. They have a budget of their own so that
-    /// they cannot use up that of other mails.
+    /// Invitations to one email address, from all teams together. Invitations have a budget of
+    /// their own, so that they cannot use up the budgets of other mails.
     Invitations,
-    /// Changes of the email address that an account requests, to any mailbox.
+    /// Requests of one account to change its email address, whatever the new email address is.
     AddressChanges,
-    /// Invitations that one user mails, for all teams together. A budget per team would end with
-    /// the team, and a user can quickly create another team.
+    /// Invitations that one user mails, for all teams together. A budget per team would not limit a
+    /// user, because a user can quickly create another team.
     Inviters,
-    /// Correct passwords by which the holder of a session confirms a change of the account, on all
-    /// devices together. A limit per device would not help: a client gets a known device with every
-    /// login, but it cannot change its account.
+    /// Correct passwords with which logged-in users confirm changes of one account, on all devices
+    /// together. A limit per device would not limit a client, because every login can create a new
+    /// known device. A limit per account does, because a client cannot change its account.
     PasswordConfirmations,
-    /// Writes of a logged-in user: profile, sessions, teams, projects and keys together. Each write
-    /// is audited, and its audit event is stored for `audit.retention`.
+    /// Writes of one logged-in user. Writes to the profile, sessions, teams, projects and keys
+    /// count together. They are limited because each write adds an audit event, which is stored for
+    /// `audit.retention`.
     AccountWrites,
-    /// Revocations of vaultTokens by a user or by a project's key. The holder of a token needs no
-    /// session, so these do not count as writes of the account.
+    /// Revocations of vaultTokens by a user or by a project's key. A client that holds a token can
+    /// revoke it without a session. So revocations do not count as [`Budget::AccountWrites`].
     Revocations,
 }
 
@@ -99,33 +102,37 @@ impl Budget {
         Self::Revocations,
     ];
 
-    /// The size of the budget: `burst` units at once, and one comes back after each `period`.
+    /// The default size of the budget. A full budget holds `burst` units. A budget that is not full
+    /// regains one unit after each `period`.
     pub const fn quota(self) -> Quota {
         match self {
-            // Enough for a mistyped address, an address that is taken, and then the right one. No
-            // user needs more changes in an hour.
+            // Three are enough for a mistyped email address, an address that another account
+            // already has, and then the right address. No user needs more changes in an hour.
             Self::Confirmations | Self::Recoveries | Self::AddressChanges => per(3, HOUR),
-            // A client that has the password and sends no device token causes one notice per login:
-            // up to 100 an hour from one address. Five notices cover an evening with a new phone, a
-            // laptop, a tablet and two browsers. After that, one notice every 4 h 48 min shows that
-            // the logins continue, and `GET /api/me/events` lists every login.
+            // A client that knows the password and sends no device token causes one notice with
+            // each login. From one IP address this can be 100 notices an hour. Five notices are
+            // enough for a user who logs in on a new phone, a laptop, a tablet and two browsers in
+            // one evening. If more logins follow, one notice every 4 h 48 min shows the user that
+            // they continue. `GET /api/me/events` lists every login.
             Self::NewDevices => per(5, DAY),
-            // Enough for invitations to two teams on one day, each sent again twice.
+            // Six are enough for invitations to two teams on one day, if each invitation is sent
+            // three times.
             Self::Invitations => per(6, HOUR),
-            // The default of the setting `teams.invitations_per_day`.
+            // This is the default of the setting `teams.invitations_per_day`.
             Self::Inviters => per(100, DAY),
-            // A user changes the password once and the address once. The user may also enter the
-            // current password again a few times, because the first new passwords were known from
-            // breaches. Ten is also the number of checks that one device may do in a minute.
+            // A user typically changes the password once and the email address once. The user can
+            // also have to enter the current password several times, because the chosen new
+            // passwords are refused as known from breaches. Ten is also the number of password
+            // checks that one device has in a minute.
             Self::PasswordConfirmations => per(10, HOUR),
-            // Writes: the default of the setting `rate_limit.account_writes`. Revocations: a
-            // session gets a new vaultToken at most 60 times a minute, and a client revokes the few
-            // that it holds.
+            // For `AccountWrites` this is the default of the setting `rate_limit.account_writes`.
+            // It is enough for `Revocations`, because a session gets a new vaultToken at most 60
+            // times a minute and a client revokes only the few tokens that it holds.
             Self::AccountWrites | Self::Revocations => per(120, HOUR),
         }
     }
 
-    /// The size under the current settings.
+    /// The size of the budget with the current settings.
     pub(super) const fn quota_with(self, sizes: BudgetSizes) -> Quota {
         match self {
             Self::AccountWrites => per_hour(sizes.account_writes),
@@ -134,8 +141,9 @@ impl Budget {
         }
     }
 
-    /// What solved captchas add, as a separate budget. A mailbox gets 10 mails an hour in all, 3 of
-    /// them without a captcha.
+    /// The size of the additional budget for requests with a solved captcha. None if the budget has
+    /// no additional budget. An email address can receive 10 mails an hour in all: 3 without a
+    /// captcha, and 7 more with one.
     pub const fn quota_of_captchas(self) -> Option<Quota> {
         match self {
             Self::Confirmations | Self::Recoveries => Some(per(7, HOUR)),
@@ -149,7 +157,8 @@ impl Budget {
         }
     }
 
-    /// Whether the budget's key is the account's id. Otherwise it is an email address.
+    /// Whether the budget belongs to an account, so that its key is made from the account's id. If
+    /// not, the key is made from an email address.
     pub(super) const fn is_of_account(self) -> bool {
         match self {
             Self::Confirmations | Self::Recoveries | Self::NewDevices | Self::Invitations => false,
@@ -177,27 +186,28 @@ impl Budget {
     }
 }
 
-/// `burst` at once, and all of them come back over a day.
+/// A budget of `burst` units that an empty budget regains evenly within a day.
 const fn per_day(burst: u32) -> Quota {
     per(if burst == 0 { 1 } else { burst }, DAY)
 }
 
-/// `burst` at once, and all of them come back over an hour.
+/// A budget of `burst` units that an empty budget regains evenly within an hour.
 const fn per_hour(burst: u32) -> Quota {
     per(if burst == 0 { 1 } else { burst }, HOUR)
 }
 
-/// `burst` at once, and all of them come back over `window`.
+/// A budget of `burst` units that an empty budget regains evenly within `window`.
 const fn per(burst: u32, window: Duration) -> Quota {
     Quota { burst, period: Duration::from_millis(window.as_secs() * 1000 / burst as u64) }
 }
 
-/// What a key is for.
+/// What a key counts: everything for one email address or account, or only the attempts of one
+/// client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// The budget of a mailbox or an account.
+    /// Everything for one email address or account.
     All,
-    /// A client address, by its /32 or /64.
+    /// One client, identified by its IPv4 address (/32) or its IPv6 /64.
     Client(IpAddr),
 }
 
@@ -206,24 +216,24 @@ pub enum Scope {
 pub struct Keys(Secret<[u8; 32]>);
 
 impl Keys {
-    /// Derives the secret for `"limits"` from the master key. All replicas derive the same one.
+    /// Derives the secret for `"limits"` from the master key. All replicas derive the same secret.
     pub fn new(master: &MasterKey) -> Self {
         Self(master.derive("limits"))
     }
 
-    /// The key of a budget or a count: HMAC-SHA-256 over its name, the normal address and the
-    /// scope, as 43 characters of base64url.
+    /// The key of a budget or of a back-off. It is the HMAC-SHA-256 of the name, the normalized
+    /// email address and the scope, written as 43 characters of base64url.
     ///
     /// `address` is [`EmailAddress::normal`](crate::user::EmailAddress::normal), whether the
-    /// address has an account or not. A budget of an account uses the account's id instead, so that
-    /// it stays the same when the account changes its address.
+    /// address has an account or not. For a budget of an account, `address` is the account's id
+    /// instead. So the key stays the same when the account changes its email address.
     pub fn key(&self, name: &str, address: &str, scope: Scope) -> String {
         let (kind, scope) = match scope {
             Scope::All => (0_u8, Vec::new()),
             Scope::Client(ip) => (1, ClientKey::narrow(ip).bytes()),
         };
-        // Neither a budget's name nor an address contains NUL, so two different inputs never give
-        // the same text.
+        // Neither `name` nor `address` contains a NUL. So two different inputs never give the same
+        // text.
         let text = [name.as_bytes(), b"\0", address.as_bytes(), b"\0", &[kind], &scope];
         URL_SAFE_NO_PAD.encode(hmac_sha256(self.0.expose(), &text.concat()))
     }
@@ -235,25 +245,26 @@ impl fmt::Debug for Keys {
     }
 }
 
-/// The key of the additional budget that solved captchas open for the budget `key`.
+/// The key of the additional budget for requests with a solved captcha. `key` is the key of the
+/// usual budget.
 pub(super) fn bought(key: &str) -> String {
     format!("{key}:captchas")
 }
 
-/// Budgets in the memory of this process, used while the store is down. They are smaller than the
-/// shared budgets, but never empty.
+/// Budgets in the memory of this process. They are used while the token store is down. They are
+/// smaller than the shared budgets, but each holds at least one unit.
 #[derive(Debug)]
 pub struct Local {
     elapsed: Elapsed,
     hasher: RandomState,
-    /// Indexed by `Budget as usize`.
+    /// One limiter for each budget. The index is `Budget as usize`.
     limiters: Vec<RateLimiter<Probe, Table, Elapsed, NoOpMiddleware<Duration>>>,
 }
 
 impl Local {
-    /// Budgets that fill `replicas` times as slowly as the shared ones. So over a long time all
-    /// replicas together give no more than the shared budget. At once each of them gives
-    /// 1/`replicas` of the burst, and at least one.
+    /// Creates budgets that fill `replicas` times as slowly as the shared budgets. So over a long
+    /// time all replicas together admit no more than the shared budget does. A full budget of one
+    /// replica holds the shared budget's burst divided by `replicas`, but at least one unit.
     pub fn new(clock: Clock, settings: RateLimits, sizes: BudgetSizes) -> Self {
         let elapsed = Elapsed::new(clock);
         let census = Arc::new(Census { live: AtomicUsize::new(0), keys_max: LOCAL_KEYS_MAX });
@@ -272,8 +283,8 @@ impl Local {
         Self { elapsed, hasher: RandomState::new(), limiters }
     }
 
-    /// Takes one unit from the budget with the key `key` ([`Keys::key`]). A captcha adds nothing
-    /// here.
+    /// Takes one unit from the budget with the key `key` ([`Keys::key`]). A solved captcha adds
+    /// nothing to a local budget.
     pub fn spend(&self, budget: Budget, key: &str) -> Result<(), Limited> {
         let probe = Probe { source: self.hasher.hash_one(key), mode: Mode::Spend };
         match self.limiters[budget as usize].check_key(&probe) {
@@ -285,7 +296,8 @@ impl Local {
         }
     }
 
-    /// Removes the budgets that are full again. Runs with the limiter's sweep.
+    /// Removes the entries of budgets that are full again. The admission worker calls it together
+    /// with the limiter's sweep.
     pub fn sweep(&self) {
         for limiter in &self.limiters {
             limiter.retain_recent();

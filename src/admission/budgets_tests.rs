@@ -116,8 +116,8 @@ fn over_time_all_replicas_together_give_no_more_than_the_shared_budget() {
             };
             daemons.iter().map(of).sum::<usize>()
         };
-        // At once each daemon gives at least one. After that, all daemons together give three an
-        // hour.
+        // With full budgets each daemon admits at least one request. After that, all daemons
+        // together admit three requests an hour.
         assert_eq!(spent(), usize::try_from((3 / replicas).max(1) * replicas).unwrap());
         let mut later = 0;
         for _ in 0..100 * 60 {

@@ -1,4 +1,4 @@
-//! [`Client`]: the client of a request, with everything that the limits need.
+//! [`Client`]: the client of a request, with all values that the limits need.
 
 use std::net::IpAddr;
 
@@ -15,15 +15,16 @@ pub struct Client<'a> {
     pub ip: IpAddr,
     /// The key by which fair queues group clients.
     pub key: ClientKey,
-    /// When the response is due.
+    /// The time by which the response must be sent.
     pub deadline: Instant,
-    /// The client as audit events and mails name it.
+    /// The origin of the request, as audit events and mails show it.
     pub origin: RequestOrigin,
-    /// The token of a known device, if the request has one.
+    /// The token of a known device, if the request contains one.
     pub device_token: Option<Vec<u8>>,
-    /// The live session of the request's userToken.
+    /// The live session that the request's userToken belongs to, if there is one.
     pub session: Option<KnownSession>,
-    /// The last limit that was checked, for the `RateLimit` headers of the response.
+    /// Receives the state of the last limit that was checked. The response shows it in its
+    /// `RateLimit` headers.
     pub rate: &'a mut Option<Headers>,
 }
 
@@ -34,26 +35,26 @@ impl Client<'_> {
     }
 }
 
-/// A live session, which counts as a known device of its account.
+/// A live session. Attempts with it are counted like those of a known device of its account.
 #[derive(Clone, Debug)]
 pub struct KnownSession {
     pub sid: String,
-    /// The email address of its account, in its normal form.
+    /// The email address of the session's account, in its normal form.
     pub address: String,
 }
 
 /// A limit refused the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limited {
-    /// After this many seconds the request succeeds.
+    /// The client can send the request again after this many seconds.
     pub retry_after_s: u64,
 }
 
 impl Decision {
-    /// Counts the decision in the metrics, and sets the headers of the limit.
+    /// Counts the decision in the metrics, and writes the headers of the limit to `rate`.
     ///
     /// # Errors
-    /// [`Limited`] if the limit refuses.
+    /// [`Limited`] if the limit refused the request.
     pub fn enforce(&self, rate: &mut Option<Headers>, metrics: &Metrics) -> Result<(), Limited> {
         let (outcome, headers) = match self {
             Self::Unlimited => return Ok(()),
@@ -65,10 +66,10 @@ impl Decision {
         self.report(rate)
     }
 
-    /// Sets the headers of the limit, and counts nothing.
+    /// Writes the headers of the limit to `rate`. It does not count the decision in the metrics.
     ///
     /// # Errors
-    /// [`Limited`] if the limit refuses.
+    /// [`Limited`] if the limit refused the request.
     pub fn report(&self, rate: &mut Option<Headers>) -> Result<(), Limited> {
         match *self {
             Self::Unlimited => Ok(()),

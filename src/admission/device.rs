@@ -1,8 +1,10 @@
-//! Known devices and their tokens. A successful login, change of password or password reset returns
-//! the token in `X-Latchkey-Device`. The client sends it with its next request that has a password.
+//! Known devices and their tokens. The response to a successful login, password change or password
+//! reset contains the token in the header `X-Latchkey-Device`. The client sends the token with its
+//! next request that contains a password.
 //!
-//! The token grants no access. It proves that this device has known the current password of the
-//! account. So its attempts are counted separately, and anonymous clients cannot use them up.
+//! The token grants no access. It proves that this device has already sent the current password of
+//! the account. So the attempts of this device are counted separately, and anonymous clients cannot
+//! use them up.
 
 use std::fmt;
 
@@ -16,10 +18,11 @@ use crate::secret::{MasterKey, Secret, equal, hmac_sha256, random_bytes};
 /// How long a device stays known after its last login: 90 days.
 const KNOWN_MS: i64 = 90 * 24 * 3_600_000;
 
-/// The device's id, the user's id, the password's version and the expiry time.
+/// The length of the device's id, the user's id, the password's version and the expiry time
+/// together.
 const CLAIMS_BYTES: usize = 16 + 16 + 4 + 8;
 const TOKEN_BYTES: usize = CLAIMS_BYTES + 32;
-/// The token's length in base64url. A token of any other length is not read.
+/// The token's length in base64url. A token of any other length is refused before it is decoded.
 const TOKEN_CHARS: usize = (TOKEN_BYTES * 8).div_ceil(6);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,12 +33,12 @@ pub struct Device {
 }
 
 impl Device {
-    /// The id by which the device's failures are counted.
+    /// The id under which the device's failures are counted.
     pub fn id(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.id)
     }
 
-    /// Whether the device belongs to this user, and knows the current password.
+    /// Whether the device belongs to this user and has sent the current password before.
     pub fn knows(&self, user_id: Uuid, password_version: i32) -> bool {
         self.user_id == user_id && self.password_version == password_version
     }
@@ -44,13 +47,13 @@ impl Device {
 /// Issues and reads the tokens of devices.
 pub struct Devices {
     key: Secret<[u8; 32]>,
-    /// From the previous master key, if there is one. Its tokens are read, but no new ones are
-    /// issued with it.
+    /// The key from the previous master key, if there is one. Tokens with this key are accepted,
+    /// but no new tokens are issued with it.
     previous: Option<Secret<[u8; 32]>>,
 }
 
 impl Devices {
-    /// Derives the key for `"device"` from each master key. All replicas derive the same ones.
+    /// Derives the key for `"device"` from each master key. All replicas derive the same keys.
     pub fn new(master: &MasterKey, previous: Option<&MasterKey>) -> Self {
         Self {
             key: master.derive("device"),
@@ -58,12 +61,12 @@ impl Devices {
         }
     }
 
-    /// A token for a client that has just proved the password or the mailbox. A device that was
-    /// known before keeps its id. With the id it keeps its limit and its count of failures, also
-    /// under a new password.
+    /// Issues a token for a client that has just sent the right password, or a valid token from a
+    /// mail to the user. A device that was known before keeps its id. So it keeps its limit and its
+    /// count of failures, even if the password is new.
     ///
     /// `address` is [`EmailAddress::normal`](crate::user::EmailAddress::normal). The token is
-    /// invalid for any other address.
+    /// invalid for any other email address.
     pub fn issue(
         &self,
         address: &str,
@@ -80,8 +83,9 @@ impl Devices {
         URL_SAFE_NO_PAD.encode(token)
     }
 
-    /// The device of a token that was issued for this address and has not expired. None for
-    /// anything else. [`Device::knows`] checks whether it knows the current password.
+    /// Returns the device of a token that was issued for this email address and has not expired.
+    /// Returns None for every other input. [`Device::knows`] then checks whether the device has
+    /// sent the current password.
     pub fn read(&self, token: &[u8], address: &str, now: UnixMillis) -> Option<Device> {
         if token.len() != TOKEN_CHARS {
             return None;
@@ -103,7 +107,8 @@ impl Devices {
     }
 }
 
-/// All claims have the same length, so an address cannot be read as part of them.
+/// The claims always have the same length, so no part of the email address can be taken for a part
+/// of the claims.
 fn tag(key: &Secret<[u8; 32]>, claims: &[u8], address: &str) -> [u8; 32] {
     hmac_sha256(key.expose(), &[claims, address.as_bytes()].concat())
 }

@@ -1,4 +1,5 @@
-//! [`LimitReport`]: the current limits of an account or a client address, for operators.
+//! [`LimitReport`]: the current state of the limits of an email address and its account, for
+//! operators.
 
 use uuid::Uuid;
 
@@ -9,39 +10,41 @@ use crate::clock::{UnixMillis, millis};
 use crate::problem::Unavailable;
 use crate::store::{Quota, Store};
 
-/// What the token store holds for an email address: its login back-off and its budgets.
+/// What the token store contains for an email address: the login back-off and the budgets.
 #[derive(Debug)]
 pub struct LimitReport {
-    /// The login back-off. None if no attempt failed.
+    /// The login back-off. None if the store has no failed attempt.
     pub back_off: Option<BackOffReport>,
-    /// Whether `back_off` is the shared one. Accounts share it if they were new to the token store
-    /// while the store could not add accounts.
+    /// Whether `back_off` is the shared back-off. It counts the attempts at all accounts that have
+    /// no back-off of their own because the token store was full.
     pub is_shared: bool,
-    /// The budgets of the mailbox, and of the account if there is one.
+    /// The budgets of the email address, and of its account if there is one.
     pub budgets: Vec<BudgetReport>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BackOffReport {
-    /// Failures of anonymous clients that still count: one fades each day.
+    /// The number of failures of anonymous clients that still count. One failure expires each day.
     pub failures: u32,
-    /// Anonymous clients may not attempt a password until then.
+    /// Until this time no anonymous client can attempt a password. None if they can attempt it now.
     pub closed_until: Option<UnixMillis>,
-    /// The difficulty of the captcha that an anonymous client needs at the cap. None below the cap.
+    /// The difficulty of the captcha that an anonymous client needs. None while the failures are
+    /// below the cap.
     pub captcha: Option<u32>,
-    /// How many clients that never failed may attempt without that captcha.
+    /// How many clients that never failed can still attempt a password without that captcha.
     pub allowance: u32,
-    /// The anonymous clients that wait.
+    /// The anonymous clients that have to wait.
     pub anonymous: Waiting,
-    /// The known devices and sessions that wait.
+    /// The known devices and sessions that have to wait.
     pub known: Waiting,
-    /// The client of the query waits until then.
+    /// The client that the operator asked about has to wait until this time.
     pub client_until: Option<UnixMillis>,
-    /// Whether the client of the query needs a captcha after its wait, if captchas are configured.
+    /// Whether the client that the operator asked about needs a captcha after its wait, if captchas
+    /// are configured.
     pub client_needs_captcha: bool,
 }
 
-/// How many clients wait, and when the longest wait ends.
+/// How many clients have to wait, and when the longest of these waits ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Waiting {
     pub clients: usize,
@@ -54,18 +57,18 @@ pub struct BudgetReport {
     pub name: &'static str,
     pub burst: u32,
     pub left: u32,
-    /// When the next unit comes back. None while some are left.
+    /// When an empty budget regains its next unit. None while the budget is not empty.
     pub next_at: Option<UnixMillis>,
 }
 
-/// The account or address whose limits are read or reset.
+/// The email address and the account whose limits are read or reset.
 #[derive(Clone, Copy, Debug)]
 pub struct LimitSubject<'a> {
     /// The email address in its normal form.
     pub address: &'a str,
-    /// The account of the address, if there is one.
+    /// The account of the email address, if there is one.
     pub user_id: Option<Uuid>,
-    /// A client whose own wait is reported separately.
+    /// The IP address of a client whose own wait is reported in addition.
     pub client: Option<std::net::IpAddr>,
     /// The budget sizes that come from settings.
     pub sizes: BudgetSizes,
@@ -82,10 +85,10 @@ impl LimitSubject<'_> {
     }
 }
 
-/// Reads the limits of an address. Changes nothing.
+/// Reads the limits of an email address. Changes nothing.
 ///
 /// # Errors
-/// When the token store does not respond.
+/// [`Unavailable`] if the token store does not respond.
 pub async fn explain(
     store: &Store,
     keys: &Keys,
@@ -133,12 +136,12 @@ pub async fn explain(
     Ok(LimitReport { back_off, is_shared, budgets })
 }
 
-/// Deletes the login back-off and the budgets, and returns how many entries there were. An account
-/// without a back-off of its own may be counted in the shared one. In that case the shared back-off
-/// is deleted.
+/// Deletes the login back-off and the budgets of an email address and its account. Returns how many
+/// entries were deleted. If the account has no back-off of its own, its attempts can be counted in
+/// the shared back-off. So in this case the shared back-off is deleted.
 ///
 /// # Errors
-/// When the token store does not respond. Some entries may be left then.
+/// [`Unavailable`] if the token store does not respond. In this case some entries can be left.
 pub async fn reset(
     store: &Store,
     keys: &Keys,
@@ -147,8 +150,8 @@ pub async fn reset(
     let account = account_key(keys, subject.address);
     let mut deleted = usize::from(store.forget_attempts(&account).await?);
     if deleted == 0 {
-        // The account may be counted in the record that all accounts share which the store could
-        // not add.
+        // The account can be counted in the shared record. All accounts that the full store could
+        // not add share this record.
         deleted += usize::from(store.forget_attempts(NEWCOMERS).await?);
     }
     for (budget, _, key) in subject.budgets(keys) {

@@ -1,7 +1,8 @@
-//! The limiter by client address, session and known device. It is synchronous and in the memory of
-//! this process. A check takes a few hundred nanoseconds.
+//! The limiter, which counts requests by client IP address, session and known device. Its state is
+//! in the memory of this process. It is synchronous, and a check takes a few hundred nanoseconds.
 //!
-//! Replicas do not share it. Limits that hold for all replicas together are in [`super::budgets`].
+//! Each replica has its own limiter. Limits that apply to all replicas together are in
+//! [`super::budgets`].
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
@@ -19,16 +20,18 @@ use super::table::{Census, Elapsed, Mode, Probe, Source, Table, wait};
 use crate::client_key::ClientKey;
 use crate::clock::Clock;
 
-/// The most keys that all buckets have together.
+/// The maximum number of keys in all tables of one limiter together.
 ///
-/// A key takes 16 bytes, and its map up to twice that and a seventh more: at most 40 MB in all.
-/// Beyond this number, new clients of a policy share 16 buckets until [`Limiter::sweep`] has
-/// removed keys. The new clients are then limited together. Clients that already have a bucket are
-/// not affected, and memory does not grow.
+/// A key and its value take 16 bytes. A map also has free slots, so it needs up to 40 bytes for
+/// each key. This is at most 40 MB in all. When the number of keys is at its maximum, new clients
+/// of a policy share 16 buckets until [`Limiter::sweep`] has removed keys. So these new clients use
+/// up each other's limits. Clients that already have a bucket are not affected, and memory does not
+/// grow.
 pub const KEYS_MAX: usize = 1_000_000;
 
-/// The most bytes that a key takes. A map grows when seven eighths of its slots are full, so at
-/// least half of that is in use afterwards. A slot has 16 bytes and one control byte.
+/// The maximum number of bytes that a key needs in its map. A map doubles its slots when seven
+/// eighths of them are full. So after it has grown, seven sixteenths of its slots are full. A slot
+/// has 16 bytes and one control byte.
 #[cfg(test)]
 const BYTES_A_KEY_MAX: usize = 40;
 
@@ -39,30 +42,33 @@ const BYTES_A_KEY_MAX: usize = 40;
 pub enum Decision {
     /// Limits are off (`rate_limit.enabled = false`). The response has no limit headers.
     Unlimited,
-    /// The request is allowed, and one was taken from each bucket.
+    /// The request is allowed. [`Limiter::check`] has taken one unit from each bucket.
+    /// [`Limiter::look`] has taken nothing.
     Allowed(Headers),
-    /// The request is refused, and nothing was taken.
+    /// The request is refused, and nothing was taken from a bucket.
     Limited {
-        /// The policy with the longest wait.
+        /// The headers of the policy with the longest wait.
         headers: Headers,
-        /// After this many seconds, at least 1, the request succeeds. It is the value of
-        /// `Retry-After`.
+        /// The value of `Retry-After`: the client can send the request again after this many
+        /// seconds. At least 1.
         retry_after_s: u64,
     },
 }
 
-/// The tightest policy of a check, for the headers `RateLimit` and `RateLimit-Policy`.
+/// The values of the headers `RateLimit` and `RateLimit-Policy`. They describe the policy of a
+/// check whose bucket has the fewest units left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Headers {
     /// The policy's name: lower-case letters, digits and hyphens.
     pub policy_name: &'static str,
-    /// The capacity of the bucket.
+    /// The capacity of the bucket, in requests.
     pub quota: u32,
     /// How many seconds an empty bucket takes to fill.
     pub window_s: u64,
-    /// How many are left in the bucket.
+    /// How many requests the bucket can still admit now.
     pub remaining: u32,
-    /// After how many seconds the bucket is full if nothing more is taken, rounded up.
+    /// After this many seconds, rounded up, the bucket is full again if nothing more is taken from
+    /// it.
     pub reset_s: u64,
 }
 
@@ -79,8 +85,8 @@ impl Headers {
     }
 }
 
-/// The limits of one process. It is shared behind an `Arc`. Every method takes `&self` and blocks
-/// only for a short lock.
+/// The limiter of one process. It is shared behind an `Arc`. Every method takes `&self` and blocks
+/// only while it holds a lock for a short time.
 #[derive(Debug)]
 pub struct Limiter {
     /// None if limits are off.
@@ -92,13 +98,14 @@ struct Policies {
     elapsed: Elapsed,
     census: Arc<Census>,
     hasher: RandomState,
-    /// Indexed by `Action as usize`.
+    /// The buckets of each action. The index is `Action as usize`.
     actions: Vec<Buckets>,
     refresh: Vec<Policy>,
     device: Vec<Policy>,
 }
 
-/// The policies of an action: for an IPv4 /32 or IPv6 /64, and for an IPv6 /48.
+/// The policies of an action. `narrow` limits an IPv4 /32 or an IPv6 /64, and `wide` limits an IPv6
+/// /48.
 #[derive(Debug)]
 struct Buckets {
     narrow: Vec<Policy>,
@@ -109,14 +116,15 @@ struct Buckets {
 struct Policy {
     name: &'static str,
     burst: u32,
-    /// The time after which one comes back.
+    /// The time in which a bucket regains one unit.
     interval: Duration,
     limiter: RateLimiter<Probe, Table, Elapsed, StateInformationMiddleware>,
 }
 
 impl Limiter {
-    /// Creates a limiter. With the system's `clock` its time is the machine's monotonic time, and
-    /// with a test's clock it follows that clock. `enabled` is the setting `rate_limit.enabled`.
+    /// Creates a limiter. If `clock` is the system's clock, the limiter uses the monotonic time of
+    /// the machine. If `clock` is a test's clock, the limiter follows that clock. `enabled` is the
+    /// setting `rate_limit.enabled`.
     pub fn new(clock: Clock, enabled: bool) -> Self {
         Self::with_keys_max(clock, enabled, KEYS_MAX)
     }
@@ -125,57 +133,60 @@ impl Limiter {
         Self { policies: enabled.then(|| Policies::new(clock, keys_max)) }
     }
 
-    /// Checks whether a client at `ip` may do `action` now, and if so takes one from each of its
-    /// buckets.
+    /// Checks whether a client at `ip` may do `action` now. If it may, the check takes one unit
+    /// from each of the client's buckets.
     ///
-    /// An IPv4 address mapped into IPv6 counts as the IPv4 address. All buckets are read before one
-    /// is taken from, so a refused request takes nothing. There is one exception: if two requests
-    /// race for the last one, the later request may take from one bucket and be refused by the
-    /// next.
+    /// An IPv4 address mapped into IPv6 counts as the IPv4 address. The check first reads all
+    /// buckets and then takes from them, so a refused request takes nothing. There is one
+    /// exception: two requests can race for the last unit. Then the second request can take a unit
+    /// from one bucket and be refused by the next bucket.
     pub fn check(&self, action: Action, ip: IpAddr) -> Decision {
         self.ask(action, ip, Mode::Spend)
     }
 
-    /// The same check, but it takes nothing. It is for actions of which only the failures count.
+    /// The same check as [`Limiter::check`], but it takes nothing. It is for actions whose failures
+    /// count and whose successes do not.
     pub fn look(&self, action: Action, ip: IpAddr) -> Decision {
         self.ask(action, ip, Mode::Look)
     }
 
-    /// The state of every limit of a client address, for operators. Takes nothing.
+    /// The state of every limit of a client IP address, for operators. Nothing is taken from the
+    /// limits.
     pub fn states(&self, ip: IpAddr) -> Vec<Decision> {
         Action::ALL.into_iter().map(|action| self.look(action, ip)).collect()
     }
 
-    /// Does [`Limiter::check`] or [`Limiter::look`], as given by `mode`.
+    /// Does the work of [`Limiter::check`] or of [`Limiter::look`]. `mode` decides which.
     pub(super) fn ask(&self, action: Action, ip: IpAddr, mode: Mode) -> Decision {
         let Some(policies) = &self.policies else { return Decision::Unlimited };
         let Buckets { narrow, wide } = &policies.actions[action as usize];
         let (near, far) = (ClientKey::narrow(ip), ClientKey::wide(ip));
         let keys = (policies.hasher.hash_one(near), policies.hasher.hash_one(far));
         let narrow = narrow.iter().map(|policy| (policy, keys.0));
-        // An IPv4 address has only one key.
+        // An IPv4 address has only one key, so it has no wide buckets.
         let wide = if near == far { &[][..] } else { wide };
         policies.decide(narrow.chain(wide.iter().map(|policy| (policy, keys.1))), mode)
     }
 
-    /// Checks whether the session `sid` may refresh now: 60 times a minute.
+    /// Checks whether the session `sid` may refresh now. A session may refresh 60 times a minute.
     pub fn check_session(&self, sid: &str) -> Decision {
         let Some(policies) = &self.policies else { return Decision::Unlimited };
         let source = policies.hasher.hash_one(("sid", sid));
         policies.decide(policies.refresh.iter().map(|policy| (policy, source)), Mode::Spend)
     }
 
-    /// Checks whether a password may be verified for the known device `id` now: 10 a minute and 100
-    /// an hour. [`Mode::Spend`] takes one from each of its buckets. [`Mode::Look`] takes nothing,
-    /// so that an attempt that the back-off refuses costs nothing here.
+    /// Checks whether a password may be verified for the known device `id` now. A device may send
+    /// 10 passwords a minute and 100 an hour. [`Mode::Spend`] takes one unit from each bucket of
+    /// the device. [`Mode::Look`] takes nothing, so an attempt that the back-off refuses takes
+    /// nothing from these buckets.
     pub(super) fn ask_device(&self, id: &str, mode: Mode) -> Decision {
         let Some(policies) = &self.policies else { return Decision::Unlimited };
         let source = policies.hasher.hash_one(("device", id));
         policies.decide(policies.device.iter().map(|policy| (policy, source)), mode)
     }
 
-    /// The bytes of all maps. It consumes the limiter, because governor returns a table only at the
-    /// end.
+    /// The size of all maps in bytes. The function consumes the limiter, because governor returns a
+    /// table only when its rate limiter is consumed.
     #[cfg(test)]
     fn into_bytes(self) -> usize {
         let Some(policies) = self.policies else { return 0 };
@@ -186,7 +197,7 @@ impl Limiter {
     }
 
     /// Removes the buckets that have been full for one interval and frees their memory. Returns how
-    /// many buckets are left. Run it once a minute.
+    /// many buckets are left. The admission worker calls it.
     pub fn sweep(&self) -> usize {
         let Some(policies) = &self.policies else { return 0 };
         let buckets = policies.actions.iter().flat_map(|it| it.narrow.iter().chain(&it.wide));
@@ -231,15 +242,16 @@ impl Policies {
         self.ask(buckets, Mode::Spend)
     }
 
-    /// Checks every bucket. Returns the refusal with the longest wait, or the bucket with the least
-    /// left.
+    /// Checks every bucket. If a bucket refuses, the function returns the refusal with the longest
+    /// wait. Otherwise it returns the state of the bucket that has the fewest units left.
     fn ask<'a>(&self, buckets: impl Iterator<Item = (&'a Policy, Source)>, mode: Mode) -> Decision {
         let mut refused: Option<(Duration, &Policy)> = None;
         let mut tightest: Option<Headers> = None;
         for (policy, source) in buckets {
             match policy.limiter.check_key(&Probe { source, mode }) {
                 Ok(state) => {
-                    // governor reports what is left after one is taken. A read takes none.
+                    // governor reports the number of units that are left after one is taken. A read
+                    // takes no unit, so one is added.
                     let untaken = u32::from(mode == Mode::Look);
                     let headers = policy.headers(state.remaining_burst_capacity() + untaken);
                     if tightest.is_none_or(|least| headers.remaining < least.remaining) {
@@ -293,8 +305,8 @@ impl Policy {
     }
 }
 
-/// governor's quota for a bucket of `burst` (at least 1) that fills over `full_after` (more than
-/// 0).
+/// governor's quota for a bucket that holds `burst` units and fills within `full_after`. `burst` is
+/// at least 1, and `full_after` is more than 0.
 pub(super) fn quota(burst: u32, full_after: Duration) -> Quota {
     let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
     Quota::with_period(full_after / burst.get())

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::*;
 
-/// Fills the table with 1 020 000 keys of each kind, at the real maximum.
+/// Offers 1 020 000 keys of each kind to a limiter that has the real maximum number of keys.
 #[test]
 fn a_million_clients_fill_the_table_and_no_more_memory() {
     let fill = |name: &str, check: &dyn Fn(&Limiter, u128) -> Decision| {
@@ -20,7 +20,7 @@ fn a_million_clients_fill_the_table_and_no_more_memory() {
         let address = Ipv4Addr::from_bits(0x0B00_0000 + u32::try_from(at).unwrap());
         limiter.check(Action::Forgot, IpAddr::V4(address))
     });
-    // Each key is a /64 of its own. Sixteen of them share a /48.
+    // Each key is a different /64. Sixteen of these /64s share a /48.
     fill("IPv6 /64", &|limiter, at| {
         let bits = (0x2001_0DB8_u128 << 96) | ((at / 16) << 80) | ((at % 16) << 64);
         limiter.check(Action::Forgot, IpAddr::V6(Ipv6Addr::from_bits(bits)))

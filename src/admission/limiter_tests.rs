@@ -19,7 +19,7 @@ fn limiter() -> (Limiter, Clock) {
     (Limiter::new(clock.clone(), true), clock)
 }
 
-/// How many of `tries` requests at one moment pass.
+/// Sends `tries` requests at the same moment, and returns how many of them are allowed.
 fn passed(limiter: &Limiter, action: Action, ip: IpAddr, tries: usize) -> usize {
     (0..tries).filter(|_| matches!(limiter.check(action, ip), Decision::Allowed(_))).count()
 }
@@ -69,7 +69,7 @@ fn looking_takes_nothing_and_sees_what_is_left() {
 
 #[test]
 fn each_action_fills_at_the_rate_that_was_decided() {
-    // One comes back after this many milliseconds, and not before.
+    // A bucket regains one unit after exactly this many milliseconds.
     for (action, interval_ms) in [
         (Action::Anything, 200),
         (Action::Login, 6_000),
@@ -98,7 +98,8 @@ fn a_patient_client_meets_the_longer_window() {
     {
         let (limiter, clock) = limiter();
         let (mut passed, refused) = loop_until_refused(&limiter, &clock, action);
-        // One request every 6 s is within the limit of the minute. The bucket also fills meanwhile.
+        // The loop sends one request every 6 s, so the limit per minute never refuses one. The
+        // bucket that is tested also fills while the loop runs.
         let minutes_worth = passed * 6 / interval_s;
         assert!(passed >= burst && passed <= burst + minutes_worth + 1, "{action:?}: {passed}");
         let Decision::Limited { headers, retry_after_s } = refused else { unreachable!() };
@@ -123,8 +124,8 @@ fn loop_until_refused(limiter: &Limiter, clock: &Clock, action: Action) -> (u64,
 fn a_refused_request_takes_nothing_from_the_other_windows() {
     let (limiter, clock) = limiter();
     assert_eq!(passed(&limiter, Action::Login, home(), 1_000), 10);
-    // A minute later the bucket of the minute is full. The bucket of the hour has lost only 10, not
-    // 1 000.
+    // A minute later the per-minute bucket is full again. The per-hour bucket has lost only 10
+    // units, not 1 000, because the refused requests took nothing.
     for _ in 0..8 {
         clock.advance(Duration::from_mins(1));
         assert_eq!(passed(&limiter, Action::Login, home(), 1_000), 10);
@@ -156,8 +157,8 @@ fn each_window_of_each_action_has_a_48_of_ten_times_as_much() {
             let (limiter, clock) = limiter();
             let (burst, steps) =
                 (window.burst as usize, window.burst as usize * WIDE_FACTOR as usize);
-            // Each /64 sends few requests, and slowly. So only the bucket of the /48 for this
-            // window can be empty.
+            // Each /64 sends few requests, and sends them slowly. So only the bucket of the /48 for
+            // this window can become empty.
             let shorter = action.windows().iter().any(|it| it.full_after < window.full_after);
             let mut refused = None;
             for at in 0..3 * steps {
@@ -223,7 +224,8 @@ fn a_known_device_has_ten_checks_a_minute_and_a_hundred_an_hour() {
 async fn the_time_of_a_daemons_limits_is_monotonic_and_not_the_wall_clocks() {
     let limiter = Limiter::new(Clock::System, true);
     assert_eq!(passed(&limiter, Action::Login, home(), 20), 10);
-    // The time of the runtime advances, and the clock of the machine does not.
+    // The test advances the time of the tokio runtime. The clock of the machine does not advance
+    // with it.
     tokio::time::advance(Duration::from_secs(5)).await;
     assert_eq!(passed(&limiter, Action::Login, home(), 20), 0);
     tokio::time::advance(Duration::from_secs(1)).await;
@@ -286,7 +288,7 @@ fn a_sweep_forgets_full_buckets_and_no_others() {
     }
     passed(&limiter, Action::Forgot, home(), 4);
     assert_eq!(limiter.sweep(), 100, "nobody is full yet");
-    // The buckets are full after 12 minutes and are removed one interval later.
+    // The buckets are full after 12 minutes. They are removed one interval after that.
     clock.advance(Duration::from_mins(25));
     assert_eq!(limiter.sweep(), 1, "one spent more");
     assert_eq!(passed(&limiter, Action::Forgot, home(), 9), 2, "and is still remembered");
@@ -309,7 +311,8 @@ fn beyond_the_cap_new_clients_are_limited_together_and_memory_does_not_grow() {
     assert_eq!(passed(&limiter, Action::Forgot, address(0), 1), 1);
     let new_clients: usize =
         (1..2_000).map(|at| passed(&limiter, Action::Forgot, address(at), 1)).sum();
-    // 49 clients have a bucket of their own. The others share 16 buckets of 5.
+    // 49 new clients have a bucket of their own. The other clients share 16 buckets, which admit 5
+    // requests each.
     assert!(new_clients <= 49 + 16 * 5, "{new_clients}");
     assert_eq!(passed(&limiter, Action::Forgot, address(0), 9), 4, "who was known is not touched");
     assert_eq!(limiter.sweep(), 50);
@@ -333,8 +336,8 @@ fn threads_together_get_no_more_than_one_would() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// For each window of the action, at most `burst + L / interval` requests pass in any stretch
-    /// of time of length L.
+    /// In any period of length L, each window of the action allows at most `burst + L / interval`
+    /// requests.
     #[test]
     fn no_more_than_the_quota_passes_in_any_window(
         action in prop::sample::select(&Action::ALL[..]),

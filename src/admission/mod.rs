@@ -1,19 +1,20 @@
-//! Admission: limits on how often a client, a session, an account or a mailbox may request
-//! something.
+//! Admission: limits on how often a client, a session or an account may request something, and on
+//! how many mails an email address may receive.
 //!
-//! [`Admission::admit`] decides about a request. It takes at most one round trip to the token
-//! store. [`Admission::admit_attempt`] decides about an attempt at a password, and
-//! [`Admission::admit_invitation`] about an invitation. A request that is refused takes nothing
-//! from a limit. The limit on all requests of an address is checked with the [`limiter`] directly,
-//! before the route is known.
+//! [`Admission::admit`] decides whether a request is allowed. It needs at most one round trip to
+//! the token store. [`Admission::admit_attempt`] decides whether an attempt at a password is
+//! allowed, and [`Admission::admit_invitation`] whether an invitation may be mailed. A refused
+//! request takes nothing from a limit. One limit counts all requests of a client IP address. The
+//! HTTP server checks this limit directly with the [`limiter`], before the route is known.
 //!
-//! - [`limiter`] limits client addresses, sessions and known devices, in the memory of this
-//!   process. [`policies`] has its numbers, `table` its memory.
-//! - [`budgets`] has the budgets that replicas share through the token store.
-//! - [`attempts`] admits attempts at a password. [`back_off`] has the numbers, and [`device`] reads
-//!   the tokens of known devices.
+//! - [`limiter`] limits client IP addresses, sessions and known devices. Its state is in the memory
+//!   of this process. [`policies`] contains its numbers, and `table` contains its state.
+//! - [`budgets`] contains the sizes and keys of the budgets that replicas share through the token
+//!   store.
+//! - [`attempts`] admits attempts at a password. [`back_off`] contains the numbers of the login
+//!   back-off, and [`device`] issues and reads the tokens of known devices.
 //! - [`explain`] reports the current state of the limits to operators.
-//! - `worker` removes entries that have expired.
+//! - `worker` removes expired entries and cancels attempts.
 
 mod admit;
 pub mod attempts;

@@ -1,7 +1,8 @@
-//! The numbers of the limits by address (docs/limits.md).
+//! The numbers of the limits by client IP address, session and known device. `docs/limits.md` lists
+//! them.
 //!
-//! Every limit is a bucket (GCRA) that holds `burst` and fills evenly over `window`. So in any
-//! stretch of time of length L at most `burst + L × burst / window` requests pass.
+//! Every limit is a bucket (GCRA). It holds `burst` units and fills evenly within `window`. So in
+//! any period of length L it allows at most `burst + L × burst / window` requests.
 
 use std::time::Duration;
 
@@ -9,16 +10,17 @@ const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 
-/// What a client requests. Limits are keyed by action and not by path, because two spellings of a
-/// path must share one limit.
+/// The action that a client requests. Limits count by action and not by path, because two spellings
+/// of the same path must share one limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
-    /// Any request. It is checked for each request, before the request's own action.
+    /// Any request. This limit is checked for each request, before the limit of the request's own
+    /// action.
     Anything,
-    /// Every check of a password: login, change of the password or the address, deletion of the
-    /// account.
+    /// Every check of a password: at a login, a change of the password or the email address, and
+    /// the deletion of the account.
     Login,
-    /// Creating an account.
+    /// Registering an account.
     Register,
     /// Requesting a recovery mail.
     Forgot,
@@ -26,17 +28,17 @@ pub enum Action {
     Reset,
     /// Using a confirmation token.
     Verify,
-    /// Requesting another confirmation mail, or one to a new address.
+    /// Requesting another confirmation mail, or a confirmation mail to a new email address.
     Resend,
-    /// Asking whether an address has an account.
+    /// Asking whether an email address has an account.
     ExistEmail,
     /// Requesting a captcha challenge.
     Captcha,
-    /// Failing to authenticate as a client of introspection or revocation.
+    /// Failing to authenticate at introspection or revocation.
     ClientFailure,
 }
 
-/// One bucket of an action.
+/// The size and the names of one bucket of an action.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Window {
     /// The policy's name in headers, for an IPv4 /32 or an IPv6 /64.
@@ -57,21 +59,23 @@ const fn window(
     Window { name, wide_name, burst, full_after }
 }
 
-/// A /48 has this many times the quota of a /64. A provider gives a home or a server a prefix
-/// between a /64 and a /48.
+/// The quota of a /48 is this many times the quota of a /64. A /48 has a quota of its own, because
+/// a provider gives a home or a server a prefix whose size is between a /64 and a /48.
 pub(super) const WIDE_FACTOR: u32 = 10;
 
-/// Refreshes of one session. A client needs one every 15 minutes, and 60 a minute are enough for
-/// many tabs.
+/// Refreshes of one session. A client needs one refresh every 15 minutes. 60 refreshes a minute are
+/// enough for a browser with many tabs.
 pub(super) const REFRESH: Window = window("refresh", "refresh", 60, MINUTE);
 
-/// Checks of a password by one known device. They do not spend from the limit of an address, and a
-/// device has as many as an address. The device's back-off limits the failures. This limit bounds
-/// the successes, because each costs a hash.
+/// Checks of a password that one known device requests. They do not count towards the limit of the
+/// device's IP address. A device may request as many checks as an IP address may. The device's
+/// back-off limits wrong passwords. This limit also bounds right passwords, because each check
+/// costs a hash.
 pub(super) const DEVICE: [Window; 2] =
     [window("device", "device", 10, MINUTE), window("device-hour", "device-hour", 100, HOUR)];
 
-/// The names of all limits by address, session and device, as used in headers and metrics.
+/// The names of all limits by client IP address, session and device. Headers and metrics contain
+/// these names.
 pub fn policy_names() -> Vec<&'static str> {
     let windows = Action::ALL.iter().flat_map(|action| action.windows());
     windows
@@ -96,7 +100,7 @@ impl Action {
         Self::ClientFailure,
     ];
 
-    /// The buckets of the action. A request passes only if all of them have one left.
+    /// The buckets of the action. A request is allowed only if none of these buckets is empty.
     pub(super) const fn windows(self) -> &'static [Window] {
         match self {
             Self::Anything => const { &[window("anything", "anything-48", 300, MINUTE)] },
@@ -108,16 +112,17 @@ impl Action {
                     ]
                 }
             }
-            // A burst of 10, then 5 an hour: a class or an office behind one address registers
-            // together.
+            // 10 at once, then 5 an hour. The 10 are for a class or an office whose users share one
+            // IP address and register at the same time.
             Self::Register => {
                 const { &[window("register", "register-48", 10, Duration::from_hours(2))] }
             }
             Self::Forgot => const { &[window("forgot", "forgot-48", 5, HOUR)] },
             Self::Reset => const { &[window("reset", "reset-48", 20, MINUTE)] },
             Self::Verify => const { &[window("verify", "verify-48", 20, MINUTE)] },
-            // The client is logged in, and the mailbox has its own budget of 3 to 10 an hour. 20
-            // are enough for four users behind one address, each at half of the mailbox's maximum.
+            // The client is logged in, and the recipient's email address has its own budget of 3 to
+            // 10 mails an hour. 20 an hour are enough for four users behind one IP address, if each
+            // of them uses half of the 10 mails.
             Self::Resend => const { &[window("resend", "resend-48", 20, HOUR)] },
             Self::ExistEmail => {
                 const {
@@ -127,11 +132,12 @@ impl Action {
                     ]
                 }
             }
-            // A challenge costs the daemon 0.5 ms, so an address can cost it 15 ms a minute. The
-            // widget requests one challenge per form.
+            // A challenge costs the daemon 0.5 ms of CPU time, so one IP address can cost it 15 ms
+            // a minute. The widget requests one challenge per form.
             Self::Captcha => const { &[window("captcha", "captcha-48", 30, MINUTE)] },
-            // A client cannot guess a secret of 128 bits. The limit bounds the load and the log
-            // lines, and 20 failures leave time to correct a wrong setting.
+            // This limit is not against guessing, because no client can guess a secret of 128 bits.
+            // It bounds the load and the number of log lines. With 20 failures a minute, an
+            // operator who is correcting a wrong setting is not refused.
             Self::ClientFailure => {
                 const { &[window("client-failure", "client-failure-48", 20, MINUTE)] }
             }

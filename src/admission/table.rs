@@ -1,5 +1,6 @@
-//! The table of the buckets' states: a state store for governor that can be read without spending,
-//! and that has a maximum number of keys.
+//! The table that holds the states of the buckets. It is a state store for the crate governor.
+//! Unlike governor's own stores, a query can read a bucket without taking from it, and the number
+//! of keys has a maximum.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -18,36 +19,38 @@ use crate::clock::{Clock, UnixMillis};
 /// The number of locks in one table. Requests from different addresses rarely need the same lock.
 const SHARDS: usize = 16;
 
-/// The key of a bucket: a keyed hash of the prefix of an address, of a session or of a device.
+/// The key of a bucket: a keyed hash of an IP prefix, a session or a device.
 ///
-/// It has 64 bits, and its hash key is random and secret. With a million keys the chance that a
-/// given client shares a bucket is 2^-44, and no client can search for a collision.
+/// The hash has 64 bits. With a million keys the probability that a given client shares its bucket
+/// with another client is 2^-44. The key of the hash function is random and secret, so no client
+/// can search for a collision.
 pub(super) type Source = u64;
 
-/// A query of a bucket.
+/// A query for one bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Probe {
     pub(super) source: Source,
     pub(super) mode: Mode,
 }
 
-/// Whether the query takes one from the bucket.
+/// Whether a query takes one unit from the bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Mode {
-    /// Gives the same result as spending, and leaves the bucket unchanged.
+    /// The query gives the same result as [`Mode::Spend`], but leaves the bucket unchanged.
     Look,
-    /// Takes one from the bucket if there is one.
+    /// The query takes one unit from the bucket, if the bucket is not empty.
     Spend,
 }
 
-/// The number of keys in all tables of one limiter, and the maximum.
+/// The number of keys in all tables of one limiter, and the maximum of this number.
 #[derive(Debug)]
 pub(super) struct Census {
     pub(super) live: AtomicUsize,
     pub(super) keys_max: usize,
 }
 
-/// The buckets of one policy: theoretical arrival times, in nanoseconds since the policy's start.
+/// The buckets of one policy. The state of a bucket is its theoretical arrival time (GCRA), in
+/// nanoseconds since the start of the policy.
 #[derive(Debug)]
 pub(super) struct Table {
     shards: Vec<Mutex<Shard>>,
@@ -58,7 +61,8 @@ pub(super) struct Table {
 #[derive(Debug, Default)]
 struct Shard {
     buckets: HashMap<Source, Nanos>,
-    /// The bucket that all clients share which came when the number of keys was at its maximum.
+    /// The shared bucket. While the number of keys is at its maximum, all clients without a bucket
+    /// of their own use this bucket.
     crowd: Option<Nanos>,
 }
 
@@ -68,8 +72,8 @@ impl Table {
         Self { shards, hasher: RandomState::new(), census }
     }
 
-    /// The bytes that the maps have allocated. A slot has 16 bytes and one control byte, and a map
-    /// of 8 slots uses at most 7.
+    /// The number of bytes that the maps have allocated. A slot has 16 bytes and one control byte.
+    /// A map fills at most 7 of 8 slots.
     #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {
         let of = |shard: &Mutex<Shard>| lock(shard).buckets.capacity() * 8 / 7 * 17;
@@ -132,17 +136,18 @@ impl ShrinkableKeyedStateStore<Probe> for Table {
     }
 }
 
-/// Ignores poisoning. A bucket is one number that is written at once, so a panic leaves no partial
-/// state.
+/// Locks a mutex even if it is poisoned. A bucket is one number that is written at once, so a panic
+/// cannot leave a half-written state.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The elapsed time for governor. It never runs backwards.
+/// The elapsed time that governor reads. It never decreases.
 ///
-/// It follows the machine's monotonic time, so a system clock that is set forward fills no bucket.
-/// With a test's clock it advances as that clock advances. If that clock is set back, the elapsed
-/// time does not change, and later advances count again.
+/// With the system's clock, it is the machine's monotonic time. So the buckets do not fill when the
+/// system clock is set forward. With a test's clock, it advances when that clock advances. If a
+/// test sets its clock back, the elapsed time does not change. It advances again when the clock
+/// advances again.
 #[derive(Clone, Debug)]
 pub(super) enum Elapsed {
     Monotonic(Instant),
@@ -170,10 +175,12 @@ impl clock::Clock for Elapsed {
             Self::Advanced(clock, state) => (clock, state),
         };
         let mut state = lock(state);
-        // The clock is read under the lock, so that readings are in order.
+        // The clock is read while the lock is held, so that two threads store their readings in the
+        // right order.
         let now = clock.now();
         let step = u64::try_from(now.saturating_sub(state.0)).unwrap_or(0);
-        // At most a century: governor counts nanoseconds in 64 bits, which is about five centuries.
+        // The elapsed time is at most a century, because governor counts nanoseconds in 64 bits. 64
+        // bits are enough for about five centuries.
         let elapsed = state.1.saturating_add(Duration::from_millis(step)).min(CENTURY);
         *state = (now, elapsed);
         elapsed
@@ -182,7 +189,7 @@ impl clock::Clock for Elapsed {
 
 const CENTURY: Duration = Duration::from_hours(24 * 365 * 100);
 
-/// How long from `now` until a bucket that refused has one again.
+/// The time from `now` until the bucket that refused a request has regained one unit.
 pub(super) fn wait(refusal: &governor::NotUntil<Duration>, now: Duration) -> Duration {
     refusal.earliest_possible().duration_since(now).into()
 }

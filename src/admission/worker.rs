@@ -1,4 +1,4 @@
-//! The worker of admission: it removes expired entries and cancels attempts.
+//! The admission worker. It removes expired entries and cancels attempts in the background.
 
 use std::sync::Arc;
 
@@ -10,12 +10,12 @@ use crate::actor::WorkerError;
 use crate::clock::Clock;
 use crate::store::Store;
 
-/// The commands of the admission worker. No caller waits for their result.
+/// The commands for the admission worker. No caller waits for a result.
 #[derive(Debug)]
 pub enum AdmissionCommand {
     /// See [`Admission::cancel_attempt`](super::Admission::cancel_attempt).
     Cancel {
-        /// The attempt that got no verdict.
+        /// The attempt whose password was not verified.
         attempt: CountedAttempt,
     },
     /// See [`Admission::sweep`](super::Admission::sweep).

@@ -1,4 +1,4 @@
-//! [`Action`]: all actions that the audit records. The list is complete: any other action is not
+//! [`Action`]: the complete list of the actions that the audit records. Other actions are not
 //! audited.
 
 macro_rules! actions {
@@ -13,7 +13,8 @@ macro_rules! actions {
             /// All actions.
             pub const ALL: &[Self] = &[$(Self::$name),+];
 
-            /// The name in the table and in every response: `<noun>.<what happened>`.
+            /// The action's name in the database and in every response. Its form is `<noun>.<what
+            /// happened>`.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $text,)+ }
             }
@@ -29,13 +30,13 @@ macro_rules! actions {
 actions! {
     /// A user registered.
     Registered = "account.registered",
-    /// An address was proven.
+    /// A user proved that an email address is theirs.
     EmailVerified = "account.email-verified",
-    /// The confirmation was mailed again.
+    /// The confirmation mail was sent again.
     ConfirmationResent = "account.confirmation-resent",
-    /// The mailbox's owner removed an account registered with their address.
+    /// The owner of an email address removed an account that was registered with this address.
     AccountRejected = "account.rejected",
-    /// An account with a never proven address was removed.
+    /// The daemon removed an account whose email address was never confirmed.
     AccountCollected = "account.collected",
     /// A user changed their name.
     Renamed = "account.renamed",
@@ -45,48 +46,50 @@ actions! {
     AccountCreated = "account.created",
     /// The operator imported an account.
     AccountImported = "account.imported",
-    /// The operator disabled an account, which ended every session.
+    /// The operator disabled an account, and all its sessions ended.
     AccountDisabled = "account.disabled",
     /// The operator enabled an account again.
     AccountEnabled = "account.enabled",
-    /// A login by password. Refused ones are recorded once an hour for each account and client key.
+    /// A user logged in with a password, or the login was refused. Refused logins are recorded once
+    /// an hour for each account and client key.
     LoggedIn = "session.login",
-    /// A user ended their session.
+    /// A user logged out, which ended the session in use.
     LoggedOut = "session.logout",
-    /// A session was ended from another.
+    /// A user ended one of their sessions from another session.
     SessionRevoked = "session.revoked",
-    /// A user ended every other session.
+    /// A user ended all sessions except the one in use.
     OtherSessionsRevoked = "session.others-revoked",
-    /// The operator ended every session.
+    /// The operator ended all sessions of an account.
     AllSessionsRevoked = "session.all-revoked",
     /// The operator deleted the login back-off and the budgets of an account.
     LimitsReset = "limits.reset",
-    /// A userToken was used after its successor was in use, so its session ended.
+    /// A userToken was used although the token that replaced it was already in use, so the session
+    /// ended.
     ReuseDetected = "session.reuse-detected",
-    /// A password was changed with the old one, and every other session ended.
+    /// A user changed the password with the current password, and all other sessions ended.
     PasswordChanged = "password.changed",
     /// A recovery mail was requested.
     RecoveryAsked = "password.recovery-asked",
-    /// A password was set with a mailed token, and every session ended.
+    /// A user set a new password with a token from a recovery mail, and all sessions ended.
     PasswordReset = "password.reset",
-    /// A logged-in user confirmed a change with a wrong password. It is recorded once an hour for
-    /// each account and client key.
+    /// A logged-in user sent a wrong password to confirm a change. This is recorded once an hour
+    /// for each account and client key.
     PasswordRefused = "password.refused",
-    /// A change of address was requested.
+    /// A user requested a change of the email address.
     EmailChangeAsked = "email.change-asked",
-    /// The new address was confirmed and is in force.
+    /// The new email address was confirmed, and the account now has it.
     EmailChanged = "email.changed",
-    /// A change of address was undone, and every session ended.
+    /// A change of the email address was undone, and all sessions ended.
     EmailChangeUndone = "email.change-undone",
-    /// The new address's owner refused the change.
+    /// The owner of the new email address refused the change.
     EmailChangeRefused = "email.change-refused",
     /// A team was created.
     TeamCreated = "team.created",
     /// A team's name or slug changed.
     TeamUpdated = "team.updated",
-    /// A team was deleted with everything in it.
+    /// A team was deleted, together with everything that belongs to it.
     TeamDeleted = "team.deleted",
-    /// The operator disabled a team, so its tokens are refused.
+    /// The operator disabled a team. The team's tokens are refused from then on.
     TeamDisabled = "team.disabled",
     /// The operator enabled a team again.
     TeamEnabled = "team.enabled",
@@ -96,15 +99,15 @@ actions! {
     ProjectUpdated = "project.updated",
     /// A project was deleted.
     ProjectDeleted = "project.deleted",
-    /// A member's role changed.
+    /// The role of a team member changed.
     MemberRoleChanged = "member.role-changed",
-    /// A member was removed by another.
+    /// A team member was removed from the team by another member.
     MemberRemoved = "member.removed",
-    /// A member left, or deleted their account.
+    /// A team member left the team, or deleted their account.
     MemberLeft = "member.left",
     /// An invitation was mailed.
     InvitationCreated = "invitation.created",
-    /// An invitation was accepted, so the team has a new member.
+    /// An invitation was accepted, and the team has a new member.
     InvitationAccepted = "invitation.accepted",
     /// An invitation was declined by its recipient.
     InvitationDeclined = "invitation.declined",
@@ -116,13 +119,13 @@ actions! {
     ProjectKeyCreated = "project-key.created",
     /// A project's key was revoked.
     ProjectKeyRevoked = "project-key.revoked",
-    /// A vaultToken was revoked before its end.
+    /// A vaultToken was revoked before it expired.
     TokenRevoked = "token.revoked",
-    /// A signing key was published, to sign next.
+    /// The next signing key was published. It does not sign tokens yet.
     SigningKeyPublished = "signing-key.published",
-    /// A new signing key took over.
+    /// A new signing key replaced the previous one and now signs tokens.
     SigningKeyRotated = "signing-key.rotated",
-    /// A signing key stopped verifying.
+    /// A signing key was retired. Tokens that it signed are no longer accepted.
     SigningKeyRetired = "signing-key.retired",
 }
 

@@ -1,9 +1,10 @@
-//! [`Chain`]: the key that authenticates rows.
+//! [`Chain`]: contains the audit key, which authenticates the rows of the audit.
 //!
-//! The key is random and shared by all replicas. As signing keys are, it is stored in the database,
-//! sealed under the master key. So a change of the master key breaks no chain. If the master key is
-//! lost, earlier rows cannot be checked. The daemon then creates a new key and logs that at error
-//! level, and `latchkey audit verify` names the unproven rows.
+//! The audit key is random, and all replicas share it. It is stored in the database, sealed under
+//! the master key, as signing keys are. So the rows can still be checked after the master key is
+//! replaced. If the master key is lost, the rows that were written with the audit key cannot be
+//! checked. The daemon then creates a new audit key and logs this at error level, and `latchkey
+//! audit verify` reports the rows that cannot be checked.
 
 use std::fmt;
 use std::sync::Arc;
@@ -25,7 +26,7 @@ use crate::telemetry::Metrics;
 /// The prefix of every [`Chain::name`].
 pub const NAME_PREFIX: &str = "audit:";
 
-/// Authenticates rows with today's key. Clones are cheap.
+/// Authenticates new rows with the current audit key. Clones are cheap.
 #[derive(Clone)]
 pub struct Chain {
     key: Arc<Key>,
@@ -38,14 +39,14 @@ struct Key {
     bytes: Secret<[u8; 32]>,
 }
 
-/// Why there is no audit key.
+/// Why the audit key cannot be used.
 #[derive(Debug)]
 pub enum ChainError {
     /// The database failed.
     Database(DbErr),
-    /// A key could not be sealed, or the key of another replica cannot be opened.
+    /// A key cannot be sealed, or a key that another replica has created cannot be opened.
     Key(KeyError),
-    /// There is a current key, but the configured master keys do not open it.
+    /// The database contains a current audit key, but the configured master keys do not open it.
     Sealed,
 }
 
@@ -82,12 +83,12 @@ impl fmt::Debug for Chain {
     }
 }
 
-/// The master keys that open audit keys.
+/// The master keys with which audit keys are sealed and opened.
 #[derive(Clone, Copy, Debug)]
 pub struct Masters<'a> {
-    /// Seals and opens.
+    /// The current master key. It seals and opens audit keys.
     pub current: &'a MasterKey,
-    /// Also opens, while the master key is being replaced.
+    /// The previous master key. It only opens audit keys, while the master key is being replaced.
     pub previous: Option<&'a MasterKey>,
 }
 
@@ -102,7 +103,7 @@ impl Masters<'_> {
             .map(Secret::new)
     }
 
-    /// Whether the current master key does not open a row.
+    /// Whether the current master key fails to open the audit key in a row.
     fn is_stale(self, row: &audit_key::Model) -> bool {
         let context = context(&row.id);
         sealing::open(self.current, &context, &row.sealed).is_err()
@@ -110,8 +111,9 @@ impl Masters<'_> {
 }
 
 impl Chain {
-    /// Reads today's key. Creates one if there is none that opens. Keys that are sealed under the
-    /// previous master key are sealed again under the current one.
+    /// Reads the current audit key. If there is none that the master keys open, this function
+    /// creates one. It also seals the audit keys again that are still sealed under the previous
+    /// master key.
     pub async fn load(db: &Db, masters: Masters<'_>, now: UnixMillis) -> Result<Self, ChainError> {
         reseal(db, masters).await?;
         if let Some(chain) = Self::read(db, masters).await? {
@@ -121,18 +123,21 @@ impl Chain {
         Self::of(db, masters, id, bytes).await
     }
 
-    /// The same for processes that run beside daemons. A key that does not open belongs to the
-    /// daemons, which have another master key. So it is not replaced.
+    /// Does the same as [`Chain::load`] for processes that run beside daemons, such as commands of
+    /// the CLI. If the master keys of such a process do not open the audit key, the daemons use
+    /// another master key. So the process must not replace their audit key.
     ///
     /// # Errors
-    /// [`ChainError::Sealed`] for such a key. Otherwise as [`Chain::load`].
+    /// [`ChainError::Sealed`] if the master keys do not open the audit key. Otherwise the same
+    /// errors as for [`Chain::load`].
     pub async fn join(db: &Db, masters: Masters<'_>, now: UnixMillis) -> Result<Self, ChainError> {
         let Some(row) = current(db).await? else { return Self::load(db, masters, now).await };
         let bytes = masters.open(&row).ok_or(ChainError::Sealed)?;
         Self::of(db, masters, row.id, bytes).await
     }
 
-    /// Reads today's key and changes nothing. None if there is none that opens.
+    /// Reads the current audit key and changes nothing. Returns None if there is no audit key that
+    /// the master keys open.
     pub async fn read(db: &Db, masters: Masters<'_>) -> Result<Option<Self>, ChainError> {
         let opened =
             current(db).await?.and_then(|row| masters.open(&row).map(|bytes| (row.id, bytes)));
@@ -151,25 +156,26 @@ impl Chain {
         Ok(Self { key: Arc::new(Key { id, bytes }), known: Arc::new(known), metrics: None })
     }
 
-    /// All keys that open, for checks.
+    /// All audit keys that the master keys open. They are used to check rows.
     pub fn keys(&self) -> &Keys {
         &self.known
     }
 
-    /// The same chain, which also counts the events that it writes.
+    /// Returns this chain with metrics. It then counts the events that it writes.
     #[must_use]
     pub fn counting(mut self, metrics: Arc<Metrics>) -> Self {
         self.metrics = Some(metrics);
         self
     }
 
-    /// A name for the token store that is the same on every replica and does not reveal its parts.
+    /// A name for an entry of the token store. It is made from `parts` and does not reveal them.
+    /// All replicas give the same parts the same name.
     pub fn name(&self, parts: &[&[u8]]) -> String {
         let name = seal::name_mac(self.key.bytes.expose(), parts);
         format!("{NAME_PREFIX}{}", URL_SAFE_NO_PAD.encode(name))
     }
 
-    /// The name of an email address, in its normal form, in the log.
+    /// The name that replaces an email address in the log. `address` is in its normal form.
     pub fn log_name(&self, address: &str) -> String {
         self.name(&[b"log", address.as_bytes()])
     }
@@ -189,7 +195,7 @@ impl Chain {
         &self.key.id
     }
 
-    /// The seed of the key that signs today's checkpoints.
+    /// The seed of the key that currently signs checkpoints.
     pub(super) fn checkpoint_seed(&self) -> Secret<[u8; 32]> {
         Secret::new(seal::checkpoint_seed(self.key.bytes.expose()))
     }
@@ -214,7 +220,7 @@ async fn current(db: &Db) -> Result<Option<audit_key::Model>, DbErr> {
         .await
 }
 
-/// Seals the keys again that only the previous master key opens.
+/// Seals audit keys again under the current master key, if only the previous master key opens them.
 pub(crate) async fn reseal(db: &Db, masters: Masters<'_>) -> Result<(), ChainError> {
     if masters.previous.is_none() {
         return Ok(());
@@ -239,8 +245,9 @@ fn sealed(masters: Masters<'_>, id: &str, bytes: &Secret<[u8; 32]>) -> Result<Ve
     sealing::seal(masters.current, &context(id), &Secret::new(bytes.expose().to_vec()))
 }
 
-/// Creates today's key, and retires one that does not open. If another replica was faster, its key
-/// is used.
+/// Creates a new current audit key. If there is a current key that the master keys do not open,
+/// that key is retired. If another replica has created a key in the meantime, the key of that
+/// replica is used.
 async fn make(
     db: &Db,
     masters: Masters<'_>,

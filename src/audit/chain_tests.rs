@@ -30,7 +30,7 @@ async fn the_key_is_made_once_and_outlives_the_master_key() {
     assert_eq!(first.key_id(), again.key_id());
     let both = Masters { current: &new, previous: Some(&old) };
     assert_eq!(Chain::load(&db, both, 0).await.unwrap().key_id(), first.key_id());
-    // The key is sealed again by now, so the old master key is no longer needed.
+    // The first call has sealed the audit key again, so the old master key is no longer needed.
     let after = Chain::load(&db, only(&new), 0).await.unwrap();
     assert_eq!(after.key_id(), first.key_id());
     assert_eq!(after.name(&[b"x"]), first.name(&[b"x"]));

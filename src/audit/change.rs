@@ -1,4 +1,5 @@
-//! [`ChangeContext`]: the dependencies of a change of data, and the methods that record its event.
+//! [`ChangeContext`]: the values that every change of data needs, and the methods that record the
+//! change's event.
 
 use sea_orm::DbErr;
 use uuid::Uuid;
@@ -7,7 +8,7 @@ use super::{Action, Actor, Chain, Detail, Event, Outcome, RequestOrigin};
 use crate::clock::UnixMillis;
 use crate::database::{Db, Transaction};
 
-/// The database, the audit, the client of the request and the time of one change.
+/// The database, the audit, the client of the request and the time of a change.
 #[derive(Clone, Debug)]
 pub struct ChangeContext<'a> {
     pub db: &'a Db,
@@ -55,7 +56,7 @@ impl ChangeContext<'_> {
         self.record(tx, (action, Outcome::Success), actor, (None, Some(team)), detail).await
     }
 
-    /// Records an event within the transaction of its change.
+    /// Records an event in the transaction `tx` of its change.
     pub async fn record(
         &self,
         tx: &Transaction,
@@ -69,7 +70,7 @@ impl ChangeContext<'_> {
     }
 }
 
-/// The result of an operator's change of an account or a team.
+/// The result when an operator changes an account or a team.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Changed {
     /// The account or team with this id was changed.

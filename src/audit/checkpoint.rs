@@ -1,15 +1,16 @@
-//! Checkpoints: signed heads of streams that are stored outside the database. They detect that a
-//! whole database was replaced by an earlier copy.
+//! Checkpoints: signed statements about the heads of streams, which are stored outside the
+//! database. A comparison with them shows whether the whole database was replaced by an earlier
+//! copy.
 //!
-//! A head says that at some time the row of a stream with this number had this `mac`. One JWS
-//! contains many heads. It has a type of its own, so that no token is accepted as a checkpoint and
-//! no checkpoint as a token.
+//! A head states that at some time the last row of a stream had a certain number and a certain
+//! `mac`. A checkpoint is a JWS that contains many heads. It has a `typ` of its own, so that no
+//! access token is accepted as a checkpoint and no checkpoint is accepted as an access token.
 //!
 //! The key that signs a checkpoint is derived from the audit key that authenticates rows at that
-//! time. Signing keys of tokens are not suitable: they are deleted minutes after they retire, and
-//! heads are stored for years. Audit keys are never deleted, and they are sealed again when the
-//! master key changes. A head is useful only with the rows that the same keys prove. So a separate
-//! table of keys would need the same lifetime and have no benefit.
+//! time. The keys that sign tokens are not suitable, because they are deleted minutes after they
+//! are retired, and checkpoints are stored for years. Audit keys are never deleted, and they are
+//! sealed again when the master key is replaced. Separate keys for checkpoints would have no
+//! benefit: a checkpoint is compared with rows, and the rows need the audit keys for the same time.
 
 use std::cmp::Ordering;
 
@@ -31,26 +32,26 @@ use crate::clock::UnixMillis;
 use crate::database::Db;
 use crate::secret::{KeyError, Secret};
 
-/// The number of heads in one JWS. Such a JWS has about 10 KB, which every log collector accepts as
-/// one line.
+/// The maximum number of heads in one JWS. A JWS with this many heads has about 10 KB, which every
+/// log collector accepts as one line.
 pub const HEADS_PER_CHECKPOINT: usize = 50;
 
 /// The head of a stream at some time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
     pub stream: Uuid,
-    /// The number of its last row.
+    /// The number of the last row.
     pub seq: i64,
-    /// When that row was written.
+    /// When the last row was written.
     pub at: UnixMillis,
-    /// That row's `mac`, base64url.
+    /// The `mac` of the last row, in base64url.
     pub mac: String,
 }
 
-/// The claims of one JWS.
+/// The claims of one checkpoint.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Claims {
-    /// `tokens.issuer`.
+    /// The setting `tokens.issuer`.
     pub iss: String,
     /// The time of the signature, in seconds since 1970 (NumericDate, RFC 7519 §2).
     pub iat: i64,
@@ -69,7 +70,8 @@ impl From<&audit_stream::Model> for Head {
     }
 }
 
-/// A page of heads that moved at `since` or later, by stream.
+/// Returns a page of heads in the order of the stream ids. It contains streams whose last row was
+/// written at `since` or later, and whose id is greater than `after`.
 ///
 /// # Errors
 /// The database's error.
@@ -84,10 +86,10 @@ pub async fn page(db: &Db, since: UnixMillis, after: Uuid) -> Result<Vec<Head>, 
     Ok(streams.iter().map(Head::from).collect())
 }
 
-/// Signs heads.
+/// Signs heads, and returns the JWS.
 ///
 /// # Errors
-/// When the key cannot sign.
+/// [`KeyError`] if the key cannot sign.
 pub fn sign(
     chain: &Chain,
     issuer: &str,
@@ -98,7 +100,8 @@ pub fn sign(
     jws::sign(chain.key_id(), &chain.checkpoint_seed(), &claims)
 }
 
-/// Reads a checkpoint that any known audit key signed. None for anything else.
+/// Verifies and reads a checkpoint. Returns None if the text is not a checkpoint, or if no key that
+/// is derived from a known audit key has signed it.
 pub fn open(keys: &Keys, token: &str) -> Option<Claims> {
     let seed_of = |kid: &str| {
         let key = keys.get(kid)?;
@@ -107,15 +110,16 @@ pub fn open(keys: &Keys, token: &str) -> Option<Claims> {
     jws::open(keys.ids(), seed_of, token)
 }
 
-/// The public half of the key that signs, as a JWK.
+/// The public key that verifies current checkpoints, as a JWK.
 ///
 /// # Errors
-/// When the key cannot be used.
+/// [`KeyError`] if the key cannot be used.
 pub fn public_key(chain: &Chain) -> Result<serde_json::Value, KeyError> {
     jws::public_key(chain.key_id(), &chain.checkpoint_seed())
 }
 
-/// When the newest row of all streams was written. None if there is no row.
+/// Returns the time at which the newest row of all streams was written. Returns None if there is no
+/// stream.
 ///
 /// # Errors
 /// The database's error.
@@ -129,15 +133,15 @@ pub async fn latest(db: &Db) -> Result<Option<UnixMillis>, DbErr> {
         .map(Option::flatten)
 }
 
-/// All words in a line that look like a JWS. So a file may be an export, a log, or a list of
-/// tokens.
+/// Returns all words of a line that look like a JWS. So the operator's file of checkpoints can be
+/// an export, a log or a list of JWSs.
 pub fn tokens_in(line: &str) -> impl Iterator<Item = &str> {
     line.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')))
         .filter(|word| word.starts_with("eyJ") && word.matches('.').count() == 2)
 }
 
-/// Compares a head with the database. A missing stream is correct if its last row is older than
-/// `kept_from`.
+/// Compares a head with the database. If the stream is missing, this is correct only if the head's
+/// row is older than `kept_from`, because retention can have deleted the stream.
 ///
 /// # Errors
 /// The database's error.

@@ -1,9 +1,9 @@
-//! The JWS of a checkpoint (`typ` `audit-head+jwt`): compact, `EdDSA`, under a key that only the
-//! audit uses.
+//! Signs and verifies the JWS of a checkpoint. It has the compact form, the `typ` `audit-head+jwt`
+//! and the algorithm `EdDSA`. Only the audit uses its key.
 //!
-//! As with tokens, the algorithm and the type are never read from the input. A header must equal
-//! the expected one byte for byte, or the input is refused. [`super::checkpoint`] describes the
-//! keys and why they are never deleted.
+//! As with access tokens, the algorithm and the type are never read from the input. If the header
+//! is not equal to the expected header byte for byte, the input is refused. [`super::checkpoint`]
+//! describes the keys and why they are never deleted.
 
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use base64::Engine as _;
@@ -16,16 +16,16 @@ use crate::secret::{KeyError, Secret};
 
 const TYP: &str = "audit-head+jwt";
 
-/// The encoded protected header of every token of this key.
+/// The encoded protected header of every JWS that the key `kid` signs.
 fn header(kid: &str) -> String {
     let header = json!({ "alg": "EdDSA", "kid": kid, "typ": TYP });
     URL_SAFE_NO_PAD.encode(header.to_string())
 }
 
-/// Signs claims with the key of this name, whose private half is derived from `seed`.
+/// Signs claims. The private key is derived from `seed`, and its name is `kid`.
 ///
 /// # Errors
-/// When the key cannot sign, or the claims cannot be written as JSON.
+/// [`KeyError`] if the key cannot sign, or if the claims cannot be written as JSON.
 pub fn sign<C: Serialize>(
     kid: &str,
     seed: &Secret<[u8; 32]>,
@@ -37,8 +37,8 @@ pub fn sign<C: Serialize>(
     Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature.as_ref())))
 }
 
-/// Reads a token that one of the keys `kids` signed. None for anything else. `seed_of` gives the
-/// seed of a key.
+/// Verifies a JWS and reads its claims. Returns None if none of the keys `kids` has signed it, or
+/// if it is malformed. `seed_of` returns the seed of a key, or None if the key is lost.
 pub fn open<'a, C: DeserializeOwned>(
     mut kids: impl Iterator<Item = &'a str>,
     seed_of: impl FnOnce(&str) -> Option<Secret<[u8; 32]>>,
@@ -54,13 +54,14 @@ pub fn open<'a, C: DeserializeOwned>(
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()
 }
 
-/// The public half as a JWK (RFC 8037). It lets its holder check heads, but not write any.
+/// The public key as a JWK (RFC 8037). A holder of this key can verify checkpoints but cannot sign
+/// one.
 pub fn public_key(kid: &str, seed: &Secret<[u8; 32]>) -> Result<Value, KeyError> {
     let x = URL_SAFE_NO_PAD.encode(key_pair(seed)?.public_key().as_ref());
     Ok(json!({ "use": "sig", "alg": "EdDSA", "kid": kid, "kty": "OKP", "crv": "Ed25519", "x": x }))
 }
 
-/// The Ed25519 key of a seed (RFC 8032 §5.1.5).
+/// Derives the Ed25519 key pair from a seed (RFC 8032 §5.1.5).
 fn key_pair(seed: &Secret<[u8; 32]>) -> Result<Ed25519KeyPair, KeyError> {
     Ok(Ed25519KeyPair::from_seed_unchecked(seed.expose())?)
 }

@@ -1,21 +1,22 @@
-//! [`Event`]: the argument that other modules give to [`record`](super::record).
+//! [`Event`]: the description of an event, which other modules give to [`record`](super::record).
 
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::{Action, RequestOrigin};
 
-/// Something that happened or was refused.
+/// An action that was done or refused, with all facts that the audit records.
 #[derive(Clone, Debug)]
 pub struct Event<'a> {
     pub action: Action,
-    /// Whether it was done.
+    /// Whether the action was done.
     pub outcome: Outcome,
     pub actor: Actor,
-    /// The user to whom it was done. May be the actor.
+    /// The user whose account the action concerns. The subject can be the same user as the actor.
     pub subject: Option<Uuid>,
-    /// The team in which it happened. An event with a team goes to the team's stream. Any other
-    /// event goes to the stream of the subject, or else of the actor, or else of the installation.
+    /// The team that the action concerns. An event with a team goes to the team's stream. An event
+    /// without a team goes to the stream of the subject. If there is no subject, it goes to the
+    /// stream of the actor, and if the actor is no user, to the stream of the installation.
     pub team: Option<Uuid>,
     /// Further facts about the event.
     pub detail: Detail,
@@ -26,14 +27,14 @@ pub struct Event<'a> {
 /// Whether the requested action was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It was done.
+    /// The action was done.
     Success,
-    /// It was refused.
+    /// The action was refused.
     Refused,
 }
 
 impl Outcome {
-    /// The word in the table.
+    /// The value in the database.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Success => "success",
@@ -42,23 +43,23 @@ impl Outcome {
     }
 }
 
-/// The actor of an event.
+/// The user, program or client that did the action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Actor {
-    /// A user that is logged in, or has proven the mailbox.
+    /// A user who is logged in, or who has sent a valid token from a mail.
     Person(Uuid),
-    /// A project's key.
+    /// A program that authenticated with a project's key.
     ProjectKey(Uuid),
-    /// The operator, with `latchkey` on the command line.
+    /// The operator, who used the command `latchkey`.
     Operator,
-    /// The daemon by itself.
+    /// The daemon, without a request.
     System,
     /// An anonymous client.
     Nobody,
 }
 
 impl Actor {
-    /// The word in the table.
+    /// The value in the database.
     pub const fn kind(self) -> &'static str {
         match self {
             Self::Person(_) => "person",
@@ -69,14 +70,14 @@ impl Actor {
         }
     }
 
-    /// The id of the user, if the actor is one.
+    /// The id of the user, if the actor is a user.
     pub const fn person(self) -> Option<Uuid> {
         if let Self::Person(id) = self { Some(id) } else { None }
     }
 }
 
-/// Further facts about an event. Ids, fixed words and numbers stay in the row. Personal facts are
-/// stored with the subject's identity and are deleted with the account.
+/// Further facts about an event. Ids, fixed words and numbers are part of the event's row. Personal
+/// facts are stored in an identity, outside of the event's row, and are deleted with the account.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Detail {
     reason: Option<&'static str>,
@@ -85,19 +86,20 @@ pub struct Detail {
 }
 
 impl Detail {
-    /// No further facts.
+    /// A detail without any facts.
     pub fn none() -> Self {
         Self::default()
     }
 
-    /// The id of something that is not a user: a project, an invitation, a key.
+    /// Adds the id of a project, an invitation, a key or another object that is not a user.
     #[must_use]
     pub fn id(mut self, name: &'static str, id: Uuid) -> Self {
         self.plain.insert(name.to_owned(), Value::String(id.to_string()));
         self
     }
 
-    /// A fixed word, for example a role or a `reason`. A `reason` is also in the log.
+    /// Adds a fixed word, for example a role or a `reason`. The log line of the event also contains
+    /// the `reason`.
     #[must_use]
     pub fn word(mut self, name: &'static str, word: &'static str) -> Self {
         if name == "reason" {
@@ -107,7 +109,7 @@ impl Detail {
         self
     }
 
-    /// The `kid` of a signing key.
+    /// Adds the `kid` of a signing key.
     #[must_use]
     pub fn kid(mut self, name: &'static str, kid: &str) -> Self {
         self.plain.insert(name.to_owned(), Value::String(kid.to_owned()));
@@ -120,8 +122,8 @@ impl Detail {
         self
     }
 
-    /// A personal fact, for example an address. It is lost if the event has neither a subject nor a
-    /// user as its actor.
+    /// Adds a personal fact, for example an email address. If the event has no subject and its
+    /// actor is no user, the fact is not stored.
     #[must_use]
     pub fn personal(mut self, name: &'static str, text: impl Into<String>) -> Self {
         self.personal.insert(name.to_owned(), Value::String(text.into()));
@@ -132,7 +134,7 @@ impl Detail {
         self.reason
     }
 
-    /// The facts in the table: a JSON object.
+    /// The facts that are part of the event's row, as a JSON object.
     pub(super) fn plain_json(&self) -> String {
         Value::Object(self.plain.clone()).to_string()
     }

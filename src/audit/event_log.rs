@@ -1,10 +1,11 @@
-//! The log line of each event, written after its transaction commits. It is for tools that read the
-//! log (a SIEM), and is a second record beside the table.
+//! The log line of each event. It is written after the event's transaction has committed. It is for
+//! tools that read the log (a SIEM), and it is a second record besides the database.
 //!
-//! It contains only fixed words and ids. `stream` is the id of the account's or the team's stream,
-//! and does not name a user. The user and the client's address are only in the table, and are
-//! deleted with the account. Refused attempts have a row, and so a line, once an hour for each
-//! account and client key. So a flood of attempts does not fill the log.
+//! The line contains only fixed words, ids and the row's number. `stream` is the id of the
+//! account's or the team's stream. It is not the id of a user. The user and the client's IP address
+//! are only in the database and are deleted with the account. Refused attempts have a row only once
+//! an hour for each account and client key, so they have a line only once an hour as well. So many
+//! attempts cannot fill the log.
 
 use latchkey_entity::audit_event;
 use uuid::Uuid;
@@ -12,11 +13,11 @@ use uuid::Uuid;
 use super::{Action, Chain, Event, Outcome};
 use crate::telemetry::labels::{AuditAction, AuditOutcome};
 
-/// The log target of the records. `latchkey::audit=info` in `log.filter` keeps them even if
-/// everything else is filtered out.
+/// The log target of the lines. If `log.filter` contains `latchkey::audit=info`, these lines are
+/// logged even if all other lines are filtered out.
 pub const TARGET: &str = "latchkey::audit";
 
-/// An event in the form in which it is logged.
+/// The values of an event that are logged.
 #[derive(Debug)]
 pub(super) struct LoggedEvent {
     id: Uuid,

@@ -1,9 +1,10 @@
-//! The export: rows as JSON lines, by stream and number. A line contains the identities as long as
-//! they are stored, and everything that its `mac` covers. So a holder of the keys can check a copy
-//! without the database (docs/audit.md).
+//! The export of the audit: one JSON line for each row, in the order of streams and numbers. A line
+//! contains everything that the row's `mac` covers. It also contains the identities, if they are
+//! still stored. So anyone who has the audit keys can check an export without the database
+//! (`docs/audit.md`).
 //!
-//! `detail` and the identities are hashed as compact JSON text with sorted members. A line contains
-//! them in the same form.
+//! The MAC of `detail` and the hashes of the identities are computed over compact JSON text with
+//! sorted members. A line contains `detail` and the identities in the same form.
 
 use std::fmt::Write as _;
 
@@ -21,10 +22,10 @@ use uuid::Uuid;
 use crate::clock::{UnixMillis, rfc3339};
 use crate::database::Db;
 
-/// The number of rows that are read at once.
+/// The maximum number of rows that one query reads.
 const PAGE: u64 = 200;
 
-/// A position in the export: stream and number.
+/// A position in the export: the stream's id and the row's number.
 pub type Place = (Uuid, i64);
 
 /// The position before the first row.
@@ -33,16 +34,16 @@ pub const START: Place = (Uuid::nil(), 0);
 /// The rows to export.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Filter {
-    /// Rows written at this time or later.
+    /// Only rows that were written at this time or later.
     pub since: UnixMillis,
-    /// Rows of this team's stream.
+    /// If set, only rows of this team's stream.
     pub team: Option<Uuid>,
-    /// Rows in which this user took part.
+    /// If set, only rows in which this user is the actor or the subject.
     pub user: Option<Uuid>,
 }
 
-/// The rows after a position as JSON lines, and the position of the last of them. The position is
-/// None if there are no more rows.
+/// Returns the next rows after a position as JSON lines, and the position of the last returned row.
+/// If there are no more rows, the returned position is None.
 ///
 /// # Errors
 /// The database's error.

@@ -1,4 +1,5 @@
-//! [`Keys`]: the current and all earlier audit keys, to check what they authenticated.
+//! [`Keys`]: the current and all earlier audit keys. They are used to check rows and the ends of
+//! streams.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -12,17 +13,17 @@ use super::Masters;
 use super::seal::{self, End};
 use crate::secret::{Secret, equal};
 
-/// The audit keys of a database, by name.
+/// The audit keys of a database. The map's key is the name of an audit key.
 pub struct Keys(HashMap<String, Secret<[u8; 32]>>);
 
-/// The result of a check.
+/// The result of checking a row or the end of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Checked {
-    /// It is what was written.
+    /// The row or end is the same as the daemon wrote it.
     Good,
-    /// It is not what was written.
+    /// The row or end is not the same as the daemon wrote it.
     Bad,
-    /// Its key is lost, or is not in this database. So it cannot be checked.
+    /// The row or end cannot be checked, because its audit key is lost or is not in this database.
     Unknown,
 }
 
@@ -33,16 +34,16 @@ impl fmt::Debug for Keys {
 }
 
 impl Keys {
-    /// Reads the keys and changes nothing. A key that the configured master keys do not open is
-    /// left out.
+    /// Reads the audit keys and changes nothing. The result contains no keys that the configured
+    /// master keys do not open.
     pub async fn read<C: ConnectionTrait>(db: &C, masters: Masters<'_>) -> Result<Self, DbErr> {
         let rows = audit_key::Entity::find().all(db).await?;
         let opened = |row: audit_key::Model| masters.open(&row).map(|bytes| (row.id, bytes));
         Ok(Self(rows.into_iter().filter_map(opened).collect()))
     }
 
-    /// Each name with the key's 32 bytes in base64url, to check rows without this database. They
-    /// must never be logged.
+    /// The name of each key with the key's 32 bytes in base64url. With these an export can be
+    /// checked without this database. They must never be logged.
     pub fn printed(&self) -> impl Iterator<Item = (&str, String)> {
         let encoded = |key: &Secret<[u8; 32]>| URL_SAFE_NO_PAD.encode(key.expose());
         self.0.iter().map(move |(id, key)| (id.as_str(), encoded(key)))
@@ -61,12 +62,13 @@ impl Keys {
         self.0.insert(id, bytes);
     }
 
-    /// Checks whether a row is what was written after the row with the `mac` `previous`.
+    /// Checks a row. The row is good if the daemon wrote it directly after a row whose `mac` is
+    /// `previous`.
     pub fn event(&self, previous: &[u8], row: &audit_event::Model) -> Checked {
         self.check(&row.key_id, &row.mac, |key| seal::event_mac(key, previous, row))
     }
 
-    /// Checks whether the daemon sealed this end of a stream.
+    /// Checks an end of a stream. The end is good if the daemon has sealed it in this form.
     pub fn end(&self, stream: &audit_stream::Model, end: End) -> Checked {
         let (key, found) = match end {
             End::Head => (&stream.head_key, &stream.head_seal),

@@ -1,17 +1,19 @@
-//! The audit: a record of who did what to whom, when, from where and with what outcome. Each event
-//! is one row, written in the transaction of the change.
+//! The audit: a record of actions that were done or refused. An event contains the actor, the
+//! action, the affected user or team, the time, the client and the outcome. Each event is one row,
+//! which is written in the transaction of the change.
 //!
-//! The rows form chains, called streams. Events in a team go to the team's stream, events of an
-//! account to the user's stream, and all others to the stream of the installation. Each row is
-//! authenticated over the row before it ([`seal`]), and both ends of a stream are sealed. What
-//! identifies a user is stored separately, under a salted commitment. It can be deleted, and the
-//! chain still verifies.
+//! The rows form chains, which are called streams. Events in a team go to the team's stream, events
+//! of an account go to the user's stream, and all other events go to the stream of the
+//! installation. The `mac` of each row also covers the `mac` of the row before it ([`seal`]), and
+//! both ends of a stream are sealed. Facts that identify a user are stored separately. The row
+//! contains only a salted commitment to them. So these facts can be deleted, and the chain can
+//! still be verified.
 //!
-//! Other modules call [`record`] within their transaction. If it fails, the change fails. After the
-//! commit, each event is also written to the log ([`TARGET`]).
+//! Other modules call [`record`] in the transaction of a change. If `record` fails, the change
+//! fails. After the commit, each event is also written to the log ([`TARGET`]).
 //!
-//! Locks are taken in this order, also by callers: users, then the user's stream, then a team's
-//! stream.
+//! This module and its callers must take locks in this order: users, then the user's stream, then a
+//! team's stream.
 
 mod action;
 mod chain;

@@ -1,4 +1,4 @@
-//! The events of a user's own account, in the form that the user sees.
+//! The events of a user's own account, in the form that is shown to this user.
 
 use sea_orm::{DbErr, FromQueryResult, Statement};
 use serde::Deserialize;
@@ -7,19 +7,20 @@ use uuid::Uuid;
 use crate::clock::UnixMillis;
 use crate::database::Db;
 
-/// One event, without the other users that took part in it.
+/// One event. It does not contain other users who took part in it.
 #[derive(Debug)]
 pub struct OwnEvent {
     /// The event's id.
     pub id: Uuid,
-    /// When it happened.
+    /// When the event happened.
     pub at: UnixMillis,
     pub action: String,
     /// `success` or `refused`.
     pub outcome: String,
-    /// The client's IP address. None if another known actor caused the event.
+    /// The client's IP address. None if the actor is another user, a project's key, the operator or
+    /// the daemon.
     pub ip: Option<String>,
-    /// The client's `User-Agent`. None in the same case.
+    /// The client's `User-Agent`. None in the same cases as `ip`.
     pub user_agent: Option<String>,
 }
 
@@ -39,7 +40,8 @@ struct Identity {
     user_agent: Option<String>,
 }
 
-/// The newest events of a user before the event `before`, at most `limit`, the newest first.
+/// Returns the newest events of a user that are older than the event `before`. It returns at most
+/// `limit` events, with the newest event first.
 pub async fn own_events(
     db: &Db,
     user_id: Uuid,

@@ -1,4 +1,4 @@
-//! [`record`]: appends one event to its stream, within the transaction of the change.
+//! [`record`]: appends an event to its stream, in the transaction of the change.
 
 use latchkey_entity::{audit_event, audit_identity, audit_stream, user};
 use sea_orm::sea_query::{LockType, OnConflict};
@@ -17,12 +17,13 @@ use crate::clock::UnixMillis;
 use crate::database::Transaction;
 use crate::secret::{random_bytes, uuid_v7};
 
-/// The member of `detail` that marks a row if the row before it could not be proven to be the last
-/// one written. The head had another seal, or one under a lost key. `latchkey audit verify` reports
-/// such a row as long as it exists.
+/// The JSON member of `detail` that marks a row whose stream had an unproven head. When the row was
+/// written, the seal of the head was wrong or its audit key was lost. So it could not be proven
+/// that the row before it was really the last row. `latchkey audit verify` reports a marked row as
+/// long as the row exists.
 pub const UNPROVEN: &str = "unproven";
 
-/// The stream of an event.
+/// The stream to which an event belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stream {
     Team(Uuid),
@@ -40,16 +41,17 @@ impl Stream {
     }
 }
 
-/// Appends an event. `tx` is the transaction of the change that the event describes
-/// ([`Db::begin`](crate::database::Db::begin)), so that both are written or neither.
+/// Appends an event to its stream. `tx` is the transaction of the change that the event describes
+/// ([`Db::begin`](crate::database::Db::begin)). So either both the change and the event are
+/// written, or neither of them.
 ///
-/// If the users of an event have been deleted meanwhile, nothing personal is written. Without a
-/// team the event then goes to the installation's stream. It is counted and logged only after the
-/// commit.
+/// If the users of an event have been deleted in the meantime, no personal facts are written. If
+/// such an event has no team, it goes to the stream of the installation. The event is counted and
+/// logged only after the commit.
 ///
 /// # Errors
-/// The database's error. The caller must fail with it, because no change may be made without its
-/// event.
+/// The database's error. The caller must return this error and must not commit, because a change
+/// without its event is not allowed.
 pub async fn record(
     tx: &Transaction,
     chain: &Chain,
@@ -69,9 +71,9 @@ pub async fn record(
     }
 }
 
-/// The number that the next event of a team's stream gets. The stream is locked until the
-/// transaction ends. The caller must lock users before, as [`record`] does, and must record the
-/// event within the same transaction.
+/// Returns the number that the next event of a team's stream will have. The stream stays locked
+/// until the transaction ends. The caller must lock users before this call, as [`record`] does. It
+/// must record the event in the same transaction.
 ///
 /// # Errors
 /// The database's error.
@@ -84,8 +86,9 @@ pub async fn next_in_team<C: ConnectionTrait>(
     Ok(locked(tx, chain, Stream::Team(team), now).await?.head_seq + 1)
 }
 
-/// Does the same work as [`record`] does for a user, on rows that are never read. It is for an
-/// address without an account, so that the duration does not reveal whether there is one.
+/// Does as much work as [`record`] does for a user, but only changes rows that are never read. It
+/// is called for email addresses without an account, so that the duration of a request does not
+/// reveal whether an address has an account.
 ///
 /// # Errors
 /// The database's error.
@@ -93,7 +96,7 @@ pub async fn decoy<C: ConnectionTrait>(tx: &C, now: UnixMillis) -> Result<(), Db
     let nobody = uuid_v7(now);
     hold_people(tx, [nobody]).await?;
     find(tx, Stream::Person(nobody)).await?;
-    // One each for the event, the identity and the head.
+    // `record` writes three rows: the event, the identity and the head.
     for _ in 0..3 {
         touch_decoy(tx, now).await?;
     }
@@ -126,8 +129,8 @@ async fn append<C: ConnectionTrait>(
     if let Actor::ProjectKey(key) = event.actor {
         detail = detail.id("projectKey", key);
     }
-    // If an attacker has moved the head, a new seal without this mark would make the moved head
-    // valid.
+    // This mark is needed because the head is now sealed again. If an attacker had moved the head,
+    // the new seal would hide that.
     if chain.keys().end(&stream, End::Head) != Checked::Good {
         tracing::error!(
             stream = %stream.id,
@@ -178,9 +181,9 @@ async fn append<C: ConnectionTrait>(
     Ok(told)
 }
 
-/// The users of an event that exist. Their rows are locked before the stream is. A transaction that
-/// deletes one of them also locks the user's row first and then the stream, so the two never wait
-/// for each other.
+/// Returns those users of an event that still exist, and locks their rows. This must happen before
+/// the stream is locked. A transaction that deletes a user locks in the same order: first the
+/// user's row, then the stream. So the two transactions never wait for each other.
 async fn present<C: ConnectionTrait>(tx: &C, event: &Event<'_>) -> Result<Vec<Uuid>, DbErr> {
     let people: Vec<Uuid> = event.subject.into_iter().chain(event.actor.person()).collect();
     if people.is_empty() {
@@ -189,8 +192,8 @@ async fn present<C: ConnectionTrait>(tx: &C, event: &Event<'_>) -> Result<Vec<Uu
     hold_people(tx, people).await
 }
 
-/// Locks users until the transaction ends, in the order of their ids, so that none of them can be
-/// deleted meanwhile. Returns those that exist.
+/// Locks users in the order of their ids until the transaction ends, so that none of them can be
+/// deleted before that. Returns the users that exist.
 pub async fn hold_people<C: ConnectionTrait>(
     tx: &C,
     people: impl IntoIterator<Item = Uuid>,
@@ -206,7 +209,7 @@ pub async fn hold_people<C: ConnectionTrait>(
         .await
 }
 
-/// Writes a row that is never read, with the same cost as the write of a real change.
+/// Changes a row that is never read. This costs as much as a write of a real change.
 pub async fn touch_decoy<C: ConnectionTrait>(tx: &C, now: UnixMillis) -> Result<(), DbErr> {
     let [random] = random_bytes::<1>();
     tx.execute_raw(Statement::from_sql_and_values(
@@ -218,8 +221,8 @@ pub async fn touch_decoy<C: ConnectionTrait>(tx: &C, now: UnixMillis) -> Result<
     .map(drop)
 }
 
-/// The stream's row, locked until the transaction ends (on SQLite the whole file is locked).
-/// Creates it if there is none.
+/// Returns the row of a stream, and locks it until the transaction ends. SQLite locks the whole
+/// file. If the stream has no row yet, this function creates it.
 async fn locked<C: ConnectionTrait>(
     tx: &C,
     chain: &Chain,
@@ -267,8 +270,8 @@ async fn find<C: ConnectionTrait>(
     audit_stream::Entity::find().filter(filter).lock_exclusive().one(tx).await
 }
 
-/// A UUID version 7. Its 12 bits after the time are the row's number, so that rows of one stream
-/// and one millisecond stay in order (RFC 9562 §6.2, method 1).
+/// A UUID version 7. The 12 bits after the time contain the lowest bits of the row's number, so
+/// that rows of the same stream and millisecond stay in order (RFC 9562 §6.2, method 1).
 fn ordered_id(now: UnixMillis, seq: i64) -> Uuid {
     let mut random = random_bytes::<10>();
     let [.., high, low] = seq.to_be_bytes();
@@ -277,9 +280,10 @@ fn ordered_id(now: UnixMillis, seq: i64) -> Uuid {
     uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
 }
 
-/// The identities of an event. The actor's row contains the client of the request. The subject's
-/// row contains only what was done to the subject, with one exception. If the actor is an anonymous
-/// client, the client's address is all that is known, and it goes to the subject's row.
+/// The identities of an event. The actor's identity contains the client of the request. The
+/// subject's identity contains only facts about the subject, with one exception: if the actor is an
+/// anonymous client, the subject's identity contains the client, because there is no identity of
+/// the actor.
 fn identities(
     event: &Event<'_>,
     event_id: Uuid,
@@ -307,7 +311,8 @@ fn identities(
             }
             add("actor", Some(id), body);
         }
-        // The address of a machine belongs to no user, so it is deleted with the event's row.
+        // The IP address of a program with a project's key belongs to no user. So it is deleted
+        // with the event's row and not with an account.
         (Actor::ProjectKey(_), None) => add("actor", None, origin(event)),
         _ => {}
     }

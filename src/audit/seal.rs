@@ -1,27 +1,27 @@
-//! Pure functions of the chain: the encoding of what is authenticated, and its MACs.
+//! Pure functions that encode rows and the ends of streams, and compute their MACs.
 //!
-//! An encoding is a list of fields. Each field has a mark that says whether it is there, and then
-//! its length. The number and order of fields is fixed for each purpose, so no two different rows
-//! have the same encoding.
+//! An encoding is a list of fields. Each field begins with a byte that says whether the field has a
+//! value. If it has a value, the length of the value and the value follow. The number and the order
+//! of the fields are fixed for each purpose. So two different rows never have the same encoding.
 
 use latchkey_entity::{audit_event, audit_identity, audit_stream};
 use uuid::Uuid;
 
 use crate::secret::{hmac_sha256, sha256_of};
 
-/// The `mac` before the first row of a stream.
+/// The value that takes the place of the previous row's `mac` for the first row of a stream.
 pub const GENESIS: [u8; 32] = [0; 32];
 
 /// One end of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// The last row.
+    /// The head: the last row of the stream.
     Head,
-    /// The last row that retention removed.
+    /// The base: the last row that retention has deleted.
     Base,
 }
 
-/// A position in a stream, as its seal covers it.
+/// A position in a stream, with all values that the seal of an end covers.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
     pub stream_id: Uuid,
@@ -31,15 +31,15 @@ pub struct Place<'a> {
     pub team_id: Option<Uuid>,
     /// The row's number.
     pub seq: i64,
-    /// When the row was written. 0 for a base.
+    /// When the row was written. 0 if the position is a base.
     pub at: i64,
     /// The row's `mac`.
     pub mac: &'a [u8],
-    /// The name of the seal's key.
+    /// The name of the audit key that seals the position.
     pub key_id: &'a str,
 }
 
-/// Fields, one after the other.
+/// The encoded fields, one after the other.
 #[derive(Debug, Default)]
 struct Encoding(Vec<u8>);
 
@@ -69,8 +69,8 @@ impl Encoding {
     }
 }
 
-/// The bytes that a row's `mac` covers: every column except the `mac` itself, and the `mac` of the
-/// row before.
+/// The bytes that a row's `mac` covers. They contain the `mac` of the row before, and every column
+/// of the row except its own `mac`.
 pub fn encode_event(previous: &[u8], row: &audit_event::Model) -> Vec<u8> {
     Encoding::new("latchkey audit event 1")
         .field(Some(previous))
@@ -89,7 +89,7 @@ pub fn encode_event(previous: &[u8], row: &audit_event::Model) -> Vec<u8> {
         .0
 }
 
-/// The bytes that an end's seal covers.
+/// The bytes that the seal of an end covers.
 pub fn encode_end(end: End, place: &Place<'_>) -> Vec<u8> {
     let purpose = match end {
         End::Head => "latchkey audit head 1",
@@ -106,7 +106,7 @@ pub fn encode_end(end: End, place: &Place<'_>) -> Vec<u8> {
         .0
 }
 
-/// The `mac` of a row that follows the row with the `mac` `previous`.
+/// The `mac` of a row. `previous` is the `mac` of the row before.
 pub fn event_mac(key: &[u8; 32], previous: &[u8], row: &audit_event::Model) -> [u8; 32] {
     hmac_sha256(key, &encode_event(previous, row))
 }
@@ -115,28 +115,29 @@ pub fn end_seal(key: &[u8; 32], end: End, place: &Place<'_>) -> [u8; 32] {
     hmac_sha256(key, &encode_end(end, place))
 }
 
-/// The MAC of a name in the token store. See [`Chain::name`](super::Chain::name).
+/// The MAC that becomes a name in the token store. See [`Chain::name`](super::Chain::name).
 pub fn name_mac(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
     let start = Encoding::new("latchkey audit name 1");
     hmac_sha256(key, &parts.iter().fold(start, |all, part| all.field(Some(part))).0)
 }
 
-/// The seed of the key that signs checkpoints. See [`checkpoint`](super::checkpoint).
+/// Derives the seed of the key that signs checkpoints. See [`checkpoint`](super::checkpoint).
 pub fn checkpoint_seed(key: &[u8; 32]) -> [u8; 32] {
     hmac_sha256(key, &Encoding::new("latchkey audit heads 1").0)
 }
 
-/// The commitment of an identity: SHA-256 of the salt, which is 32 bytes, and the body.
+/// The commitment to an identity: the SHA-256 of the salt, which has 32 bytes, followed by the
+/// body.
 pub fn commitment(salt: &[u8], body: &str) -> [u8; 32] {
     sha256_of(&[salt, body.as_bytes()].concat())
 }
 
-/// The commitment of a stored identity.
+/// The commitment to a stored identity.
 pub fn commitment_of(row: &audit_identity::Model) -> [u8; 32] {
     commitment(&row.salt, &row.body)
 }
 
-/// The position of an end of a stored stream.
+/// The position of an end of a stored stream, with the values that its seal covers.
 pub fn place(stream: &audit_stream::Model, end: End) -> Place<'_> {
     let (seq, at, mac, key_id) = match end {
         End::Head => (stream.head_seq, stream.head_at, &stream.head_mac, &stream.head_key),

@@ -6,7 +6,7 @@ use super::*;
 
 fn any_row() -> impl Strategy<Value = audit_event::Model> {
     let bytes = || proptest::option::of(proptest::collection::vec(any::<u8>(), 0..3));
-    // Few letters and short texts, so that rows often nearly collide.
+    // The texts are short and have few different letters, so that many rows are almost equal.
     let text = || "[a\\x00]{0,3}";
     (
         (0..3_u128, 0..3_u128, -2..3_i64, -2..3_i64),

@@ -1,5 +1,5 @@
-//! Retention: it checks the rows at the start of a stream, removes them and moves the base past
-//! them.
+//! Retention: deletes old rows at the start of each stream. It checks the rows first, and then
+//! moves the base of the stream to the last deleted row.
 
 use latchkey_entity::{audit_event, audit_identity, audit_stream, team};
 use sea_orm::{
@@ -15,28 +15,30 @@ use crate::clock::UnixMillis;
 use crate::database::Db;
 use crate::database::tenant_scope::{self, TenantScope};
 
-/// The number of rows that one transaction removes.
+/// The maximum number of rows that one transaction deletes.
 const BATCH: u64 = 200;
-/// The number of streams that are read at once. A call stops once it has swept this many, and the
-/// next call continues.
+/// The maximum number of streams that one query reads. A call stops after it has swept this many
+/// streams, and the next call continues.
 const STREAMS_MAX: u64 = 500;
-/// How many of the skipped streams a call names in the log. It only counts the others, because one
-/// lost key can affect millions.
+/// The maximum number of skipped streams that a call logs one by one. Further skipped streams are
+/// only counted, because one lost key can affect millions of streams.
 const NAMED_MAX: u64 = 10;
 
 /// The result of a sweep.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
-    /// Rows removed.
+    /// The number of deleted rows.
     pub events: u64,
-    /// Streams removed, because their rows were too old and their user or team is deleted.
+    /// The number of deleted streams. A stream is deleted if retention has deleted all its rows and
+    /// its user or team no longer exists.
     pub streams: u64,
-    /// Streams skipped, because their rows are not what was written, or cannot be checked.
+    /// The number of skipped streams. A stream is skipped if its rows or ends were altered or
+    /// cannot be checked.
     pub broken: u64,
 }
 
 impl Swept {
-    /// Counts a stream that is skipped, and names it in the log.
+    /// Counts a skipped stream, and logs its id.
     fn leave(&mut self, stream: Uuid) {
         self.broken += 1;
         if self.broken <= NAMED_MAX {
@@ -49,15 +51,15 @@ impl Swept {
     }
 }
 
-/// Removes rows that were written before the time `before`. If there are many, a call removes a
-/// part of them. A stream with an unproven row among them is skipped as a whole. A row is unproven
-/// if it was altered or if its key is missing. Skipped streams do not take the turn of other
-/// streams.
+/// Deletes rows that were written before the time `before`. If there are many such rows, a call
+/// deletes only some of them. A row is unproven if it was altered or if its audit key is missing.
+/// If a batch of old rows contains an unproven row, the rest of this stream is skipped. Skipped
+/// streams do not count towards the maximum number of streams of a call.
 ///
 /// # Errors
-/// The database's error if it cannot be reached. Rows that were removed before stay removed. An
-/// error at one stream, for example because another transaction holds its row, only skips this
-/// stream.
+/// The database's error if the database cannot be reached. Rows that were already deleted stay
+/// deleted. Any other error skips only the stream at which it happens, for example if another
+/// transaction has locked this stream.
 pub async fn sweep(db: &Db, chain: &Chain, before: UnixMillis) -> Result<Swept, DbErr> {
     let (mut swept, mut looked, mut after) = (Swept::default(), 0, Uuid::nil());
     while looked - swept.broken < STREAMS_MAX {
@@ -100,7 +102,7 @@ async fn sweep_stream(
     Ok(())
 }
 
-/// The next streams with rows that are too old, by id.
+/// Returns the next streams that have rows older than `before`, in the order of their ids.
 async fn due(db: &Db, before: UnixMillis, after: Uuid) -> Result<Vec<Uuid>, DbErr> {
     audit_event::Entity::find()
         .select_only()
@@ -115,7 +117,7 @@ async fn due(db: &Db, before: UnixMillis, after: Uuid) -> Result<Vec<Uuid>, DbEr
         .await
 }
 
-/// The lowest UUID version 7 of this time.
+/// The lowest UUID version 7 of the time `at`.
 fn first_id_of(at: UnixMillis) -> Uuid {
     let millis = u64::try_from(at).unwrap_or(0);
     uuid::Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid()
@@ -139,8 +141,9 @@ async fn sweep_batch(
         .await?;
     let old = rows.iter().take_while(|row| row.at < before).count();
     rows.truncate(old);
-    // A base must not be sealed over an unproven row, because the seal would make that row valid. A
-    // missing key proves nothing either, because an attacker can name any key.
+    // The base must not be moved past an unproven row, because the new seal would make that row
+    // valid. This also applies if only the key is missing, because an attacker can write any key
+    // name into a row.
     let mut sound = chain.keys().end(&stream, End::Base) == Checked::Good;
     for row in &rows {
         sound &= row.seq == stream.base_seq + 1
@@ -183,8 +186,8 @@ async fn sweep_batch(
     Ok(removed)
 }
 
-/// Removes streams that are empty and stay empty. A stream whose ends do not have the expected
-/// seals is skipped, because something else has emptied it.
+/// Deletes streams that have no rows and will get no more rows. If the ends of such a stream do not
+/// have the expected seals, the stream is skipped, because latchkey did not empty it.
 async fn forget_ownerless(
     db: &Db,
     chain: &Chain,
@@ -225,7 +228,8 @@ async fn forget_ownerless(
     }
 }
 
-/// Whether a team exists. The read is in the operator's tenant scope, which sees all teams.
+/// Whether a team exists. The query runs in the operator's tenant scope, in which all teams are
+/// visible.
 async fn is_standing(db: &Db, team_id: Uuid) -> Result<bool, DbErr> {
     let tx = tenant_scope::read(db, TenantScope::Operator).await?;
     let found = team::Entity::find_by_id(team_id).one(&tx).await?;

@@ -1,9 +1,9 @@
-//! Verification of the audit: every row in order, both ends of every stream, and every identity
-//! that is left.
+//! Verifies the whole audit: every row in order, both ends of every stream, and every identity that
+//! is still stored.
 //!
-//! A page of rows bounds the memory. A stream is read in one snapshot, so a daemon may write
-//! meanwhile. It cannot detect that a whole database was replaced by an earlier copy. Heads that
-//! are stored elsewhere detect that ([`checkpoint`](super::checkpoint)).
+//! Rows are read page by page, which bounds the memory. Each stream is read in one snapshot, so
+//! daemons can write at the same time. This verification cannot detect that the whole database was
+//! replaced by an earlier copy. Checkpoints detect that ([`checkpoint`](super::checkpoint)).
 
 use std::collections::HashMap;
 
@@ -20,69 +20,73 @@ use super::record::UNPROVEN;
 use super::seal::{self, End};
 use crate::database::Db;
 
-/// The number of rows that are read at once, with their identities: a few hundred kilobytes.
+/// The maximum number of rows that one query reads. With their identities they take a few hundred
+/// kilobytes.
 const PAGE: u64 = 200;
 
-/// What is wrong.
+/// The kinds of problems that the verification finds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// A row, or the one before it, is not what was written.
+    /// A row, or the row before it, was changed after it was written.
     Altered,
-    /// A row is at the position of another.
+    /// A row is at the position of another row.
     Reordered,
-    /// Rows are missing.
+    /// Rows or a whole stream are missing.
     Missing,
-    /// Rows at the end are missing, or the head was moved back.
+    /// Rows at the end of a stream are missing, or the head was moved back to an earlier row.
     Truncated,
-    /// An end of a stream does not have the seal that the daemon gave it.
+    /// An end of a stream does not have the seal that the daemon wrote.
     Unsealed,
-    /// An identity is not the one that was written.
+    /// An identity was changed after it was written.
     IdentityAltered,
-    /// The key is lost, so this cannot be checked.
+    /// A row or an end cannot be checked, because its audit key is lost.
     Unproven,
 }
 
-/// One thing that is wrong.
+/// A problem that the verification has found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// The stream in which it is.
+    /// The stream that has the problem.
     pub stream: Uuid,
-    /// The number of the row. None if it concerns an end or the whole stream.
+    /// The number of the row that has the problem. None if the problem concerns an end or the whole
+    /// stream.
     pub seq: Option<i64>,
     pub kind: Kind,
-    /// The finding as a text.
+    /// The problem, described in a sentence.
     pub what: String,
 }
 
-/// The number of things that were checked, and of the findings.
+/// How much was checked, and how many problems were found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
     pub streams: u64,
-    /// Rows.
+    /// The number of rows.
     pub events: u64,
-    /// Things that are wrong.
+    /// The number of problems.
     pub findings: u64,
 }
 
-/// Receives the findings, one by one.
+/// A function that receives the findings, one by one.
 pub type Sink<'a> = dyn FnMut(Finding) + Send + 'a;
 
-/// Receives the number of checked rows, page by page.
+/// A function that receives the number of rows that have been checked, after each page.
 pub type LoggedEvent<'a> = dyn FnMut(u64) + Send + 'a;
 
 /// The number of rows.
 ///
 /// # Errors
-/// The database's error, also if counting takes longer than a statement may take.
+/// The database's error. Counting also fails if it takes longer than the database allows a
+/// statement to take.
 pub async fn count(db: &Db) -> Result<u64, DbErr> {
     audit_event::Entity::find().count(db.reader()).await
 }
 
-/// Verifies the whole audit. After every page it reports to `told` how many rows have been checked.
+/// Verifies the whole audit. After every page it calls `told` with the number of rows that have
+/// been checked.
 ///
 /// # Errors
-/// The database's error. Findings about the rows go to `sink` instead.
+/// The database's error. Problems in the audit are no errors. They are passed to `sink`.
 pub async fn verify(
     db: &Db,
     keys: &Keys,
@@ -180,11 +184,11 @@ async fn identities<C: ConnectionTrait>(
     Ok(by_event)
 }
 
-/// The state of the check of one stream, row by row.
+/// The state while one stream is checked row by row.
 struct Walk<'a> {
     keys: &'a Keys,
     stream: &'a audit_stream::Model,
-    /// The `mac` of the row before.
+    /// The `mac` of the row that was checked last.
     mac: Vec<u8>,
     seq: i64,
     last: Option<Uuid>,
@@ -227,14 +231,16 @@ impl Walk<'_> {
             let (from, to) = (self.seq + 1, row.seq - 1);
             self.report(Kind::Missing, Some(from), format!("rows {from} to {to} are missing"));
         }
-        // After a gap the row that this one was chained to is unknown.
+        // If rows are missing before this row, the `mac` of the row before it is unknown. So the
+        // check of this row fails, which is not a second problem.
         match self.keys.event(&self.mac, row) {
             Checked::Bad if !follows => {}
             Checked::Good => {}
             Checked::Unknown => {
                 self.report(Kind::Unproven, seq, "the audit key of the row is lost");
             }
-            // Ids are ordered by time and, within a millisecond, by number.
+            // Ids increase with the time and, within the same millisecond, with the row's number.
+            // So a smaller id shows that the row was moved.
             Checked::Bad if self.last.is_some_and(|last| row.id < last) => {
                 self.report(Kind::Reordered, seq, "the row is in the place of another row");
             }
@@ -288,7 +294,8 @@ impl Walk<'_> {
     }
 }
 
-/// Whether the user under which an identity is filed is the one that its body names.
+/// Whether the body of an identity contains the id of the user in the identity's `person_id`
+/// column.
 fn names_its_person(identity: &audit_identity::Model) -> bool {
     let body: serde_json::Value = serde_json::from_str(&identity.body).unwrap_or_default();
     let named = body.get("id").and_then(|id| id.as_str());

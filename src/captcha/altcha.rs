@@ -1,13 +1,14 @@
-//! The built-in captcha: the proof of work of ALTCHA version 2, with PBKDF2/SHA-256.
+//! The built-in captcha. It is the proof of work of ALTCHA version 2, with PBKDF2/SHA-256.
 //!
-//! A challenge is signed and not stored. The `altcha` crate creates and signs it. This module
-//! verifies solutions itself, because `verify_solution` of the crate reads the system clock and
-//! derives the key again.
+//! A challenge is signed and not stored. The `altcha` crate creates and signs challenges. This
+//! module does not use the crate's function `verify_solution`, because that function reads the
+//! system clock and derives the key again. It verifies solutions itself.
 //!
-//! The signature covers the canonical JSON of the parameters (nonce, salt, cost, expiry, …). It
-//! does not cover the base64 alphabet, the spelling of the JSON, unknown members, the counter and
-//! time of the solution, and the case of its hex digits. These are ignored, so only the nonce
-//! identifies a solution.
+//! The signature covers the canonical JSON of the parameters (nonce, salt, cost, expiry, …). The
+//! same solution can be sent in many forms, because some parts of a payload are not signed: the
+//! base64 alphabet, the spelling of the JSON, unknown members, the counter and the time of the
+//! solution, and the case of its hex digits. These parts are ignored. Only the nonce identifies a
+//! solution.
 
 use std::error::Error;
 use std::fmt;
@@ -23,42 +24,45 @@ use zeroize::Zeroizing;
 use crate::clock::{UnixMillis, millis};
 use crate::secret::{self, Secret};
 
-/// The greatest length of a payload, in bytes of base64. The payload of the widget has about 700.
+/// The maximum length of a payload, in bytes of base64. The widget sends about 700 bytes.
 pub const PAYLOAD_BYTES_MAX: usize = 4096;
 
-/// How long a challenge can be solved.
+/// The time in which a client must solve a challenge and send the solution.
 pub const CHALLENGE_TTL: Duration = Duration::from_mins(10);
 
-/// The work for a challenge. The server chooses a random counter below `counter_max`. It derives a
-/// key from the counter with `cost` iterations of PBKDF2, and publishes half of that key. The
-/// client counts up from 0 until its derived key matches that half.
+/// The work that a challenge needs. The server selects a random counter below `counter_max`. It
+/// derives a key from this counter with `cost` iterations of PBKDF2. The challenge contains the
+/// first half of the key. The client tries all counters from 0 on, until its derived key begins
+/// with this half.
 #[derive(Clone, Copy)]
 struct Work {
     cost: u32,
     counter_max: u32,
 }
 
-/// About one second of work for a phone, and never more than two.
+/// The usual work. A phone needs about one second on average, and two seconds at most.
 ///
 /// One core of a mid-range phone with SHA-2 instructions (Cortex-A76 at 2.2 GHz) does about 2
-/// million iterations of PBKDF2/SHA-256 per second. The counter is uniform in 0..2 000. So the
-/// client needs 1 000 attempts of 2 000 iterations on average, which are 2 million iterations, and
-/// at most 4 million. The work has an upper limit, which a search for a hash prefix would not have.
+/// million iterations of PBKDF2/SHA-256 per second. All counters from 0 to 1 999 have the same
+/// probability. So the client needs 1 000 attempts of 2 000 iterations on average, which are 2
+/// million iterations. It needs 4 million iterations at most. If the client had to search for a
+/// hash prefix instead, the work would have no maximum.
 ///
-/// The server computes 2 000 iterations (about 0.5 ms) to create a challenge and two HMACs to
-/// verify a solution. With 2 000 iterations, an attempt takes about 1 ms in a browser, and the
-/// overhead of a WebCrypto call (about 0.05 ms) stays small.
+/// The server computes 2 000 iterations (about 0.5 ms) to create a challenge, and two HMACs to
+/// verify a solution. In a browser an attempt of 2 000 iterations takes about 1 ms. Each attempt
+/// also needs a WebCrypto call, whose overhead of about 0.05 ms is small in comparison.
 const WORK: Work = Work { cost: 2_000, counter_max: 2_000 };
 
-/// The hardest challenge: about one minute of work for a phone on average, and two minutes at most.
+/// The difficulty of the hardest challenge. A phone needs about one minute for it on average, and
+/// two minutes at most.
 pub const DIFFICULTY_MAX: u32 = 60;
 
-/// The member of the signed parameters that holds the difficulty. A challenge of difficulty 1 has
-/// no such member.
+/// The JSON member of the signed parameters that contains the difficulty. A challenge of difficulty
+/// 1 does not have this member.
 const DIFFICULTY: &str = "difficulty";
 
-/// The decoder for both alphabets: a payload is converted to the standard alphabet first. Padding
-/// is optional.
+/// The base64 decoder for payloads. Padding is optional. The URL-safe alphabet is also accepted,
+/// because a payload is converted to the standard alphabet before it is decoded.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new()
@@ -66,41 +70,44 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
-/// Creates challenges and verifies solutions. Each replica can verify the challenges of the others.
+/// Creates challenges and verifies solutions. Each replica can also verify solutions of challenges
+/// that another replica created.
 pub struct Altcha {
-    /// Signs the parameters. It is in hex, because the crate takes a text.
+    /// The key that signs the parameters. It is in hexadecimal, because the crate expects a text.
     signature_key: Zeroizing<String>,
-    /// Signs the derived key, so that the verification needs no PBKDF2.
+    /// The key that signs the derived key of a challenge. Because of this signature, the
+    /// verification needs no PBKDF2.
     solution_key: Zeroizing<String>,
     work: Work,
-    /// Verifies challenges under the previous master key, while that key is set.
+    /// Verifies challenges that were created with the previous master key. None if no previous
+    /// master key is set.
     before: Option<Box<Altcha>>,
 }
 
-/// A correct solution. It is valid only if the caller spends `spent_key` in the store and is the
-/// first to do so.
+/// A correct solution. The caller must still mark `spent_key` as used in the token store. If
+/// `spent_key` was already used, the solution is not valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Solved {
-    /// A digest with 43 characters. It is the same for every form in which a solution of this
+    /// A digest with 43 characters. It is the same for all forms in which a solution of this
     /// challenge can be sent.
     pub spent_key: String,
-    /// The store must remember the solution until this time.
+    /// The token store must remember until this time that the solution was used.
     pub expires_at: UnixMillis,
-    /// How many times harder than a usual challenge it was.
+    /// How many times harder the solved challenge was than a usual challenge.
     pub difficulty: u32,
 }
 
-/// Why a solution is refused. The client receives `captcha-invalid` in all cases.
+/// Why a solution is refused. The client receives the error code `captcha-invalid` in all cases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CaptchaRefusal {
-    /// It is longer than [`PAYLOAD_BYTES_MAX`].
+    /// The payload is longer than [`PAYLOAD_BYTES_MAX`].
     TooLong,
-    /// It is not base64 of JSON with the required members.
+    /// The payload is not the base64 of JSON with the required members.
     Malformed,
-    /// The signature of the challenge is not ours.
+    /// The signature of the challenge is wrong, so latchkey did not create the challenge.
     Forged,
     Expired,
-    /// The derived key is wrong: the work was not done.
+    /// The derived key is wrong, so the client did not do the work.
     Unsolved,
 }
 
@@ -118,7 +125,8 @@ impl fmt::Display for CaptchaRefusal {
 
 impl Error for CaptchaRefusal {}
 
-/// The payload that the widget sends. Its counter and time prove nothing and are not read.
+/// The payload that the widget sends. It also contains a counter and a time. They prove nothing, so
+/// they are not read.
 #[derive(Deserialize)]
 struct Payload {
     challenge: Challenge,
@@ -132,7 +140,7 @@ struct Solution {
 }
 
 impl Altcha {
-    /// A provider with its own key (`master.derive("captcha")`).
+    /// Creates a provider. `key` is `master.derive("captcha")`.
     pub fn new(key: &Secret<[u8; 32]>) -> Self {
         Self::with_work(key, WORK)
     }
@@ -147,28 +155,28 @@ impl Altcha {
         }
     }
 
-    /// Also verifies challenges under the previous key, so that solutions stay valid after a change
-    /// of the master key.
+    /// Makes this provider also verify challenges that were created with the previous key. So
+    /// solutions stay valid when the operator replaces the master key.
     #[must_use]
     pub fn and_before(self, key: Option<&Secret<[u8; 32]>>) -> Self {
         let before = key.map(|key| Box::new(Self::with_work(key, self.work)));
         Self { before, ..self }
     }
 
-    /// A new challenge, `{parameters, signature}`, in the form of ALTCHA's widget. It is valid for
-    /// [`CHALLENGE_TTL`].
+    /// Creates a challenge. It is a JSON object `{parameters, signature}` in the form that ALTCHA's
+    /// widget reads. It is valid for [`CHALLENGE_TTL`].
     ///
-    /// The work of the client is `difficulty` times the usual work, from 1 to [`DIFFICULTY_MAX`].
-    /// The work of the server stays about 0.5 ms (see `WORK`), because only the range of the
-    /// counter grows.
+    /// The client has to do `difficulty` times the usual work. `difficulty` is from 1 to
+    /// [`DIFFICULTY_MAX`]. The work of the server is always about 0.5 ms (see `WORK`), because a
+    /// higher difficulty only increases the range of the counter.
     ///
     /// # Panics
-    /// Never. The crate refuses unknown algorithms and prefixes that are not hex, and both are
-    /// constants here.
+    /// Never. The crate refuses only unknown algorithms and prefixes that are not hexadecimal, and
+    /// this function uses constants for both.
     pub fn challenge(&self, difficulty: u32, now: UnixMillis) -> serde_json::Value {
         let difficulty = difficulty.clamp(1, DIFFICULTY_MAX);
-        // The modulo bias is negligible: the range has thousands of values and the random number
-        // 2^32.
+        // The modulo makes some counters more probable than others. This does not matter, because
+        // the range has only thousands of values and the random number has 2^32.
         let counter =
             u32::from_be_bytes(secret::random_bytes::<4>()) % (self.work.counter_max * difficulty);
         let options = CreateChallengeOptions {
@@ -189,10 +197,10 @@ impl Altcha {
         serde_json::to_value(challenge).expect("a challenge is strings and numbers")
     }
 
-    /// Verifies the value that a client sent as `captcha`: base64 (either alphabet, optional
-    /// padding) of `{challenge, solution}`.
+    /// Verifies the value that a client sent as `captcha`. The value is the base64 of `{challenge,
+    /// solution}`, in the standard or the URL-safe alphabet, with or without padding.
     ///
-    /// The signature is checked first, so forged parameters cannot cause work.
+    /// The signature is checked first, so forged parameters cannot cause more work.
     pub fn check(&self, payload: &str, now: UnixMillis) -> Result<Solved, CaptchaRefusal> {
         let read = read(payload)?;
         match (self.verify(&read, now), &self.before) {
@@ -205,7 +213,7 @@ impl Altcha {
         let Payload { challenge, solution } = payload;
         self.check_signature(challenge)?;
 
-        // The signature is ours, so the parameters can be trusted from here on.
+        // The signature is right, so latchkey has written these parameters and can trust them.
         let parameters = &challenge.parameters;
         let expires_at = parameters.expires_at.ok_or(CaptchaRefusal::Forged)?.saturating_mul(1000);
         if now >= expires_at {
@@ -228,7 +236,7 @@ impl Altcha {
 
     fn check_signature(&self, challenge: &Challenge) -> Result<(), CaptchaRefusal> {
         let claimed = challenge.signature.as_deref().ok_or(CaptchaRefusal::Forged)?;
-        // Without a derived key, signing does not change the parameters.
+        // No derived key is passed, so `sign_challenge` does not change the parameters.
         let signed = altcha::sign_challenge(
             &HmacAlgorithm::Sha256,
             &mut challenge.parameters.clone(),
@@ -252,10 +260,10 @@ impl fmt::Debug for Altcha {
     }
 }
 
-/// Solves a challenge and returns the payload, as the widget would. `None` if the value is not a
-/// challenge.
+/// Solves a challenge, and returns the same payload as the widget. Returns `None` if the value is
+/// not a challenge.
 ///
-/// For tests and examples. It takes as long as [`WORK`] says.
+/// This function is for tests and examples. [`WORK`] describes how long it takes.
 #[doc(hidden)]
 pub fn solve(challenge: &serde_json::Value) -> Option<String> {
     let parsed: Challenge = serde_json::from_value(challenge.clone()).ok()?;

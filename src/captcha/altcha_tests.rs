@@ -24,7 +24,7 @@ fn check(payload: &Value) -> Result<Solved, CaptchaRefusal> {
 
 #[test]
 fn a_solved_challenge_passes_whatever_the_systems_clock_says() {
-    // NOW is in 1970, so a check with the system clock would find the challenge expired.
+    // NOW is in 1970. If the check used the system clock, the challenge would be expired.
     let solved = check(&solved()).unwrap();
     assert_eq!(solved.expires_at, 601_000);
     assert_eq!(solved.spent_key.len(), 43);

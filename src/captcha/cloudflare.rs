@@ -1,4 +1,4 @@
-//! Cloudflare Turnstile:
+//! The driver for Cloudflare Turnstile:
 //! <https://developers.cloudflare.com/turnstile/get-started/server-side-validation/>.
 
 use std::time::Duration;
@@ -8,8 +8,9 @@ use crate::telemetry::labels::CaptchaProvider;
 
 const SOURCE: &str = "https://challenges.cloudflare.com";
 
-/// A token has at most 2 048 characters, is valid for 300 s after its solution and can be used
-/// once. The response contains the `action` that the widget was created with.
+/// A token has at most 2 048 characters. It is valid for 300 s after the captcha was solved, and it
+/// can be used once. The response of siteverify contains the `action` that the widget was created
+/// with.
 pub const TURNSTILE: Driver = Driver {
     provider: CaptchaProvider::CloudflareTurnstile,
     verify_url: "https://challenges.cloudflare.com/turnstile/v0/siteverify",

@@ -1,4 +1,4 @@
-//! hCaptcha: <https://docs.hcaptcha.com/#verify-the-user-response-server-side>.
+//! The driver for hCaptcha: <https://docs.hcaptcha.com/#verify-the-user-response-server-side>.
 
 use std::time::Duration;
 
@@ -7,18 +7,18 @@ use crate::telemetry::labels::CaptchaProvider;
 
 const SOURCES: &str = "https://hcaptcha.com https://*.hcaptcha.com";
 
-/// A token is valid for 120 s and can be used once. The length of a token is not documented; real
-/// tokens have 2 to 4 KB. The score is not read (only Enterprise has it, and 1 means a bot). There
-/// are no actions.
+/// A token is valid for 120 s and can be used once. hCaptcha does not document the length of a
+/// token. Real tokens have 2 to 4 KB. The score is not read, because only hCaptcha Enterprise sends
+/// one, and its score 1 means a bot. hCaptcha has no actions.
 ///
-/// `sitekey-secret-mismatch` is not among `operators_codes`, because a client can cause it with a
-/// token of another site.
+/// `operators_codes` does not contain `sitekey-secret-mismatch`, because a client can cause this
+/// error with a token of another site.
 pub const HCAPTCHA: Driver = Driver {
     provider: CaptchaProvider::Hcaptcha,
     verify_url: "https://api.hcaptcha.com/siteverify",
     token_bytes_max: 8 * 1024,
-    // 120 s, plus the time that a user needs to solve the challenge. `challenge_ts` is the time of
-    // the challenge, not of its solution.
+    // The 120 s, plus the time that a user needs to solve the challenge. This time is added because
+    // `challenge_ts` is the time of the challenge and not of its solution.
     age_max: Duration::from_mins(5),
     has_action: false,
     score: Score::Ignored,

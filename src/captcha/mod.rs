@@ -1,11 +1,12 @@
 //! Captchas, which protect the endpoints that send mail, hash passwords or reveal whether an
 //! account exists.
 //!
-//! [`Captchas::verify`] verifies a solution. There are five drivers: [`altcha`] is the built-in
-//! proof of work, three vendors are described as data ([`driver`]), and `none` turns captchas off.
-//! [`vendor`] sends the requests to a vendor and [`siteverify`] verifies its responses.
-//! [`Verifier`] knows which driver is active. Every valid solution is marked as used in the store,
-//! so that it is accepted once.
+//! [`Captchas::verify`] verifies a solution. The setting `captcha.provider` has five values.
+//! [`altcha`] is the built-in proof of work, three values are vendors, and `none` switches captchas
+//! off. The properties of the vendors are described as data ([`driver`]). [`vendor`] sends requests
+//! to a vendor, and [`siteverify`] verifies the vendor's responses. [`Verifier`] contains the
+//! active provider. Every valid solution is marked as used in the token store, so that it is
+//! accepted only once.
 
 pub mod altcha;
 mod cloudflare;

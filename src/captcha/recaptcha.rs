@@ -1,10 +1,11 @@
-//! Google reCAPTCHA, v2 (a checkbox) and v3 (a score):
+//! The drivers for Google reCAPTCHA v2 (a checkbox) and v3 (a score):
 //! <https://developers.google.com/recaptcha/docs/verify>.
 //!
-//! The keys of a site belong to one version, and the siteverify request does not contain the
-//! version. The setting `captcha.min_score` selects v3. A response of the other version means that
-//! the settings are wrong. A v3 response must never be accepted as v2, because v3 also returns
-//! `success: true` for bots.
+//! The keys of a site belong to one of the two versions, and the request to siteverify does not
+//! contain the version. If the setting `captcha.min_score` is set, latchkey expects v3, and
+//! otherwise v2. If the response has the form of the other version, the settings are wrong. A v3
+//! response must never be accepted as a v2 response, because v3 also returns `success: true` for
+//! bots.
 
 use std::time::Duration;
 
@@ -12,10 +13,12 @@ use super::driver::{Driver, Score, Sources, Widget};
 use crate::telemetry::labels::CaptchaProvider;
 
 const VERIFY_URL: &str = "https://www.google.com/recaptcha/api/siteverify";
-/// The length is not documented; real tokens have 0.5 to 2.5 KB.
+/// The maximum length of a token. Google does not document the length. Real tokens have 0.5 to 2.5
+/// KB.
 const TOKEN_BYTES_MAX: usize = 8 * 1024;
-/// A token is valid for 120 s. `challenge_ts` is the time at which the challenge was loaded, and a
-/// user needs time to solve it.
+/// The maximum age of a token. A token is valid for 120 s after it was solved. The age is counted
+/// from `challenge_ts`, which is the time at which the challenge was loaded. So the maximum also
+/// includes the time that a user needs to solve the challenge.
 const AGE_MAX: Duration = Duration::from_mins(5);
 const OPERATORS_CODES: &[&str] = &["missing-input-secret", "invalid-input-secret"];
 const SOURCES: Sources = Sources {
@@ -25,7 +28,7 @@ const SOURCES: Sources = Sources {
     connect: "",
 };
 
-/// reCAPTCHA v2, a checkbox. It has no action and no score.
+/// reCAPTCHA v2 is a checkbox. Its responses contain no action and no score.
 pub const RECAPTCHA_V2: Driver = Driver {
     provider: CaptchaProvider::RecaptchaV2,
     verify_url: VERIFY_URL,
@@ -46,7 +49,8 @@ pub const RECAPTCHA_V2: Driver = Driver {
     },
 };
 
-/// reCAPTCHA v3. It is invisible, and returns a score and an action that must be checked.
+/// reCAPTCHA v3 is invisible. Its responses contain a score and an action, and latchkey must check
+/// both.
 pub const RECAPTCHA_V3: Driver = Driver {
     provider: CaptchaProvider::RecaptchaV3,
     verify_url: VERIFY_URL,

@@ -1,9 +1,10 @@
-//! Verifies the response of a vendor's siteverify endpoint. The functions are pure: the same bytes,
-//! expectations and time give the same result.
+//! Verifies the responses of a vendor's siteverify endpoint. The functions are pure: their results
+//! depend only on the response, the expected values and the time.
 //!
-//! Every member must have its documented JSON type, or the response is malformed: `"true"`, `1` and
-//! null are not `true`. A response with a duplicate of a member that we read is malformed too. When
-//! the response is malformed, the token is not accepted.
+//! Every JSON member must have its documented type. Otherwise the response is malformed. For
+//! example, `"true"`, `1` and null are not accepted in place of `true`. A response is also
+//! malformed if it contains a member twice that latchkey reads. If the response is malformed, the
+//! token is not accepted.
 
 use std::time::Duration;
 
@@ -14,52 +15,53 @@ use time::format_description::well_known::{Iso8601, Rfc3339};
 use super::driver::{Driver, Score};
 use crate::clock::{UnixMillis, millis};
 
-/// How far the vendor's clock may be ahead of ours.
+/// How far the vendor's clock may be ahead of latchkey's clock.
 const SKEW_MAX: Duration = Duration::from_mins(1);
 
-/// What a response must contain to be accepted.
+/// The values that a response must contain, so that the token is accepted.
 #[derive(Clone, Copy, Debug)]
 pub struct Expected<'a> {
     /// The vendor that sent the response.
     pub driver: &'static Driver,
-    /// `captcha.hostnames`, in lower case.
+    /// The setting `captcha.hostnames`, in lower case.
     pub hostnames: &'a [String],
     /// The action that the widget was created with.
     pub action: &'a str,
-    /// `captcha.min_score`.
+    /// The setting `captcha.min_score`.
     pub score_min: f64,
 }
 
-/// The result of the verification.
+/// The result of verifying a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Judgement {
-    /// The token is valid. From `until` on, the vendor and latchkey refuse it for its age.
+    /// The token is valid. From the time `until` on, both the vendor and latchkey refuse the token
+    /// because it is too old.
     Good {
-        /// The store must remember the token until this time.
+        /// The token store must remember until this time that the token was used.
         until: UnixMillis,
     },
     /// The token is not valid.
     Refused(Refusal),
-    /// The settings are wrong, according to the vendor or to its response.
+    /// The vendor reports that the settings are wrong, or its response does not fit the settings.
     Misconfigured(&'static str),
-    /// The vendor responded that it has a problem.
+    /// The vendor reports that it has a problem.
     Trouble,
     /// The response is not a siteverify response.
     Malformed,
 }
 
-/// Why a token is refused. The client receives `captcha-invalid` in all cases.
+/// Why a token is refused. The client receives the error code `captcha-invalid` in all cases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// The vendor refused it.
+    /// The vendor refused the token.
     Vendor,
-    /// It was solved on another site, or the response names no site.
+    /// The token was solved on another site, or the response contains no host name.
     Hostname,
-    /// It was solved for another form.
+    /// The token was solved for another form.
     Action,
-    /// Its score is below the minimum.
+    /// The token's score is below the minimum.
     Score,
-    /// It is too old, in the future, or has no time.
+    /// The token is too old, its time is in the future, or the response contains no readable time.
     Time,
 }
 
@@ -92,8 +94,8 @@ pub fn verify(body: &[u8], expected: &Expected<'_>, now: UnixMillis) -> Judgemen
         };
     }
     if !codes.is_empty() {
-        // reCAPTCHA does this above its free quota: it reports success for every token, with an
-        // error.
+        // reCAPTCHA does this when its free quota is used up. It then reports success for every
+        // token, together with an error code.
         return Judgement::Misconfigured("success-with-errors");
     }
     match (driver.score, answer.score) {
@@ -120,7 +122,7 @@ pub fn verify(body: &[u8], expected: &Expected<'_>, now: UnixMillis) -> Judgemen
     Judgement::Good { until: until.saturating_add(1) }
 }
 
-/// Whether the body is a siteverify response, whatever it says. If it is, the vendor works.
+/// Whether the body is a siteverify response, with any result. If it is, the vendor works.
 pub fn is_answer(body: &[u8]) -> bool {
     read(body).is_some()
 }
@@ -130,8 +132,8 @@ pub fn is_no(body: &[u8]) -> bool {
     read(body).is_some_and(|answer| !answer.success)
 }
 
-/// Reads a response. `None` if a member has another type, the score is out of range, or a member
-/// occurs twice.
+/// Reads a response. Returns `None` if a member has a wrong type, if a member occurs twice, or if
+/// the score is not between 0 and 1.
 fn read(body: &[u8]) -> Option<Answer> {
     let answer: Answer = serde_json::from_slice(body).ok()?;
     answer.score.is_none_or(|score| (0.0..=1.0).contains(&score)).then_some(answer)
@@ -141,7 +143,8 @@ fn is_ours(host: &str, hostnames: &[String]) -> bool {
     hostnames.iter().any(|ours| ours.eq_ignore_ascii_case(host))
 }
 
-/// Reads RFC 3339, or ISO 8601 with an offset that has no colon, as Google documents it.
+/// Reads a time in the form of RFC 3339. It also reads ISO 8601 with an offset that has no colon,
+/// because Google documents this form.
 fn moment(text: &str) -> Option<UnixMillis> {
     let at = OffsetDateTime::parse(text, &Rfc3339)
         .or_else(|_| OffsetDateTime::parse(text, &Iso8601::PARSING))

@@ -1,7 +1,7 @@
 use super::*;
 use crate::captcha::{HCAPTCHA, RECAPTCHA_V2, RECAPTCHA_V3, TURNSTILE};
 
-/// 2026-02-03T04:05:06Z.
+/// The time 2026-02-03T04:05:06Z.
 const NOW: UnixMillis = 1_770_091_506_000;
 const AT: &str = "2026-02-03T04:05:06.000Z";
 
@@ -13,7 +13,7 @@ fn judged(driver: &'static Driver, body: &str) -> Judgement {
     verify(body.as_bytes(), &expected(driver, &["app.example".to_owned()]), NOW)
 }
 
-/// A valid response of each driver.
+/// Returns a valid response of the driver's vendor.
 fn good(driver: &'static Driver) -> serde_json::Value {
     let mut answer = serde_json::json!({
         "success": true, "challenge_ts": AT, "hostname": "app.example", "error-codes": [],
@@ -27,7 +27,8 @@ fn good(driver: &'static Driver) -> serde_json::Value {
     answer
 }
 
-/// The valid response with one member changed. Null removes the member.
+/// Verifies a valid response in which one JSON member is changed. The value null removes the
+/// member.
 fn with(driver: &'static Driver, member: &str, value: &serde_json::Value) -> Judgement {
     let mut answer = good(driver);
     answer[member] = value.clone();
@@ -205,10 +206,11 @@ fn an_answer_is_neither_old_nor_of_the_future() {
         ("2026-02-03T05:05:06+01:00", true),
         ("2026-02-03T05:05:06+0100", true),
         ("2026-02-03T04:05:06.123456Z", true),
-        // Exactly five minutes old, and one millisecond older.
+        // The first token is exactly five minutes old. The second token is one millisecond older.
         ("2026-02-03T04:00:06.000Z", true),
         ("2026-02-03T04:00:05.999Z", false),
-        // Exactly one minute ahead, and one millisecond more.
+        // The first token is exactly one minute in the future. The second token is one millisecond
+        // further in the future.
         ("2026-02-03T04:06:06.000Z", true),
         ("2026-02-03T04:06:06.001Z", false),
         ("2026-02-03", false),

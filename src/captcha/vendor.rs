@@ -18,20 +18,21 @@ use crate::egress::{Breaker, Egress, EgressError, Endpoint, EndpointError, Limit
 use crate::secret::Secret;
 use crate::telemetry::Metrics;
 
-/// The limits of a request: 1 s to connect and 2 s in total. With 0.5 s for the store, this is
-/// below the 3 s of the pool. Responses have about 300 bytes. 64 KiB leave space for members that a
-/// vendor adds.
+/// The limits of a request to a vendor: 1 s to connect and 2 s in total. Together with 0.5 s for
+/// the token store, this is less than the 3 s that the pool gives a caller. Responses have about
+/// 300 bytes. The limit of 64 KiB leaves room for JSON members that a vendor may add in the future.
 pub const LIMITS: Limits = Limits {
     connect: Duration::from_secs(1),
     total: Duration::from_secs(2),
     body_bytes_max: 64 * 1024,
 };
-/// An invalid token. If the vendor responds to it in any way, the vendor works.
+/// An invalid token, which probes send. If the vendor sends any siteverify response to it, the
+/// vendor works.
 const PROBE: &str = "latchkey-probe";
-/// The shortest time between two log entries about wrong settings, in milliseconds.
+/// The minimum time between two log lines about wrong settings, in milliseconds.
 const TELL_EVERY_MS: i64 = 60_000;
 
-/// A vendor with its settings.
+/// A captcha vendor with the operator's settings.
 #[derive(Debug)]
 pub struct Vendor {
     driver: &'static Driver,
@@ -49,9 +50,10 @@ pub struct Vendor {
 /// The result of checking a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Checked {
-    /// The token is valid. The store must remember it until `until`, so that it is used once.
+    /// The token is valid. The token store must remember until the time `until` that the token was
+    /// used, so that it is accepted only once.
     Good {
-        /// The time from which the token is refused for its age.
+        /// From this time on, the token is refused because it is too old.
         until: UnixMillis,
     },
     Refused,
@@ -60,17 +62,17 @@ pub enum Checked {
 /// Why a token could not be verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum VerificationError {
-    /// There was no response.
+    /// The vendor sent no response.
     Egress(EgressError),
-    /// The status was not 200.
+    /// The status of the response was not 200.
     Status(u16),
-    /// The response is not JSON or not of siteverify's form.
+    /// The response is not JSON, or it does not have the form of a siteverify response.
     Malformed,
-    /// The vendor responded that it has a problem.
+    /// The vendor reports that it has a problem.
     Trouble,
     /// The breaker is open, so the vendor was not called.
     NotAsked,
-    /// The settings are wrong.
+    /// The captcha settings are wrong.
     Misconfigured(&'static str),
 }
 
@@ -92,11 +94,11 @@ impl fmt::Display for VerificationError {
 impl Error for VerificationError {}
 
 impl VerificationError {
-    /// Whether the error is independent of the token that was sent, so that a client cannot cause
-    /// it with a token.
+    /// Whether the error is independent of the token that was sent. A client cannot cause such an
+    /// error with a token.
     ///
-    /// Only such errors count for the breaker. This is also true for a probe: a vendor that limits
-    /// our requests treats the probe's token in the same way.
+    /// Only such errors count for the breaker. This also applies to errors of a probe. If a vendor
+    /// limits latchkey's requests, it refuses a probe in the same way as a client's token.
     fn is_the_vendors(&self) -> bool {
         match self {
             Self::Egress(error) => *error != EgressError::TooLarge,
@@ -106,11 +108,12 @@ impl VerificationError {
     }
 }
 
-/// Why a vendor cannot be set up.
+/// Why the vendor in the settings cannot be used.
 pub type SetupError = Box<dyn Error + Send + Sync>;
 
 impl Vendor {
-    /// The vendor in the settings. `None` if the provider is built in, or if there is none.
+    /// Creates the vendor that the settings select. Returns `None` if the settings select the
+    /// built-in provider or no provider.
     pub fn new(
         settings: &config::Captcha,
         limits: Limits,
@@ -147,31 +150,32 @@ impl Vendor {
         self.driver
     }
 
-    /// Sets another secret. It applies from the next request on.
+    /// Replaces the secret for siteverify. The new secret is used from the next request on.
     pub fn replace_secret(&self, secret: Secret<String>) {
         self.secret.store(Arc::new(secret));
     }
 
-    /// The public key of the site.
+    /// The public site key from the settings.
     pub fn site_key(&self) -> Option<&str> {
         self.site_key.as_deref()
     }
 
-    /// Whether the vendor failed three times in a row and has not responded since.
+    /// Whether the vendor failed three times in a row and has not responded since then.
     pub fn is_in_doubt(&self) -> bool {
         self.breaker.is_open()
     }
 
-    /// Asks the vendor whether a token is valid. A text that cannot be a token is refused without a
-    /// request.
+    /// Asks the vendor whether a token is valid. If the text cannot be a token, it is refused
+    /// without a request to the vendor.
     pub async fn check(
         &self,
         token: &str,
         point: CaptchaPoint,
         client: IpAddr,
     ) -> Result<Checked, VerificationError> {
-        // No vendor uses other characters in tokens. If a vendor ignores white space around a
-        // token, the same token must not be accepted here twice.
+        // Tokens of all vendors contain only these characters. Other characters are refused because
+        // a vendor might ignore white space around a token. Then the same token, with added white
+        // space, would be accepted a second time.
         let is_one = token.len() <= self.driver.token_bytes_max
             && token.bytes().all(|byte| byte.is_ascii_graphic());
         if token.is_empty() || !is_one {
@@ -212,11 +216,12 @@ impl Vendor {
         judged
     }
 
-    /// Whether the vendor fails now. Sends it an invalid token, unless it responded in the last ten
-    /// seconds or is known to fail.
+    /// Returns whether the vendor is known to fail. To find this out, it sends the vendor an
+    /// invalid token. It sends nothing if the vendor responded in the last ten seconds, or while
+    /// the breaker is open and lets no request through.
     ///
     /// # Errors
-    /// When the vendor does not respond this time, and has not failed three times in a row yet.
+    /// The error of this probe, if the vendor has not failed three times in a row yet.
     pub async fn probe(&self) -> Result<bool, VerificationError> {
         if self.breaker.is_fresh() {
             return Ok(false);
@@ -255,7 +260,7 @@ impl Vendor {
             Err(error) => Err(VerificationError::Egress(error)),
             Ok(Reply { status: 200, is_json: true, body }) => Ok(body),
             Ok(Reply { status: 200, .. }) => Err(VerificationError::Malformed),
-            // With a wrong secret, some vendors send 4xx and the same JSON.
+            // If the secret is wrong, some vendors respond with the status 4xx and the same JSON.
             Ok(Reply { status: 400..500, is_json: true, body }) if siteverify::is_no(&body) => {
                 Ok(body)
             }
@@ -263,7 +268,7 @@ impl Vendor {
         }
     }
 
-    /// Logs an error for the operator, at most once a minute.
+    /// Logs an error about wrong settings, at most once a minute.
     fn report(&self, code: &'static str) {
         let now = self.clock.now();
         let told_at = self.told_at.swap(now, Ordering::Relaxed);
@@ -280,8 +285,8 @@ impl Vendor {
     }
 }
 
-/// The action of a widget: the name of the point with underscores, because reCAPTCHA does not allow
-/// hyphens in actions.
+/// The action of the widget at a point. It is the name of the point, with underscores in place of
+/// hyphens, because reCAPTCHA does not allow hyphens in actions.
 pub const fn action(point: CaptchaPoint) -> &'static str {
     match point {
         CaptchaPoint::Resend => "resend",

@@ -1,9 +1,9 @@
 //! [`Verifier`]: the active captcha provider and its fallback.
 //!
-//! With `captcha.fallback = "altcha"`, the built-in proof of work is accepted while the vendor
-//! fails, and only then. Challenges are offered and solutions accepted from the third failure in a
-//! row until the next response of the vendor. `docs/captcha.md` describes how a client could misuse
-//! this.
+//! If `captcha.fallback = "altcha"` is set, the built-in proof of work is accepted while the vendor
+//! fails, and only then. After three failures of the vendor in a row, challenges are offered and
+//! solutions are accepted. This ends with the next response of the vendor. `docs/captcha.md`
+//! describes how a client could misuse the fallback.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::config::{CaptchaPoint, CaptchaProvider};
 use crate::secret;
 use crate::telemetry::labels;
 
-/// Verifies captchas. The workers of the pool and the endpoints share it.
+/// Verifies captchas. All captcha workers and the endpoints share one verifier.
 #[derive(Debug)]
 pub struct Verifier {
     altcha: Altcha,
@@ -31,9 +31,10 @@ enum Force {
 /// Whether `GET /api/captcha` returns a challenge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Offer {
-    /// Always, because the provider is built in.
+    /// It always returns a challenge, because the built-in provider is active.
     Always,
-    /// While the vendor fails. [`super::Captchas::probe`] finds this out.
+    /// It returns a challenge only while the vendor fails. [`super::Captchas::probe`] finds out
+    /// whether the vendor fails.
     InDoubt,
     Never,
 }
@@ -41,13 +42,15 @@ pub enum Offer {
 /// The result of verifying a solution.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verification {
-    /// The solution is correct. It is valid only if the caller is the first to spend it.
+    /// The solution is correct. The caller must still mark it as used, and it is valid only if it
+    /// was not used before.
     Good(Solved),
     Refused,
 }
 
 impl Verifier {
-    /// A verifier for these settings. `vendor` is the vendor that they name, if any.
+    /// Creates a verifier for the settings. `vendor` is the vendor that the settings select, if
+    /// they select one.
     pub fn new(
         provider: CaptchaProvider,
         altcha: Altcha,
@@ -62,12 +65,12 @@ impl Verifier {
         Arc::new(Self { altcha, force })
     }
 
-    /// Whether captchas are verified at all.
+    /// Whether captchas are switched on. If `captcha.provider` is `none`, nothing is verified.
     pub fn is_on(&self) -> bool {
         !matches!(self.force, Force::None)
     }
 
-    /// The vendor, unless the provider is built in or there is none.
+    /// The vendor. `None` if the built-in provider is active or captchas are switched off.
     pub fn vendor(&self) -> Option<&Vendor> {
         match &self.force {
             Force::Vendor { vendor, .. } => Some(vendor),
@@ -80,7 +83,7 @@ impl Verifier {
         matches!(self.force, Force::Vendor { falls_back: true, .. })
     }
 
-    /// Whether clients can get a challenge.
+    /// When clients can get a challenge of the built-in provider.
     pub fn offer(&self) -> Offer {
         match self.force {
             Force::BuiltIn => Offer::Always,
@@ -89,18 +92,19 @@ impl Verifier {
         }
     }
 
-    /// A challenge of the built-in provider, `difficulty` times as hard as usual. Check
-    /// [`Verifier::offer`] first.
+    /// Creates a challenge of the built-in provider, which needs `difficulty` times the usual work.
+    /// Check [`Verifier::offer`] before you call this function.
     pub fn challenge(&self, difficulty: u32, now: UnixMillis) -> serde_json::Value {
         self.altcha.challenge(difficulty, now)
     }
 
-    /// Whether the vendor is known to fail. Sends no request.
+    /// Whether the vendor is known to fail. This call sends no request to the vendor.
     pub fn is_in_doubt(&self) -> bool {
         self.vendor().is_some_and(Vendor::is_in_doubt)
     }
 
-    /// Verifies a solution. Also returns the provider that it belongs to, for metrics.
+    /// Verifies a solution. It also returns the provider that the solution belongs to, for the
+    /// metrics.
     pub(super) async fn verify(
         &self,
         answer: &super::Solution,
@@ -123,8 +127,9 @@ impl Verifier {
         }
     }
 
-    /// Verifies a proof of work in place of the vendor's token. The work is checked first, so an
-    /// invalid solution causes no request to the vendor.
+    /// Verifies a proof of work that a client sent in place of the vendor's token. The proof of
+    /// work is checked before the vendor is probed, so an invalid solution causes no request to the
+    /// vendor.
     async fn fallback(
         &self,
         vendor: &Vendor,
@@ -139,8 +144,8 @@ impl Verifier {
     }
 }
 
-/// Whether the payload does not have the form of the built-in provider. Then it is a token of the
-/// vendor.
+/// Whether the payload does not have the form of the built-in provider. Such a payload is a token
+/// of the vendor.
 fn is_foreign(checked: &Result<Solved, CaptchaRefusal>) -> bool {
     matches!(checked, Err(CaptchaRefusal::Malformed | CaptchaRefusal::TooLong))
 }

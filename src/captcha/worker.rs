@@ -1,5 +1,5 @@
-//! [`Captchas`], the handle of the captcha workers, and the worker itself. A worker verifies a
-//! solution and marks it as used.
+//! The captcha workers and their handle ([`Captchas`]). A worker verifies a solution and marks the
+//! solution as used.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -21,14 +21,15 @@ use crate::telemetry::labels::CaptchaOutcome;
 /// The solution that a client sent.
 #[derive(Clone, Debug)]
 pub struct Solution {
-    /// The value of the captcha.
+    /// The value that the client sent as `captcha`.
     pub payload: String,
-    /// The endpoint that asks for the captcha. Vendors with actions tie a token to one endpoint.
+    /// The point at which latchkey asks for the captcha. If a vendor has actions, a token is valid
+    /// for one point only.
     pub point: CaptchaPoint,
-    /// The client's address, which vendors receive.
+    /// The client's IP address, which is sent to vendors.
     pub client: IpAddr,
-    /// How many times harder than usual the captcha must be. A vendor's captcha satisfies any
-    /// difficulty.
+    /// How many times harder the captcha must be than a usual captcha. A vendor's captcha satisfies
+    /// every difficulty.
     pub difficulty: u32,
 }
 
@@ -41,35 +42,36 @@ pub struct Demand {
 }
 
 impl Demand {
-    /// A captcha of usual difficulty.
+    /// Describes a captcha of usual difficulty. `is_needed` says whether the request is refused
+    /// without it.
     pub fn usual(point: CaptchaPoint, is_needed: bool) -> Self {
         Self { point, is_needed, difficulty: 1 }
     }
 
-    /// A captcha that is needed and must have this difficulty.
+    /// Describes a captcha that the request needs and that must have this difficulty.
     pub fn of_difficulty(point: CaptchaPoint, difficulty: u32) -> Self {
         Self { point, is_needed: true, difficulty }
     }
 }
 
-/// The commands of the captcha workers.
+/// The commands for the captcha workers.
 #[derive(Debug)]
 pub enum CaptchaCommand {
-    /// [`Captchas::verify`].
+    /// See [`Captchas::verify`].
     Verify {
         solution: Solution,
         /// The result of the verification.
         reply: FlatReply<Verdict>,
     },
-    /// [`Captchas::probe`].
+    /// See [`Captchas::probe`].
     Probe {
         /// The state of the vendor.
         reply: FlatReply<VendorState>,
     },
 }
 
-/// The handle of the captcha workers. Calls return [`Unavailable`] if the queue is full or
-/// `deadline` passes.
+/// The handle of the captcha workers. A call returns [`Unavailable`] if the queue is full, or if
+/// `deadline` passes before the work is done.
 #[derive(Clone, Debug)]
 pub struct Captchas {
     pool: Pool<CaptchaCommand>,
@@ -78,7 +80,8 @@ pub struct Captchas {
 }
 
 impl Captchas {
-    /// The handle of a pool. `points` are the places where the settings ask for a captcha.
+    /// Creates the handle of a pool. `points` are the points at which the settings require a
+    /// captcha.
     pub fn new(
         pool: Pool<CaptchaCommand>,
         verifier: Arc<Verifier>,
@@ -88,23 +91,24 @@ impl Captchas {
         Self { pool, verifier, points }
     }
 
-    /// Whether captchas are verified at all.
+    /// Whether captchas are switched on.
     pub fn is_on(&self) -> bool {
         self.verifier.is_on()
     }
 
-    /// Whether the settings ask for a captcha here.
+    /// Whether the settings require a captcha at this point.
     pub fn is_needed(&self, point: CaptchaPoint) -> bool {
         self.points.contains(&point)
     }
 
-    /// Verifies the captcha of a request if one is needed here.
+    /// Verifies the captcha of a request at the point `point`.
     ///
-    /// A solution that is sent without need is verified too, because it gives the client a larger
-    /// mailbox budget. Without a solution the result is then `None`.
+    /// If no captcha is needed at this point but the client sent a solution, the solution is
+    /// verified all the same, because it gives the client a larger budget of mails. If no captcha
+    /// is needed and there is no valid solution, the result is `None`.
     ///
     /// # Errors
-    /// [`CaptchaError`] if a captcha is needed.
+    /// [`CaptchaError`] if a captcha is needed and the request has no valid solution.
     pub async fn check(
         &self,
         client: (IpAddr, Instant),
@@ -114,10 +118,10 @@ impl Captchas {
         self.demand(client, Demand::usual(point, self.is_needed(point)), payload).await
     }
 
-    /// Verifies a captcha if `demand` says that one is needed.
+    /// Does the same as [`Captchas::check`] for the captcha that `demand` describes.
     ///
     /// # Errors
-    /// [`CaptchaError`] if a captcha is needed.
+    /// [`CaptchaError`] if a captcha is needed and the request has no valid solution.
     pub async fn demand(
         &self,
         (client, deadline): (IpAddr, Instant),
@@ -133,19 +137,20 @@ impl Captchas {
         match self.verify(deadline, Solution { payload, point, client, difficulty }).await {
             Ok(Verdict::Solved) => Ok(Some(Verdict::Solved)),
             Ok(Verdict::Refused) if needed => Err(CaptchaError::Invalid),
-            // A needed captcha that could not be verified is refused. A captcha that only gives a
-            // larger budget then gives no larger budget.
+            // If a captcha is needed but cannot be verified, the request is refused. If the captcha
+            // would only give the client a larger budget, the request continues without the larger
+            // budget.
             Err(unavailable) if needed => Err(CaptchaError::Unavailable(unavailable)),
             Ok(Verdict::Refused) | Err(_) => Ok(None),
         }
     }
 
-    /// The pool, to drain and to measure it.
+    /// The pool of captcha workers. The daemon drains and measures it.
     pub fn pool(&self) -> &Pool<CaptchaCommand> {
         &self.pool
     }
 
-    /// Verifies a solution. Each solution is valid once.
+    /// Verifies a solution and marks it as used. Each solution is valid only once.
     pub async fn verify(
         &self,
         deadline: Instant,
@@ -154,24 +159,25 @@ impl Captchas {
         self.pool.ask(deadline, |reply| CaptchaCommand::Verify { solution, reply }).await
     }
 
-    /// Whether the vendor works. Sends a probe if that is not known. Returns [`Unavailable`] if the
-    /// probe failed and the vendor is not known to fail yet.
+    /// Returns whether the vendor works. If this is not known, a worker sends a probe to the
+    /// vendor. Returns [`Unavailable`] if the probe failed but the vendor has not yet failed often
+    /// enough.
     pub async fn probe(&self, deadline: Instant) -> Result<VendorState, Unavailable> {
         self.pool.ask(deadline, |reply| CaptchaCommand::Probe { reply }).await
     }
 }
 
-/// Why a captcha that is needed is refused.
+/// Why a request that needs a captcha is refused.
 #[derive(Debug)]
 pub enum CaptchaError {
-    /// It is missing, wrong or already used.
+    /// The captcha is missing, wrong or already used.
     Invalid,
     /// The vendor or the token store does not respond.
     Unavailable(Unavailable),
 }
 
-/// How long the store remembers a captcha: its own 10 minutes, and one hour until the entry is
-/// deleted.
+/// How long the token store keeps the entry of a used captcha: the 10 minutes in which the captcha
+/// is valid, and up to one hour until the entry is deleted.
 pub const SPENT_TTL: Duration = Duration::from_mins(70);
 
 /// The result of verifying a solution.
@@ -183,12 +189,12 @@ pub enum Verdict {
     Refused,
 }
 
-/// The state of the provider.
+/// The state of the captcha provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VendorState {
-    /// The vendor responds, or the provider is built in.
+    /// The vendor responds, or the active provider is not a vendor.
     Good,
-    /// The vendor failed several times in a row and has not responded since.
+    /// The vendor failed several times in a row and has not responded since then.
     InDoubt,
 }
 
@@ -196,9 +202,9 @@ pub enum VendorState {
 #[derive(Clone)]
 pub struct CaptchaWorker {
     pub verifier: Arc<Verifier>,
-    /// Remembers used solutions.
+    /// The token store, which remembers used solutions.
     pub store: Store,
-    /// Limits how many used solutions the store remembers.
+    /// The budget that limits how many used solutions the token store remembers.
     pub spent: Arc<KeyBudget>,
     pub clock: Clock,
     pub metrics: Arc<Metrics>,
@@ -221,7 +227,7 @@ impl CaptchaWorker {
                 {
                     Ok(Spend::First) => (CaptchaOutcome::Solved, Ok(Verdict::Solved)),
                     Ok(Spend::Again) => {
-                        // The store added no entry.
+                        // The solution was already used, so the store added no entry for it.
                         self.spent.refund(1, self.clock.now());
                         (CaptchaOutcome::Refused, Ok(Verdict::Refused))
                     }
@@ -259,7 +265,8 @@ impl Worker for CaptchaWorker {
             CaptchaCommand::Probe { reply } if !reply.is_closed() => {
                 let _ = reply.send(self.probe().await);
             }
-            // The client has disconnected, so its token is not used up.
+            // The client no longer waits for the result, so its solution is not verified and not
+            // marked as used.
             CaptchaCommand::Verify { .. } | CaptchaCommand::Probe { .. } => {}
         }
         Ok(())

@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 /// At most this many bytes of a response are read.
 const RESPONSE_BYTES_MAX: u64 = 64 * 1024;
 
-/// The listener, and the path of the request.
+/// The admin listener to contact, and the path to request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     pub authority: String,
@@ -44,8 +44,8 @@ fn read(response: &[u8]) -> Option<Response> {
     Some(Response { status, body })
 }
 
-/// The address at which a listener is reachable. A listener on every address is reachable on
-/// loopback.
+/// The IP address and port at which a listener is reachable. A listener on all IP addresses is
+/// reachable at the loopback address.
 pub fn reachable(listen: SocketAddr) -> SocketAddr {
     let ip = match listen.ip() {
         ip if !ip.is_unspecified() => ip,

@@ -1,17 +1,18 @@
-//! Prints the errors of a command line, without the secrets that it contains by mistake.
+//! Prints clap's errors about a command line. Secrets that an operator typed into the command line
+//! by mistake are hidden.
 
 use std::io::IsTerminal as _;
 
 use super::output::say_in_time;
 use crate::config::process_arguments;
 
-/// Prints clap's error, help or version. If it quotes a URL or a value of `key=value`, that part is
-/// replaced by `***`.
+/// Prints clap's error, help or version text. If the text quotes a URL or the value of a
+/// `key=value` pair, `***` replaces the quoted part.
 pub fn print(error: &clap::Error) {
     let text = error.render().to_string();
     let hidden = hide(&text, &process_arguments());
     if !error.use_stderr() {
-        // If even this cannot be printed, there is no other way to report it.
+        // If this text cannot be printed, there is no other way to report the error.
         let _ = error.print();
     } else if hidden == text {
         say_in_time(in_colour(error));

@@ -22,31 +22,36 @@ use crate::database::Db;
 use crate::exit::CHECK_SAYS_NO;
 use crate::token;
 
-/// `--json` lists at most this many findings and counts the rest. One lost key can cause millions.
+/// `--json` lists at most this many findings and counts the rest. One lost key can cause millions
+/// of findings.
 const LISTED_MAX: usize = 1_000;
 
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
-    /// Check every audit event: exit 0, or 3 if one was altered, removed or cannot be proven
+    /// Check every audit event. The exit code is 0 if all events are intact, and 3 if an event was
+    /// altered or removed or cannot be verified
     Verify {
-        /// Also compare with the checkpoints in this file: an export, or `audit heads` log lines
+        /// Also compare the events with the checkpoints in this file: an export, or log lines with
+        /// the message `audit heads`
         #[arg(long, value_name = "FILE")]
         heads: Option<PathBuf>,
     },
     /// Print the secret keys that authenticate audit events, as JSON lines
     ///
-    /// With these keys an attacker can write a different history, so keep them secret. With them an
-    /// export can be checked elsewhere, without this database (docs/audit.md).
+    /// An attacker who has these keys can write a different history, so keep the keys secret. You
+    /// need the keys to check an export on another machine, without this database (docs/audit.md).
     Keys,
-    /// Print the audit events as JSON lines, with checkpoints (signed heads) at the end
+    /// Print the audit events as JSON lines, followed by the checkpoints (the signed heads of the
+    /// streams)
     Export {
-        /// Only events from this time on (RFC 3339)
+        /// Print only events from this time on (RFC 3339)
         #[arg(long, value_name = "TIME", value_parser = moment)]
         since: Option<UnixMillis>,
-        /// Only events of this team
+        /// Print only events of this team
         #[arg(long, value_name = "ID")]
         team: Option<Uuid>,
-        /// Only events of this user: what the user did, and what was done to the user
+        /// Print only events of this user: what the user did, and what others did to the user's
+        /// account
         #[arg(long, value_name = "ID")]
         user: Option<Uuid>,
     },

@@ -12,9 +12,10 @@ use crate::exit::BAD_CONFIGURATION;
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Print every setting with its value and its source; secrets are hidden
+    /// Print every setting with its value and the source of the value. Secrets are hidden
     Print,
-    /// Check whether the configuration is valid: exit 0 or 78
+    /// Check whether the configuration is valid. The exit code is 0 if it is valid, and 78 if it is
+    /// not
     Check,
     /// Print the JSON Schema of a configuration file
     Schema,

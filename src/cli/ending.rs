@@ -15,14 +15,15 @@ pub fn broken_off(talk: Talk, error: &(dyn Error + 'static)) -> ExitCode {
     ExitCode::from(exit_code(error))
 }
 
-/// Returns the exit code for an error. Its cause decides, however the cause is wrapped.
+/// Returns the exit code for an error. The cause of the error decides, even if other errors wrap
+/// the cause.
 pub fn exit_code(error: &(dyn Error + 'static)) -> u8 {
     if let Some(is_unreachable) = database::is_unreachable_cause(error) {
         return if is_unreachable { UNREACHABLE } else { FAILED };
     }
     let mut next = Some(error);
     while let Some(error) = next {
-        // For other dependencies, this error always means an outage.
+        // For dependencies other than the database, `Unavailable` always means an outage.
         if error.is::<Unavailable>() {
             return UNREACHABLE;
         }

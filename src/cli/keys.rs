@@ -1,7 +1,7 @@
 //! `latchkey keys …`: manages the signing keys in the database, also while daemons run.
 //!
-//! A command only changes the table. Daemons follow when they next read it (every 30 s), and
-//! continue the rotation that a command has begun.
+//! A command changes only the table of keys. Daemons read this table every 30 s. They then apply
+//! the change, and continue the rotation that a command has begun.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -22,26 +22,30 @@ use crate::token::{KeyDependencies, KeysError, Kind};
 pub enum Command {
     /// List every signing key with its state
     List,
-    /// Publish a new key; 10 minutes later all verifiers have it, it signs, and the old one retires
+    /// Publish a new key. 10 minutes later all verifiers have it. Then the new key signs, and the
+    /// old key retires
     Rotate {
-        /// The tokens whose key to rotate
+        /// The kind of tokens whose signing key is rotated
         #[arg(long, value_enum, default_value_t = Which::All)]
         kind: Which,
-        /// Sign at once; verifiers with a cached JWKS refuse the new tokens for up to 5 minutes
+        /// Sign with the new key at once. Verifiers that cache the JWKS refuse the new tokens for
+        /// up to 5 minutes
         #[arg(long)]
         now: bool,
     },
-    /// Declare a key compromised: within 30 seconds every daemon refuses all tokens that it signed
+    /// Declare a key compromised. Within 30 seconds every daemon refuses all tokens that this key
+    /// signed
     ///
-    /// For a userToken key, every user whose token it signed has to log in again. For a vaultToken
-    /// key, clients refresh their tokens, and verifiers that cache the JWKS accept its tokens for
-    /// up to 5 minutes more. If the key currently signs, a new key replaces it at once.
+    /// If the key signed userTokens, every user with such a token has to log in again. If the key
+    /// signed vaultTokens, clients have to refresh their tokens, and verifiers that cache the JWKS
+    /// accept the key's tokens for up to 5 minutes more. If the key is still in use for signing, a
+    /// new key replaces it at once.
     Retire {
         /// The key's `kid`
         // One `kid` in 64 begins with `-`, because it is base64url.
         #[arg(allow_hyphen_values = true)]
         kid: String,
-        /// Say what would happen, and change nothing
+        /// Print what the command would do, and change nothing
         #[arg(long)]
         dry_run: bool,
     },

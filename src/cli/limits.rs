@@ -27,23 +27,26 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Show which limit, budget or back-off applies, why, until when, and how to lift it; changes
-    /// nothing
+    /// Show which limit, budget or back-off applies, why, until when, and how to lift it. This
+    /// command changes nothing
     ///
-    /// For an email address: its login back-off and its budgets, which all daemons share in the
-    /// token store. For an IP address: the limits by address of the daemon whose `admin.listen` is
-    /// in the configuration. Each daemon counts these for itself.
+    /// For an email address, the command shows the login back-off and the budgets. All daemons
+    /// share these in the token store. For an IP address, the command shows the limits by IP
+    /// address. Each daemon counts these limits for itself, so the command asks the daemon whose
+    /// `admin.listen` is in the configuration.
     Explain {
-        /// An email address, with or without an account, or the IP address of a client. For a user
-        /// whose login gets status 429, give the email address here and the user's IP address as
-        /// `--client`
+        /// An email address, with or without an account, or the IP address of a client. If a user's
+        /// login gets status 429, write the user's email address here, and the user's IP address
+        /// after `--client`
         #[arg(value_name = "EMAIL|IP")]
         subject: Subject,
-        /// For an email address: also show how long this client has to wait
+        /// If you explain an email address: also show how long the client with this IP address has
+        /// to wait
         #[arg(long, value_name = "IP")]
         client: Option<IpAddr>,
     },
-    /// Delete the login back-off and the budgets of an email address; audit action `limits.reset`
+    /// Delete the login back-off and the budgets of an email address. The audit action is
+    /// `limits.reset`
     Reset {
         /// The email address, with or without an account
         #[arg(value_name = "EMAIL")]
@@ -74,8 +77,8 @@ pub async fn run(command: &Command, config: &Config, json: bool, talk: Talk) -> 
     let (email, client, is_reset) = match command {
         Command::Explain { subject: Subject::Ip(_), client: Some(_) } => {
             talk.fail(
-                "--client needs an email address: it shows how long that client waits for the \
-                 account",
+                "--client needs an email address, because it shows how long that client has to \
+                 wait before it can log in to the account",
             );
             return ExitCode::from(USAGE);
         }
@@ -197,7 +200,7 @@ fn unreachable(talk: Talk, target: &Target, why: &str) -> ExitCode {
 }
 
 fn ip_text(ip: IpAddr, limits: &Value) -> String {
-    let mut out = format!("{ip}, at this daemon\n");
+    let mut out = format!("{ip}, as this daemon counts it\n");
     let items = limits["items"].as_array().map(Vec::as_slice).unwrap_or_default();
     if items.is_empty() {
         out.push_str("  limits are off (rate_limit.enabled = false)\n");
@@ -206,8 +209,8 @@ fn ip_text(ip: IpAddr, limits: &Value) -> String {
         let number = |name: &str| item[name].as_u64().unwrap_or_default();
         let policy = item["policy"].as_str().unwrap_or_default();
         let state = match item["retryAfter"].as_u64() {
-            Some(seconds) => format!("none left, the next one in {seconds} s"),
-            None => format!("{} of {} left", number("remaining"), number("quota")),
+            Some(seconds) => format!("no request left, the next request in {seconds} s"),
+            None => format!("{} of {} requests left", number("remaining"), number("quota")),
         };
         let _ = writeln!(out, "  {policy}: {state} (full again in {} s)", number("reset"));
     }

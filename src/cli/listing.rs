@@ -13,10 +13,11 @@ use super::output::{Talk, print, print_json};
 /// The part of a list that is printed.
 #[derive(Args, Clone, Copy, Debug)]
 pub(super) struct Part {
-    /// Print at most this many, 1 to 1000
+    /// Print at most this many entries, from 1 to 1000
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=1000))]
     limit: u64,
-    /// Continue after this id: `next` of the previous list
+    /// List the entries after this id. The end of the previous list shows the id to use (in JSON:
+    /// `next`)
     #[arg(long, value_name = "ID", default_value_t = Uuid::nil(), hide_default_value = true)]
     pub after: Uuid,
 }
@@ -64,7 +65,7 @@ impl Part {
             writeln!(text, "{}", (written.row)(each))?;
         }
         if let Some(next) = next {
-            writeln!(text, "there are more: continue with --after {next}")?;
+            writeln!(text, "there are more entries: continue with --after {next}")?;
         }
         Ok(print(talk, &text))
     }

@@ -16,11 +16,12 @@ use crate::exit::CHECK_SAYS_NO;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
 pub enum Command {
-    /// Apply the missing migrations; replicas that do so at the same time take turns
+    /// Apply the missing migrations. If several replicas do this at the same time, they take turns
     Up,
-    /// List the migrations: exit 0, or 3 if some are not applied
+    /// List the migrations. The exit code is 0 if all migrations are applied, and 3 if some are
+    /// missing
     Status,
-    /// List the migrations that `up` would apply; changes nothing
+    /// List the migrations that `up` would apply, and change nothing
     Plan,
 }
 

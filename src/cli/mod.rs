@@ -45,10 +45,12 @@ struct Cli {
 /// The arguments of every command.
 #[derive(Args, Debug)]
 struct Common {
-    /// A configuration file, TOML or JSON; may be repeated, and later files override earlier ones
+    /// A configuration file in TOML or JSON. You can use this option several times: later files
+    /// override earlier files
     #[arg(long, short, value_name = "FILE", global = true)]
     config: Vec<PathBuf>,
-    /// Set one setting, over files and environment: `--set http.listen=127.0.0.1:8081`
+    /// Set one setting. This value overrides files and environment variables: `--set
+    /// http.listen=127.0.0.1:8081`
     #[arg(long, value_name = "KEY=VALUE", global = true)]
     set: Vec<String>,
     /// Print data as JSON
@@ -84,8 +86,8 @@ enum Command {
     /// Print or check the configuration
     #[command(subcommand)]
     Config(config::Command),
-    /// Check everything that a daemon depends on, and say what to do: exit 0, or 3 if something
-    /// fails
+    /// Check everything that a daemon depends on, and say what to do. The exit code is 3 if a check
+    /// fails, otherwise 0
     ///
     /// It checks the configuration, file modes, the master key, the database (reachability, writes,
     /// version, schema, rights, row-level security, clock), the signing keys, Redis (writes, role,
@@ -97,7 +99,7 @@ enum Command {
     Doctor,
     /// Print the OpenAPI document
     Openapi,
-    /// Ask a running daemon whether it is ready: exit 0 or 1
+    /// Ask a running daemon whether it is ready. The exit code is 0 if it is ready, otherwise 1
     Healthcheck(healthcheck::Arguments),
     /// Print the version
     Version,
@@ -141,8 +143,8 @@ pub fn run() -> ExitCode {
     let load = || settings::load(&inputs()).and_then(crate::daemon::check_urls);
     match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => with_settings(talk, load(), |loaded| {
-            // This is dropped after the runtime, because the runtime's tasks may log until they
-            // end. It is also dropped when a panic ends the daemon.
+            // `_flush` is dropped after the runtime, because the runtime's tasks may log until they
+            // end. `_flush` is also dropped when a panic ends the daemon.
             let _flush = crate::telemetry::FlushAtEnd;
             block_on(talk, crate::daemon::run(loaded, &load)).unwrap_or(ExitCode::from(FAILED))
         }),

@@ -1,5 +1,5 @@
-//! Opens what the commands work on, in layers: the database with the right schema, then the keys in
-//! it, then the stores over both.
+//! Opens the stores that the commands work on, in layers: first the database with the right schema,
+//! then the keys in the database, then the stores that need both.
 //!
 //! A layer creates nothing that does not exist. If a layer fails, every command ends in the same
 //! way.
@@ -31,11 +31,11 @@ pub enum Fault {
     Migrations(DatabaseError),
     /// The schema is older than this release, so the result of a command's writes is undefined.
     Outdated(usize),
-    /// The schema is of a version that this release cannot run beside.
+    /// The schema is of a version that this release cannot work with.
     Outside(Outside),
     /// The master key is missing, or is not a valid key.
     MasterKey(std::io::Error),
-    /// A setting is wrong in a way that shows only when it is used.
+    /// A setting is wrong, but this is found only when the setting is used.
     Setting(String),
     /// The data in the database does not fit the settings.
     Broken(Box<dyn Error + Send + Sync>),

@@ -13,7 +13,7 @@ use crate::config::{Problem, Problems, table};
 use crate::exit::FAILED;
 use crate::secret::redact;
 
-/// How long a process that ends waits until its stderr is read.
+/// How long a process that ends waits for the reader of its stderr.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Writes messages to stderr.
@@ -55,8 +55,8 @@ impl Talk {
         ));
     }
 
-    /// Writes what went wrong, without the secrets that a URL in it may contain. Returns the exit
-    /// code of failure.
+    /// Writes `text`, which says what went wrong. Secrets in the URLs of the text are hidden.
+    /// Returns the exit code of failure.
     pub fn fail(self, text: &str) -> ExitCode {
         say_in_time(format!("{} {}\n", self.label("error:", "31"), redact(text)));
         ExitCode::from(FAILED)
@@ -92,7 +92,7 @@ pub fn say_line(text: &str) {
 }
 
 fn say(text: &str) {
-    // If stderr is closed, there is no other way to report it.
+    // If stderr is closed, there is no other way to report the error.
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 
@@ -110,7 +110,7 @@ pub fn say_in_time(text: String) {
     }
 }
 
-/// The progress of long work: a bar on a terminal, nothing elsewhere.
+/// The progress of long work: a bar on a terminal, and nothing if stderr is not a terminal.
 pub struct Progress {
     bar: ProgressBar,
 }
@@ -127,7 +127,8 @@ impl Progress {
         Self::new(total, "{bar:30} {pos} of {len}  {eta} left", "{spinner} {pos}")
     }
 
-    /// Shows nothing: if the data itself goes to the terminal, a bar would be in the way.
+    /// A progress that shows nothing. Use it if the data itself goes to the terminal, because a bar
+    /// would be in the way.
     pub fn none() -> Self {
         Self { bar: ProgressBar::hidden() }
     }

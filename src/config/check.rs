@@ -70,8 +70,8 @@ impl Rules<'_> {
         self.values.word(key) == Some(word)
     }
 
-    /// Whether a source gave the setting, with a valid value or not. Its absence is then not
-    /// reported.
+    /// Whether a source gave the setting, with a valid value or not. If so, no rule reports that
+    /// the setting is missing.
     pub(super) fn is_there(&self, key: &str) -> bool {
         self.values.is_given(key)
     }
@@ -288,7 +288,7 @@ impl Rules<'_> {
         if self.values.list("registration.domains").is_some_and(|list| !list.is_empty())
             && !self.is("registration.mode", "domains")
         {
-            let fix = "set `registration.mode` to domains, or remove it";
+            let fix = "set `registration.mode` to domains, or remove this setting";
             self.warning(
                 "registration.domains",
                 "has no effect, because `registration.mode` is not domains",
@@ -298,7 +298,8 @@ impl Rules<'_> {
     }
 
     /// Checks that users can receive mails. The built-in mailbox is for development on this
-    /// machine. Elsewhere its mails are lost.
+    /// machine. If other machines use the daemon, nobody can open the mailbox, and its mails are
+    /// lost.
     fn mailbox(&mut self) {
         if self.is_there("mail.smtp_url") {
             return;

@@ -28,8 +28,8 @@ const VENDORS_TEST_KEYS: [&str; 14] = [
 const VENDORS: [&str; 3] = ["turnstile", "hcaptcha", "recaptcha"];
 
 impl Rules<'_> {
-    /// Checks the settings that a captcha vendor needs, and those that have no effect without a
-    /// vendor.
+    /// Checks the settings that a captcha vendor needs, and the settings that have no effect
+    /// without a vendor.
     pub(super) fn captcha(&mut self) {
         for key in ["captcha.secret", "captcha.site_key"] {
             if self.values.text(key).is_some_and(|value| VENDORS_TEST_KEYS.contains(&value)) {
@@ -76,7 +76,7 @@ impl Rules<'_> {
             let fix = "list the hosts of the pages that show the widget";
             self.problem("captcha.hostnames", "is empty, so every captcha would be refused", fix);
         }
-        // Otherwise the setting would have no effect, and the operator would not notice.
+        // With another vendor the setting would have no effect, and the operator would not notice.
         if self.is_there("captcha.min_score") && !self.is("captcha.provider", "recaptcha") {
             let what = "has an effect only with reCAPTCHA v3";
             self.problem(
@@ -87,8 +87,9 @@ impl Rules<'_> {
         }
     }
 
-    /// Requires https for the URLs of these services, unless the host is this machine. The kind of
-    /// these settings allows no credentials in a URL, so a log may show it.
+    /// Requires https for the URLs of captcha vendors and of the service of breached passwords,
+    /// unless the host is this machine. Settings of this kind cannot contain credentials, so a log
+    /// may show these URLs.
     pub(super) fn egress(&mut self) {
         for key in ["captcha.verify_url", "password.breach_url"] {
             let Some(url) = self.values.text(key).and_then(Url::parse) else { continue };

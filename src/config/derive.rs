@@ -8,8 +8,8 @@ use super::load::Machine;
 use super::text::host;
 use super::url::Url;
 
-/// Sets the defaults of settings that no source gave. A default is left out if the setting that it
-/// depends on was refused.
+/// Sets the defaults of settings that no source gave. If the value of a setting was refused,
+/// settings that depend on it get no default.
 pub fn derive(values: &mut Values, machine: Machine) {
     if let Some(Value::Address(listen)) = values.get("http.listen").cloned() {
         let scheme = if values.is_given("http.tls.cert") { "https" } else { "http" };
@@ -34,8 +34,8 @@ pub fn derive(values: &mut Values, machine: Machine) {
     values.derive("password.workers", Value::Integer(workers));
     let format = if machine.log_on_terminal { "pretty" } else { "json" };
     values.derive("log.format", Value::Word(format));
-    // An operator who shortens only `sessions.absolute_ttl` need not shorten `sessions.idle_ttl`
-    // too.
+    // If an operator shortens only `sessions.absolute_ttl`, the default of `sessions.idle_ttl`
+    // becomes shorter as well.
     if let (Some(idle), Some(absolute)) = (ttl(values, "idle"), ttl(values, "absolute"))
         && !values.is_given("sessions.idle_ttl")
         && idle > absolute
@@ -48,8 +48,8 @@ fn ttl(values: &Values, which: &str) -> Option<Duration> {
     values.read::<Duration>(&format!("sessions.{which}_ttl"))
 }
 
-/// The host of the default sender: that of `public_url` if it is a name with a dot, otherwise
-/// `localhost`.
+/// The host of the default sender: the host of `public_url` if that host is a name with a dot,
+/// otherwise `localhost`.
 fn mail_host(public_url: &str) -> &str {
     Url::parse(public_url)
         .map(|url| url.host)

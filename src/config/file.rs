@@ -68,7 +68,7 @@ impl ConfigFile {
     }
 }
 
-/// Without the content, which may contain secrets.
+/// Shows the file without its content, which may contain secrets.
 impl fmt::Debug for ConfigFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConfigFile").field("path", &self.path).finish_non_exhaustive()
@@ -89,7 +89,8 @@ fn table_leaves(prefix: &str, table: &DeTable<'_>, add: &mut impl FnMut(String, 
     for (name, value) in table {
         let key = join(prefix, name.get_ref());
         match value.get_ref() {
-            // An empty section is allowed. An unknown section is reported by its keys.
+            // An empty section is allowed. An unknown section is not reported, but each of its keys
+            // is.
             DeValue::Table(inner) if settings::find(&key).is_none() => {
                 table_leaves(&key, inner, add);
             }

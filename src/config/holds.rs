@@ -21,7 +21,8 @@ pub struct SecretFiles {
     /// Each file, with the settings whose secrets it contains. The list is empty if the whole
     /// content of the file is one secret.
     files: BTreeMap<PathBuf, Vec<&'static str>>,
-    /// The files that every user of the machine can read. In production each is an error.
+    /// The files that every user of the machine can read. With the profile `production`, each of
+    /// these files is an error.
     pub exposed: Vec<Problem>,
 }
 
@@ -40,8 +41,8 @@ impl SecretFiles {
         Ok(())
     }
 
-    /// Adds a configuration file that contains a secret, even if another source overrides its
-    /// value.
+    /// Adds a configuration file that contains a secret, even if another source overrides this
+    /// secret.
     pub fn inline(&mut self, key: &'static str, kind: Kind, given: &Given) {
         if let Source::File(path, _) = &given.source
             && is_secret(kind, &given.raw)
@@ -50,7 +51,7 @@ impl SecretFiles {
         }
     }
 
-    /// Checks the permissions of the configuration files among them.
+    /// Checks the permissions of the configuration files that contain secrets.
     pub fn judge_inline(&mut self) {
         for (path, keys) in self.files.iter().filter(|(_, keys)| !keys.is_empty()) {
             let Ok(metadata) = path.metadata() else { continue };
@@ -75,8 +76,8 @@ impl SecretFiles {
     }
 }
 
-/// Whether the value itself must stay secret. A URL in a configuration file must if it contains a
-/// password.
+/// Whether the value itself must stay secret. A URL in a configuration file must stay secret if it
+/// contains a password.
 fn is_secret(kind: Kind, raw: &Raw) -> bool {
     match (kind, raw) {
         (Kind::SecretUrl(_), Raw::Text(text)) => has_password(text),
@@ -88,7 +89,8 @@ fn is_secret(kind: Kind, raw: &Raw) -> bool {
 fn has_password(text: &str) -> bool {
     let Some(url) = Url::parse(text) else { return false };
     let in_front = url.userinfo.is_some_and(|it| it.contains(':'));
-    // After an unescaped slash, the rest of a password is read as part of the path.
+    // If a password contains an unescaped slash, the rest of the password is read as part of the
+    // path.
     let in_path = url.path.contains('@');
     let names = ["password=", "sslpassword="];
     let behind = url

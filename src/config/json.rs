@@ -1,5 +1,5 @@
-//! Reads JSON with the position of every key. serde_json does not report positions: it checks the
-//! text first, and then a walk over the text finds the keys.
+//! Reads JSON with the position of every key. serde_json does not report positions. So serde_json
+//! only checks the text, and a walk over the text then finds the keys.
 
 use serde_json::Value as Json;
 
@@ -12,7 +12,7 @@ use super::source::Raw;
 ///
 /// A key that occurs twice is added twice. An error of serde_json contains the line and the column.
 pub fn leaves(text: &str, add: &mut impl FnMut(String, Raw, usize)) -> Result<(), String> {
-    // serde_json also limits the depth, so that the walk may be recursive.
+    // serde_json also limits the depth of the text. So the walk can be recursive.
     match serde_json::from_str::<Json>(text) {
         Ok(Json::Object(_)) => {
             Walk { text, at: 0 }.object("", add);
@@ -60,7 +60,8 @@ impl<'a> Walk<'a> {
         self.at += 1;
     }
 
-    /// The text of the value that starts here. The walk continues after it.
+    /// Returns the text of the value at the current position, and moves the position behind this
+    /// value.
     fn value(&mut self) -> &'a str {
         let start = self.at;
         let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);

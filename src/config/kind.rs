@@ -19,8 +19,8 @@ const QUOTED_CHARS_MAX: usize = 80;
 /// The kind of a setting's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// An IP address and a port, such as `127.0.0.1:8080` or `[::1]:8080`. With port 0 the system
-    /// chooses the port.
+    /// An IP address and a port, such as `127.0.0.1:8080` or `[::1]:8080`. If the port is 0, the
+    /// operating system chooses a port.
     Address,
     /// A URL with one of these schemes.
     Url(&'static [&'static str]),
@@ -46,7 +46,7 @@ pub enum Kind {
     Path,
     /// One line of text.
     Text,
-    /// A sender: `Name <address>` or an address.
+    /// The sender of mails: `Name <address>` or an email address.
     Mailbox,
     /// Directives of the log filter.
     Filter,
@@ -61,7 +61,7 @@ pub enum Kind {
 /// The kind of a list's items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Item {
-    /// A network such as `10.0.0.0/8`, or one address.
+    /// A network such as `10.0.0.0/8`, or one IP address.
     Network,
     /// The origin of a web page, such as `https://app.example.com`.
     Origin,
@@ -69,11 +69,11 @@ pub enum Item {
     Word(&'static [&'static str]),
     /// The domain of an email address.
     Domain,
-    /// The host of a web page: a name or an address, without a port.
+    /// The host of a web page: a name or an IP address, without a port.
     Host,
     /// `id:secret`, never shown.
     Client,
-    /// Like [`Kind::Pepper`].
+    /// `version:key`, see [`Kind::Pepper`].
     Pepper,
 }
 
@@ -81,7 +81,7 @@ pub enum Item {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
     Address(SocketAddr),
-    /// For every kind that is stored as text.
+    /// The value of every kind that is stored as text.
     Text(String),
     Word(&'static str),
     Duration(Duration),
@@ -114,8 +114,8 @@ impl Refusal {
         Self { value: Some(value.to_owned()), ..Self::new(reason, fix) }
     }
 
-    /// What is wrong. With `shows_value` it starts with the value, shortened and without the
-    /// secrets of a URL.
+    /// What is wrong. If `shows_value` is true, the text starts with the value, which is shortened
+    /// and contains no secrets of a URL.
     pub fn what(&self, shows_value: bool) -> String {
         match &self.value {
             Some(value) if shows_value => format!("`{}` {}", shown(value), self.reason),
@@ -124,7 +124,7 @@ impl Refusal {
     }
 }
 
-/// Without the value, which may be a secret.
+/// Shows the refusal without the value, which may be a secret.
 impl fmt::Debug for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Refusal({}: {})", self.reason, self.fix)
@@ -243,7 +243,7 @@ impl Item {
     }
 }
 
-/// Reads a network. A single address is read as the network of this address.
+/// Reads a network. A single IP address is read as the network that contains only this address.
 pub fn network(given: &str) -> Option<IpNet> {
     let address = || given.parse::<std::net::IpAddr>().map(IpNet::from);
     given.parse::<IpNet>().or_else(|_| address()).ok().map(|network| network.trunc())
@@ -272,7 +272,7 @@ fn base_url(given: &str) -> Result<String, Refusal> {
     Ok(given.strip_suffix('/').unwrap_or(given).to_owned())
 }
 
-/// The same refusal, which may show the value because it is not a secret.
+/// Returns the same refusal with the value, because this value is not a secret.
 fn naming(given: &str, refusal: Refusal) -> Refusal {
     Refusal::of(given, refusal.reason, refusal.fix)
 }

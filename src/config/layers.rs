@@ -23,7 +23,7 @@ pub struct Values {
 }
 
 impl Values {
-    /// The value of a setting. `None` if it has none, or if its value was refused.
+    /// The value of a setting. `None` if the setting has no value, or if its value was refused.
     pub fn get(&self, key: &str) -> Option<&Value> {
         self.values.get(key).and_then(Option::as_ref).map(|(value, _)| value)
     }
@@ -39,8 +39,8 @@ impl Values {
         self.is_refused(key) || self.source(key) != Source::Default
     }
 
-    /// Whether a source gave the setting and its value was refused. The absence of such a value
-    /// means nothing.
+    /// Whether a source gave the setting and its value was refused. If so, no rule may treat the
+    /// setting as missing.
     pub fn is_refused(&self, key: &str) -> bool {
         self.values.get(key).is_some_and(Option::is_none)
     }
@@ -213,8 +213,8 @@ fn from_file(setting: &Setting, given: &Given, values: &mut Values) -> Result<St
     Ok(text.to_owned())
 }
 
-/// The name of a file for a message. The text may be the secret itself, written there by mistake.
-/// So it is quoted only if its folder exists and the path of that folder has at least two parts.
+/// The name of a file for a message. By mistake, `path` may be the secret itself. So `path` is
+/// quoted only if its folder exists and the path of that folder has at least two parts.
 fn named(path: &str) -> String {
     let folder = Path::new(path).parent().filter(|folder| folder.components().count() > 1);
     if folder.is_some_and(Path::is_dir) { format!("`{path}`") } else { "a file".to_owned() }
@@ -226,8 +226,8 @@ const ALIKE: f64 = 0.8;
 /// The longest key that a message quotes, in bytes. No setting has a longer name.
 const KEY_BYTES_MAX: usize = 64;
 
-/// Whether a message quotes an unknown key: only if it looks like a key. Other text may be a value
-/// in the wrong place.
+/// Whether a message quotes an unknown key. A message quotes only text that looks like a key,
+/// because other text may be a value in the wrong place.
 fn is_name(given: &Given) -> bool {
     let is_flag = given.source == Source::Flag;
     let is_plain =
@@ -253,7 +253,7 @@ fn unknown(given: &Given) -> Problem {
     };
     let section = format!("{}.", given.key);
     let fix = if settings::all().any(|setting| setting.key.starts_with(&section)) {
-        format!("`{}` is a section: set one of its keys", given.key)
+        format!("`{}` is a section: set a key of this section", given.key)
     } else {
         names
             .iter()

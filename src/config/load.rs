@@ -17,7 +17,7 @@ use super::show::{Shown, show};
 use super::source::{Given, Raw, Source};
 use super::telemetry::{telemetry, unheard};
 
-/// The file that is read if it exists and `--config` names no other.
+/// The file that is read if it exists and `--config` names no other file.
 pub const DEFAULT_FILE: &str = "latchkey.toml";
 
 /// The properties of the machine that defaults depend on.
@@ -32,7 +32,7 @@ pub struct Machine {
 /// Everything from which a configuration is loaded.
 #[derive(Clone)]
 pub struct Inputs<'a> {
-    /// The files. A later one overrides an earlier one.
+    /// The files. A later file overrides an earlier file.
     pub files: Vec<ConfigFile>,
     /// The environment variables. Only `LATCHKEY_…`, `OTEL_…` and `NO_COLOR` are read.
     pub environment: &'a BTreeMap<String, String>,
@@ -41,7 +41,7 @@ pub struct Inputs<'a> {
     pub machine: Machine,
 }
 
-/// Without environment variables and flags, which may contain secrets.
+/// Shows the inputs without environment variables and flags, which may contain secrets.
 impl fmt::Debug for Inputs<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Inputs").field("files", &self.files).finish_non_exhaustive()
@@ -57,13 +57,13 @@ pub struct Loaded {
     /// Every setting with its value and its source, in the order of the catalogue. Secrets are
     /// redacted.
     pub sources: Vec<Shown>,
-    /// The files that hold secrets: those that `…_file` settings name, and configuration files with
-    /// secrets in them.
+    /// The files that hold secrets: files that `…_file` settings name, and configuration files that
+    /// contain secrets.
     pub secret_files: Vec<PathBuf>,
 }
 
-/// The files that `--config` names. If there are none, `latchkey.toml` in the working directory, if
-/// it exists.
+/// Returns the files that `--config` names. If `--config` names none, returns `latchkey.toml` in
+/// the working directory, if that file exists.
 pub fn files(named: &[PathBuf]) -> Vec<ConfigFile> {
     let default = Path::new(DEFAULT_FILE);
     if named.is_empty() && default.exists() {

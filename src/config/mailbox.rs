@@ -1,7 +1,8 @@
 //! The rule that decides whether the settings allow the built-in mailbox to be opened.
 //!
 //! The mailbox shows every confirmation and recovery link, so it is for users of this machine
-//! alone. A `public_url` or a listener elsewhere means that other users use this daemon.
+//! alone. If `public_url` or the listener is not on a loopback address, users of other machines use
+//! this daemon.
 
 use std::net::SocketAddr;
 

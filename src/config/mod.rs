@@ -72,8 +72,9 @@ pub struct Pepper {
 }
 
 impl Config {
-    /// Whether the daemon uses no other service: SQLite, the embedded token store and the built-in
-    /// mailbox, and no captcha vendor, breached-password service or collector.
+    /// Whether the daemon uses no other service. If so, it uses SQLite, the embedded token store
+    /// and the built-in mailbox. It uses no captcha vendor, no service of breached passwords and no
+    /// collector.
     pub fn is_embedded(&self) -> bool {
         let telemetry = &self.telemetry;
         let exports = [&telemetry.traces, &telemetry.metrics, &telemetry.logs];

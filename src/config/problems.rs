@@ -11,8 +11,8 @@ use crate::secret::redact;
 pub struct Problem {
     /// The setting, environment variable or file that has the problem.
     pub key: String,
-    /// What is wrong and where, such as "unknown key in latchkey.toml:14". Never the value of a
-    /// secret.
+    /// What is wrong and where, such as "unknown key in latchkey.toml:14". The text never contains
+    /// the value of a secret.
     pub what: String,
     /// What to do.
     pub fix: String,

@@ -14,9 +14,9 @@ use super::text::show_duration;
 pub fn toml() -> String {
     let mut out = String::from(
         "# All settings of latchkey with their defaults. Remove the # from a setting to change it.\n\
-         # Each setting is also an environment variable: LATCHKEY_ and its path, with __ between\n\
-         # the parts. Each setting can also be read from a file: add _file to its name (_FILE to\n\
-         # the variable).\n",
+         # Each setting is also an environment variable. The variable's name is LATCHKEY_ and the\n\
+         # path of the setting in capital letters, with __ between the parts. Each setting can\n\
+         # also be read from a file: add _file to its name (_FILE to the name of the variable).\n",
     );
     for Section { name: section, about, .. } in SECTIONS {
         let _ = writeln!(out, "\n# {about}.");
@@ -126,7 +126,7 @@ pub fn form(kind: Kind) -> String {
         Kind::List(_) => "A list.".to_owned(),
         Kind::Path => "A path.".to_owned(),
         Kind::Text => "A string.".to_owned(),
-        Kind::Mailbox => "`Name <address>` or an address.".to_owned(),
+        Kind::Mailbox => "`Name <address>` or an email address.".to_owned(),
         Kind::Filter => "Filter directives of `tracing`.".to_owned(),
         Kind::Secret | Kind::Key | Kind::Pepper => "Secret.".to_owned(),
     }

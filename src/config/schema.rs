@@ -9,9 +9,10 @@ use super::settings::{self, SECTIONS};
 
 /// The pattern of [`super::kind::Kind::Duration`].
 const DURATION: &str = "^[0-9]+(ms|s|m|h|d)$";
-/// 32 bytes in base64 of either alphabet.
+/// The pattern of 32 bytes in base64, in the standard or the URL-safe alphabet.
 const KEY: &str = "^[A-Za-z0-9+/_-]{43}=?$";
-/// A version, and 32 bytes or more in base64 of either alphabet.
+/// The pattern of a version and of 32 bytes or more in base64, in the standard or the URL-safe
+/// alphabet.
 const PEPPER: &str = "^[1-9][0-9]{0,3}:[A-Za-z0-9+/_-]{43,}=*$";
 
 /// The schema, as indented JSON.

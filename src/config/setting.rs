@@ -10,7 +10,7 @@ pub struct Setting {
     pub key: &'static str,
     pub kind: Kind,
     pub fallback: Fallback,
-    /// What it means, in one or two sentences without the name.
+    /// What the setting means, in one or more sentences without its name.
     pub doc: &'static str,
 }
 
@@ -43,7 +43,7 @@ impl Setting {
 pub const PREFIX: &str = "LATCHKEY_";
 
 /// The settings whose keys start with the same name. The settings without a section form the first
-/// one.
+/// section.
 #[derive(Clone, Copy, Debug)]
 pub struct Section {
     /// Empty for the settings without a section.

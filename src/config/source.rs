@@ -17,7 +17,8 @@ pub enum Source {
 }
 
 impl Source {
-    /// The source as the end of a sentence, such as " in latchkey.toml:14". Empty for a default.
+    /// The source as the end of a sentence, such as " in latchkey.toml:14". The text is empty for a
+    /// default.
     pub fn place(&self) -> String {
         match self {
             Self::Default => String::new(),

@@ -30,7 +30,7 @@ pub struct Telemetry {
     pub sampler: Sampler,
     /// How often metrics are exported.
     pub interval: Duration,
-    /// The attributes of the resource: `service.name` and further ones.
+    /// The attributes of the resource: `service.name` and further attributes.
     pub resource: Vec<(String, String)>,
     /// Whether latchkey continues the trace of a request that comes through a trusted proxy.
     pub propagates: bool,
@@ -39,7 +39,7 @@ pub struct Telemetry {
 /// Where one signal is sent.
 #[derive(Clone, Debug)]
 pub struct Exported {
-    /// The complete URL. With gRPC, no path of the signal is appended.
+    /// The complete URL. For gRPC, the URL does not contain the path of the signal.
     pub endpoint: String,
     pub protocol: Protocol,
     /// Headers that are sent with every export, such as a collector's credentials.
@@ -51,7 +51,7 @@ pub struct Exported {
 /// The rule that decides which traces are kept.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sampler {
-    /// The part of the traces that is kept, of those that begin in latchkey, from 0 to 1.
+    /// The fraction of the traces started by latchkey that is kept, from 0 to 1.
     pub ratio: f64,
     /// Whether a caller's decision has priority over the ratio.
     pub asks_parent: bool,
@@ -71,7 +71,8 @@ const LOGS: Signal = Signal { name: "LOGS", path: "/v1/logs" };
 const TIMEOUT: Duration = Duration::from_secs(10);
 const INTERVAL: Duration = Duration::from_mins(1);
 
-/// The standard variables that are read. `*` is the name of a signal and `_`, or nothing.
+/// The standard variables that are read. `*` stands for the name of a signal and `_`, or for
+/// nothing.
 const READ: [&str; 13] = [
     "OTEL_SDK_DISABLED",
     "OTEL_EXPORTER_OTLP_*ENDPOINT",
@@ -87,7 +88,7 @@ const READ: [&str; 13] = [
     "OTEL_SERVICE_NAME",
     "OTEL_RESOURCE_ATTRIBUTES",
 ];
-/// Also read. Its value is checked separately.
+/// This variable is also read. Its value is checked separately.
 const PROPAGATORS: &str = "OTEL_PROPAGATORS";
 
 fn is_read(name: &str) -> bool {
@@ -102,7 +103,7 @@ fn is_read(name: &str) -> bool {
 }
 
 /// Warns about values that do not have the effect that the operator expects. Without a warning, the
-/// operator would look for the effect in vain.
+/// operator would not find out why there is no effect.
 pub(super) fn unheard(
     values: &Values,
     environment: &BTreeMap<String, String>,
@@ -173,12 +174,12 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// The value of a variable. An empty one counts as not set, as the standard says.
+    /// The value of a variable. An empty variable counts as not set, as the standard says.
     fn variable(&self, name: &str) -> Option<&'a str> {
         self.environment.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
     }
 
-    /// The variable of the signal itself, or else the variable for all signals.
+    /// The variable of the signal itself. If it is not set, the variable for all signals.
     fn of(&self, signal: &Signal, ending: &str) -> Option<(String, &'a str)> {
         let own = format!("OTEL_EXPORTER_OTLP_{}_{ending}", signal.name);
         let all = format!("OTEL_EXPORTER_OTLP_{ending}");
@@ -217,8 +218,9 @@ impl<'a> Reader<'a> {
         Some(Exported { endpoint, protocol, headers, timeout })
     }
 
-    /// The endpoint of the signal itself, or else the endpoint for all signals. Over HTTP, the path
-    /// of the signal is appended to the latter. Trailing slashes are removed.
+    /// The endpoint of the signal itself. If it is not set, the endpoint for all signals. Over
+    /// HTTP, the path of the signal is appended to the endpoint for all signals. Trailing slashes
+    /// are removed.
     fn endpoint(&mut self, signal: &Signal, protocol: Protocol) -> Option<String> {
         let (name, given) = self.of(signal, "ENDPOINT").or_else(|| {
             Some(("telemetry.endpoint".to_owned(), self.settings.endpoint.as_deref()?))

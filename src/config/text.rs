@@ -1,4 +1,4 @@
-//! Reads values of the smaller kinds from text, such as durations, words, senders and peppers.
+//! Reads values from text: durations, numbers, words, hosts, senders and peppers.
 
 use std::time::Duration;
 
@@ -132,8 +132,8 @@ fn is_display_name(name: &str) -> bool {
     }
 }
 
-/// Whether an address is a dot-atom and a domain. `localhost` is accepted, because the sender may
-/// be this machine.
+/// Whether an email address is a dot-atom and a domain. `localhost` is accepted, because the sender
+/// may be this machine.
 fn is_address(address: &str) -> bool {
     let Some((local, domain)) = address.rsplit_once('@') else { return false };
     local.len() <= 64
@@ -146,7 +146,7 @@ fn is_atom(c: char) -> bool {
     c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c)
 }
 
-/// Decodes base64 of either alphabet, with or without padding.
+/// Decodes base64 in the standard or the URL-safe alphabet, with or without padding.
 pub fn base64(given: &str) -> Option<Vec<u8>> {
     let config =
         GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);

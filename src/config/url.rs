@@ -86,7 +86,7 @@ impl<'a> Url<'a> {
         url.check_escapes()?;
         if url.host.contains(',') && !url.scheme.ends_with("+cluster") {
             let fix = "write one host name that always leads to the primary; only redis+cluster:// \
-                 takes several";
+                 takes several hosts";
             return Err(Refusal::new("names several hosts", fix));
         }
         let is_host = |host: &str| {

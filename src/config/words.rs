@@ -45,8 +45,8 @@ macro_rules! setting_words {
 setting_words! {
     /// `profile`: how strict the checks of the configuration are.
     Profile {
-        /// Warns about settings that are unsafe on a public network, and works at once on one
-        /// machine.
+        /// Warns about settings that are unsafe on a public network, and works on one machine
+        /// without further settings.
         Development = "development",
         /// Refuses settings that are unsafe on a public network.
         Production = "production",
@@ -106,7 +106,7 @@ setting_words! {
         Open = "open",
         /// Only invited users may register.
         Invite = "invite",
-        /// Only addresses of the listed domains may register.
+        /// Only users with an email address of the listed domains may register.
         Domains = "domains",
         /// No client may register.
         Closed = "closed",
@@ -126,13 +126,13 @@ setting_words! {
     PasswordEngine {
         /// The `argon2` crate.
         Argon2 = "argon2",
-        /// `argon2-rust`.
+        /// The `argon2-rust` crate.
         Simd = "simd",
     }
 
     /// `log.format`
     LogFormat {
-        /// For reading on a terminal.
+        /// A format that is easy to read on a terminal.
         Pretty = "pretty",
         /// One JSON object on each line.
         Json = "json",

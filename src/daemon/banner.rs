@@ -16,15 +16,15 @@ pub fn greet(config: &Config, daemon: &Daemon) {
     );
     announce(config);
     if config.profile == Profile::Development {
-        // A log is stored, and others read it. The key is only for the user at the terminal.
+        // A log is stored, and other people can read it. So the key is printed only on a terminal.
         let key = daemon.app().mailbox_key.as_ref();
         let mailbox = mailbox_line(config, key, telemetry::prints_to_a_terminal());
         telemetry::print(&text(config, daemon, mailbox.as_deref()));
     }
 }
 
-/// Logs what is stored on this machine. An operator in production has to know it, and so does a
-/// user who looks for a mail.
+/// Logs which data is stored on this machine. An operator in production has to know this, and so
+/// does a developer who looks for a mail.
 fn announce(config: &Config) {
     let folder = config.data_dir.display();
     if config.database.is_sqlite() {
@@ -39,14 +39,14 @@ fn announce(config: &Config) {
     if config.mail.smtp_url.is_none() {
         tracing::info!(
             %folder,
-            "mail goes to the built-in mailbox and never leaves this machine: to send it, set \
+            "mails go to the built-in mailbox and never leave this machine: to send mails, set \
              mail.smtp_url"
         );
     }
 }
 
-/// Where the mails are. `None` if they are sent by SMTP. The URL contains the key only on a
-/// terminal.
+/// The text that says where the mails are. `None` if mails are sent by SMTP. The URL contains the
+/// key only if it is printed on a terminal.
 fn mailbox_line(config: &Config, key: Option<&MailboxKey>, on_terminal: bool) -> Option<String> {
     if config.mail.smtp_url.is_some() {
         return None;

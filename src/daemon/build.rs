@@ -29,7 +29,7 @@ use crate::telemetry::Metrics;
 /// Why the daemon does not start.
 #[derive(Debug)]
 pub enum StartError {
-    /// A setting is wrong in a way that shows only when it is used.
+    /// A setting is wrong, but this is found only when the setting is used.
     Settings(String),
     /// The daemon cannot listen on a port.
     Listen(String),
@@ -80,7 +80,7 @@ pub struct Built {
     pub mailer: Arc<Mailer>,
 }
 
-/// Builds everything, and waits for what is not available yet.
+/// Builds all parts of the daemon, and waits for stores that are not available yet.
 pub async fn build(
     config: Config,
     clock: Clock,
@@ -168,9 +168,9 @@ pub async fn build(
     Ok(Built { app, mailer })
 }
 
-/// Tests the fast engine against the reference before it hashes a password. Also measures how long
-/// a hash takes. Wrong results refuse the start, like any setting that does not work on this
-/// machine.
+/// Compares the results of the fast engine with the results of the reference, before the fast
+/// engine hashes a password. Also measures how long a hash takes. If a result is wrong, the daemon
+/// does not start, as with any setting that does not work on this machine.
 async fn prove_hashing(hashing: &Setup) -> Result<Duration, StartError> {
     let hashing = hashing.clone();
     let prove = move || {
@@ -215,7 +215,8 @@ pub async fn count_migrations(db: &Db, metrics: &Metrics) {
     }
 }
 
-/// Warns about a Redis that evicts: it would log users out at random, and forget spent captchas.
+/// Warns if Redis may evict entries. Evictions would log out users at random, and latchkey would
+/// forget which captchas were used.
 async fn warn_of_eviction(store: &Store) {
     if let Ok(Some(policy)) = store.eviction_policy().await
         && policy != "noeviction"
@@ -227,8 +228,8 @@ async fn warn_of_eviction(store: &Store) {
     }
 }
 
-/// Warns about a role that row-level security does not restrict. Only one of two safeguards between
-/// teams is left then.
+/// Warns if row-level security does not restrict the database role. In that case, only one of the
+/// two safeguards that separate teams is left.
 async fn warn_of_bypass(db: &Db) {
     if let Ok(true) = tenant_scope::is_bypassed(db).await {
         tracing::warn!(

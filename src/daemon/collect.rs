@@ -1,5 +1,5 @@
-//! Connects telemetry to the modules above it: the values of attributes, the HTTP client of the
-//! exporters, and the tasks that send what waits.
+//! Connects telemetry to the higher modules. It collects the values of attributes, creates the HTTP
+//! client of the exporters, and starts the tasks that send waiting items.
 
 use tokio_util::sync::CancellationToken;
 
@@ -11,7 +11,7 @@ use crate::http::router;
 use crate::telemetry::{Connect, DeclaredValues, Exports, FLUSH_EVERY};
 use crate::{admission, mail};
 
-/// Connects an exporter of OTLP over HTTP.
+/// Creates the HTTP client of an exporter of OTLP over HTTP.
 pub const CONNECT: Connect = |within| Ok(Box::new(Collector::new(within)?));
 
 /// The values of the attributes that other modules declare.

@@ -19,19 +19,19 @@ pub fn make_data_dir(dir: &Path) -> io::Result<()> {
     made.map_err(|error| named("cannot create", dir, &error))
 }
 
-/// Adds to an error the file that it is about, and what to do.
+/// Adds the name of the file and what to do to an error.
 fn named(what: &str, path: &Path, error: &io::Error) -> io::Error {
     let fix = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "delete files on its disk to free space"
+            "delete files on its disk to make room"
         }
         _ => "give the daemon read and write access to it, or choose another `data_dir`",
     };
     io::Error::new(error.kind(), format!("{what} {}: {error}: {fix}", path.display()))
 }
 
-/// Reads the master key from the settings or from `data_dir`. It never creates one. It is for
-/// commands that run beside a daemon.
+/// Reads the master key from the settings or from `data_dir`. Never creates a master key. Commands
+/// that run beside a daemon use this function.
 pub fn read_master_key(config: &Config) -> io::Result<MasterKey> {
     if let Some(master) = &config.secrets.master_key {
         return Ok(master.clone());
@@ -47,9 +47,9 @@ pub fn read_master_key(config: &Config) -> io::Result<MasterKey> {
     read(&file)
 }
 
-/// Reads the master key from the settings or from `data_dir`, where the first start creates it. It
-/// is only for the daemon. Two daemons that start at the same time get the same key, because the
-/// file appears complete or not at all, and never replaces another.
+/// Reads the master key from the settings or from `data_dir`, where the first start creates it.
+/// Only the daemon uses this function. Two daemons that start at the same time get the same key,
+/// because the file appears complete or not at all, and never replaces another file.
 pub fn read_or_make_master_key(config: &Config) -> io::Result<MasterKey> {
     if let Some(master) = &config.secrets.master_key {
         return Ok(master.clone());

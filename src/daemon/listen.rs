@@ -1,4 +1,4 @@
-//! Binds the listeners, and reports which process has a port that is taken.
+//! Binds the listeners. If a port is taken, reports which process has this port.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -20,13 +20,14 @@ pub fn tls(config: &Config) -> Result<Option<Arc<Tls>>, StartError> {
     Ok(Some(Arc::new(tls)))
 }
 
-/// Shares the connections of the public listener between clients.
+/// Creates the limits that share the connections of the public listener between clients.
 pub fn sources(config: &Config) -> Arc<Sources> {
     let max = config.http.max_connections_per_source;
     Sources::new(max, config.http.trusted_proxies.clone())
 }
 
-/// Binds `address`, the value of `setting`. `other` is the address of the daemon's other listener.
+/// Binds `address`, the value of `setting`. `other` is the IP address and port of the daemon's
+/// other listener.
 pub async fn bind(
     setting: &'static str,
     address: SocketAddr,
@@ -53,7 +54,8 @@ pub async fn bind(
     })
 }
 
-/// Returns a free port of `address` that is not `ours`: the next higher one, if there is one.
+/// Returns a free port of `address` that is not `ours`. This is the next higher free port, if there
+/// is one.
 fn free_near(address: SocketAddr, ours: u16) -> u16 {
     let above = (address.port().max(1023)..u16::MAX).map(|port| port + 1);
     let is_free = |port: &u16| *port != ours && TcpListener::bind((address.ip(), *port)).is_ok();

@@ -1,8 +1,8 @@
 //! The file with the key of the built-in mailbox. The first start creates it, and every later start
 //! reads it.
 //!
-//! A file that others can read, or that contains no key, is never replaced: the operator has to
-//! examine it first. The mailbox stays closed until then.
+//! A file that other users can read, or that contains no key, is never replaced, because the
+//! operator has to examine this file first. The mailbox stays closed until then.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -26,7 +26,8 @@ pub struct UnusableKey {
 }
 
 /// Reads the key in `data_dir`, and creates a missing one. Two daemons that start at the same time
-/// get the same key, because the file appears complete or not at all, and never replaces another.
+/// get the same key, because the file appears complete or not at all, and never replaces another
+/// file.
 pub fn read_or_create(data_dir: &Path) -> Result<MailboxKey, UnusableKey> {
     let path = MailboxKey::file_in(data_dir);
     let unusable = |error: io::Error| UnusableKey {
@@ -48,7 +49,8 @@ pub fn read_or_create(data_dir: &Path) -> Result<MailboxKey, UnusableKey> {
         }
         _ => {}
     }
-    // The mode is the mode of the file that is read, even if another file takes its name meanwhile.
+    // The mode is read from the open file. So it is the mode of the file that is read, even if
+    // another file gets the same name meanwhile.
     let mut file = File::open(&path).map_err(unusable)?;
     let mode = file.metadata().map_err(unusable)?.permissions().mode() & 0o777;
     if mode & OTHERS != 0 {

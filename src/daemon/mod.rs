@@ -1,8 +1,8 @@
 //! The composition root: connects, migrates, starts the pools, listens, and drains in order.
 //!
-//! `build` creates the [`App`]. `listen` binds the ports, and reports which process has a port
-//! already. `banner` prints the welcome text. `tick` does periodic work. No other module knows how
-//! the parts are put together.
+//! `build` creates the [`App`]. `listen` binds the ports. If a port is taken, it reports which
+//! process has this port. `banner` prints the welcome text. `tick` does periodic work. No other
+//! module knows how the parts are put together.
 
 mod banner;
 mod build;
@@ -51,7 +51,7 @@ pub use urls::check_urls;
 const REQUESTS_END_WITHIN: Duration = Duration::from_secs(20);
 /// How long each pool may take to finish its queue: the longest deadline of a job.
 const POOL_DRAINS_WITHIN: Duration = Duration::from_secs(5);
-/// The process ends this long after it stopped accepting connections, whatever hangs.
+/// The process ends this long after it stopped accepting connections, even if some work hangs.
 const HARD_STOP: Duration = Duration::from_secs(25);
 
 /// How long the last push of metrics may take.
@@ -68,14 +68,14 @@ pub struct Daemon {
     stop: CancellationToken,
     ticking: CancellationToken,
     servers: Vec<JoinHandle<()>>,
-    /// The admin listener responds until everything else has ended.
+    /// Stops the admin listener, which responds until everything else has ended.
     stop_admin: CancellationToken,
     admin_server: JoinHandle<()>,
 }
 
 impl Daemon {
-    /// Starts everything. Waits for a database or token store that is not available yet. `/readyz`
-    /// reports that meanwhile.
+    /// Starts everything. Waits for a database or token store that is not available yet. Meanwhile,
+    /// `/readyz` reports what the daemon waits for.
     pub async fn start(config: Config, clock: Clock) -> Result<Self, StartError> {
         let (metrics, root) = supervisor(&config).await?;
         Self::start_under(root, metrics, config, clock).await
@@ -108,8 +108,8 @@ impl Daemon {
         let front = Arc::new(Front::new(&config.public_url));
         let accepting = root.task("accept_public", &stop);
         let mut building = Box::pin(build::build(config, clock, metrics, (&root, &startup)));
-        // During a start of the usual length, a client waits in the kernel's queue. A daemon that
-        // waits for its database responds with 503.
+        // If the start does not have to wait for the database, clients wait in the kernel's queue
+        // for this short time. If the start has to wait, clients get status 503.
         let first = tokio::select! {
             built = &mut building => Some(built),
             () = startup.waits() => None,
@@ -169,15 +169,16 @@ impl Daemon {
         self.app.worker_crashes() + self.root.task_crashes()
     }
 
-    /// Drains in order: readiness ends, a pause lets proxies notice it, new connections are
-    /// refused, requests end, pools finish, and the mailer stops last.
+    /// Stops the daemon in this order: `/readyz` reports that the daemon stops, a pause lets
+    /// proxies notice this, new connections are refused, requests end, pools finish their jobs, and
+    /// the mailer stops last.
     pub async fn stop(self) {
         let pause = self.app.config.http.drain_delay;
         self.stop_after(pause, HARD_STOP).await;
     }
 
-    /// Does the same after another pause. What has not ended `within` this time after the pause is
-    /// cut off.
+    /// Like [`Daemon::stop`], but with another pause. Work that has not ended `within` this time
+    /// after the pause is aborted.
     pub async fn stop_after(self, pause: Duration, within: Duration) {
         self.app.gate.draining.store(true, Ordering::SeqCst);
         tokio::time::sleep(pause).await;
@@ -202,21 +203,23 @@ impl Daemon {
             app.admission.pool().drain(POOL_DRAINS_WITHIN),
             app.sessions.pool().drain(POOL_DRAINS_WITHIN),
         );
-        // After the password pool, because a rehash goes from that pool to this one.
+        // This pool drains after the password pool, because a rehash goes from the password pool to
+        // this pool.
         self.app.accounts.pool().drain(POOL_DRAINS_WITHIN).await;
         self.mailer.stop();
         app.deliveries.pool().drain(POOL_DRAINS_WITHIN).await;
         self.root.stop();
         self.stop_admin.cancel();
         let _ = self.admin_server.await;
-        // The last numbers. A collector that does not respond delays the end by no more than this
-        // time.
+        // This sends the last metrics. A collector that does not respond delays the end by
+        // [`LAST_PUSH_WITHIN`] at most.
         let _ = tokio::time::timeout(LAST_PUSH_WITHIN, self.app.metrics.push()).await;
         self.app.metrics.shutdown();
     }
 }
 
-/// Creates the metrics, and the root that counts crashes of its tasks in them.
+/// Creates the metrics, and the root of all tasks. The root counts the crashes of its tasks in the
+/// metrics.
 async fn supervisor(config: &Config) -> Result<(Arc<Metrics>, Root), StartError> {
     let metrics = Metrics::exported(&config.telemetry, &declared_values(), CONNECT)
         .map_err(|error| StartError::Settings(format!("telemetry: {error}")))?;
@@ -253,9 +256,9 @@ pub async fn run(loaded: Loaded, load: &dyn Fn() -> Result<Loaded, Problems>) ->
 /// SIGXFSZ on Linux and on the BSDs. Tokio has no name for it.
 const FILE_SIZE_LIMIT: i32 = 25;
 
-/// Handles SIGXFSZ. Without a handler, a file at the limit of `ulimit -f` ends the process. With
-/// any handler the write fails instead (`EFBIG`): the log loses a line, and with SQLite a request
-/// gets 503.
+/// Handles SIGXFSZ. Without a handler, the kernel ends the process when a file reaches the limit of
+/// `ulimit -f`. With any handler, only the write fails (`EFBIG`): the log loses a line, or with
+/// SQLite a request gets status 503.
 fn survive_size_limits() {
     // Tokio's handler stays installed when the stream is dropped.
     if let Err(error) = signal(SignalKind::from_raw(FILE_SIZE_LIMIT)) {
@@ -301,7 +304,7 @@ async fn serve(
     let (code, pause) = loop {
         tokio::select! {
             () = failed.cancelled() => break (ExitCode::FAILURE, config.http.drain_delay),
-            // A user who presses Ctrl-C has no proxy that needs the pause.
+            // The pause is for proxies. A user who presses Ctrl-C has no proxy.
             told = signals.told_to_stop() => break match told {
                 Told::Terminate => (ExitCode::SUCCESS, config.http.drain_delay),
                 Told::Interrupt => (ExitCode::SUCCESS, Duration::ZERO),

@@ -65,7 +65,7 @@ impl Dependencies<'_> {
             queue,
             deadline: Duration::from_secs(deadline_s),
             // A statement ends by itself after 2 s, and a call to Redis after half a second. So
-            // this limit is only for a connection to a server that does not respond.
+            // this limit has an effect only if a server does not respond at all.
             give_up: Some(Duration::from_secs(deadline_s + 1)),
         };
         let password = &self.config.password;
@@ -130,9 +130,9 @@ impl Dependencies<'_> {
             self.pool(root, "session", limits(16, 256, 3), move || session_worker.clone()).await?;
         let captchas =
             self.pool(root, "captcha", limits(8, 32, 3), move || captcha_worker.clone()).await?;
-        // A delivery continues until no mail is due, so the deadline limits only the wait for a
-        // worker. A worker that hangs is given up after 10 minutes. The mails that it had claimed
-        // are due again when their lease ends.
+        // A delivery continues until no mail is due, so the deadline limits only the time until a
+        // worker is free. A worker that hangs is given up after 10 minutes. The mails that it had
+        // claimed are due again when their lease ends.
         let mail_limits = Limits { give_up: Some(Duration::from_mins(10)), ..limits(2, 2, 60) };
         let deliveries =
             self.pool(root, "mailer", mail_limits, move || mail_worker.clone()).await?;
@@ -160,8 +160,8 @@ impl Dependencies<'_> {
 
 /// How many hashes may wait: as many as are finished in a second, so that an admitted request waits
 /// for a second at most. The time of one hash was measured at the start, with the engine, the
-/// parameters and the machine in use. It is 14 ms with `argon2` and OWASP's parameters on a core of
-/// 2 GHz, and 5 to 7 ms with `simd`.
+/// parameters and the machine in use. One hash takes 14 ms with `argon2` and OWASP's parameters on
+/// a core of 2 GHz, and 5 to 7 ms with `simd`.
 fn password_queue(hash_time: Duration, workers: usize) -> usize {
     let a_second = Duration::from_secs(1).as_nanos() / hash_time.as_nanos().max(1);
     workers * usize::try_from(a_second).unwrap_or(usize::MAX).clamp(1, 256)

@@ -1,9 +1,10 @@
 //! The prober: writes to both stores at regular intervals, and logs when a store stops or starts to
 //! take writes.
 //!
-//! It probes a store every [`EVERY`] while the store works, and every [`TICK`] while it does not.
-//! After a request has met an outage, it probes within a [`TICK`]. It also reads whether the schema
-//! is still within this binary's window. `/readyz` reads the results and contacts no store.
+//! The prober probes a store every [`EVERY`] while the store works, and every [`TICK`] while the
+//! store does not work. After a request has met an outage, the prober probes within a [`TICK`]. It
+//! also reads whether this binary can still work with the schema of the database (whether the
+//! schema is within the binary's window). `/readyz` reads the results and contacts no store.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -22,8 +23,8 @@ const EVERY: Duration = Duration::from_secs(10);
 /// The time between two probes of a store that is out of order. The prober also checks this often
 /// whether a probe is due.
 const TICK: Duration = Duration::from_secs(1);
-/// A probe that takes longer fails with [`Reason::Timeout`]. A request's statement also ends within
-/// this time.
+/// A probe that takes longer than this fails with [`Reason::Timeout`]. A request's statement also
+/// ends within this time.
 const WITHIN: Duration = Duration::from_secs(2);
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -40,7 +41,7 @@ pub struct Prober {
     is_schema_unread: Mutex<bool>,
 }
 
-/// The last probes of a store, and what was logged about it.
+/// The last probes of a store, and what was logged about the store.
 #[derive(Debug, Default)]
 struct History {
     last_probe: Option<Instant>,
@@ -48,7 +49,7 @@ struct History {
     failures: u32,
     /// The reason in the last log line. `None` after a line that says that the store works.
     reason: Option<Reason>,
-    /// Whether the last probe found its table missing.
+    /// Whether the table of the probe was missing at the last probe.
     lacks_table: bool,
 }
 
@@ -68,7 +69,8 @@ impl Prober {
         tokio::join!(self.probe_database(), self.probe_token_store());
     }
 
-    /// Probes until `stop` is cancelled. Neither store waits for the other.
+    /// Probes until `stop` is cancelled. The probes of one store do not wait for the probes of the
+    /// other store.
     pub fn start(self: &Arc<Self>, root: &Root, stop: &CancellationToken) {
         let this = self.clone();
         root.task("probe_database", stop).every(TICK, move || {
@@ -98,7 +100,8 @@ impl Prober {
             db.probe_write().await.map_err(|it| (it.reason, it.source.map(Into::into)))
         })
         .await;
-        // A pool only says that it has no connection, so a direct connection finds the reason.
+        // The error of a pool says only that the pool has no connection, so a direct connection
+        // finds the reason.
         if matches!(outcome, Err((Reason::Timeout, _)))
             && let Some((reason, cause)) = of_exhausted_pool(&self.app.config.database).await
         {
@@ -116,8 +119,8 @@ impl Prober {
         );
     }
 
-    /// Reads whether the schema is within this binary's window. If it cannot be read, the window
-    /// stays as it was, and only the first of several errors in a row is logged.
+    /// Reads whether the schema is within this binary's window. If the schema cannot be read, the
+    /// result of the last read stays, and only the first of several errors in a row is logged.
     async fn read_schema(&self) {
         let read = timeout(WITHIN, self.app.db.schema()).await;
         let read =
@@ -148,8 +151,8 @@ impl Prober {
         self.settle(StoreName::TokenStore, &self.token_store, store.health(), outcome, fix);
     }
 
-    /// Stores the result, and logs it if it is new. A probe without its table changes neither the
-    /// state nor the metric.
+    /// Stores the result of a probe, and logs the result if it is new. If the table of the probe is
+    /// missing, neither the state nor the metric changes.
     fn settle(
         &self,
         store: StoreName,
@@ -224,8 +227,9 @@ enum News {
 }
 
 impl History {
-    /// Takes a probe's result, and returns the line to log: one for each change. A time-out has to
-    /// come twice in a row, because one can come from a short peak of load.
+    /// Takes the result of a probe. Returns the news to log if the state has changed. A time-out
+    /// counts only if two probes in a row time out, because a short peak of load can cause one
+    /// time-out.
     fn take(&mut self, found: Result<Probed, Reason>) -> Option<News> {
         let lacked_table = std::mem::replace(&mut self.lacks_table, found == Ok(Probed::NoTable));
         if self.lacks_table {

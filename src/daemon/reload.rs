@@ -1,8 +1,9 @@
 //! SIGHUP: reads the configuration again, and applies what can change in a running daemon.
 //!
-//! It applies all or nothing: a configuration that is not valid leaves the old one in force,
-//! including the certificate. The values of environment variables and flags stay. Files are read
-//! again: the configuration files and the files with secrets.
+//! A reload applies all changes or none. If the new configuration is not valid, the old
+//! configuration stays in force, and so does the old certificate. The values of environment
+//! variables and flags stay as they are. The configuration files and the files with secrets are
+//! read again.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -11,15 +12,15 @@ use crate::config::{Config, IntrospectionClient, Loaded, Problems, Shown};
 use crate::secret::{MasterKey, Secret};
 use crate::telemetry::Exports;
 
-/// The settings that a running daemon takes over.
+/// The settings whose changes a running daemon applies.
 const RELOADED: [&str; 4] =
     ["log.filter", "mail.smtp_url", "captcha.secret", "introspection.clients"];
 
 /// Reads the configuration in the same way as at the start.
 pub type Load<'a> = &'a dyn Fn() -> Result<Loaded, Problems>;
 
-/// SIGHUP. It is received from the start on, because it would end a process that does not handle
-/// it.
+/// Receives SIGHUP. The daemon handles this signal from the start on, because SIGHUP ends a process
+/// that does not handle it.
 pub(super) struct Hangup(Option<Signal>);
 
 impl Hangup {
@@ -46,7 +47,8 @@ impl Current {
         Self { config: loaded.config.clone(), sources: loaded.sources.clone() }
     }
 
-    /// Reads the configuration again, and applies what it can. Logs which changes need a restart.
+    /// Reads the configuration again, and applies the changes that need no restart. Logs which
+    /// changes need a restart.
     pub(super) fn reload(&mut self, load: Load<'_>, daemon: &Daemon, exports: &Exports) {
         let loaded = match load() {
             Ok(loaded) => loaded,
@@ -56,7 +58,7 @@ impl Current {
                 }
                 tracing::error!(
                     problems = problems.0.len(),
-                    "the configuration was not reloaded, the old one stays in force"
+                    "the configuration was not reloaded, so the old configuration stays in force"
                 );
                 return;
             }
@@ -66,7 +68,7 @@ impl Current {
         if let Err(error) = self.apply(new, daemon, exports, &mut changed) {
             tracing::error!(
                 error,
-                "the configuration was not reloaded, the old one stays in force"
+                "the configuration was not reloaded, so the old configuration stays in force"
             );
             return;
         }
@@ -125,8 +127,8 @@ impl Current {
     }
 }
 
-/// Returns the names of settings that differ and are not taken over. It compares the shown values,
-/// and the secrets, which are not shown.
+/// Returns the names of the settings whose changes need a restart. Compares the values that can be
+/// shown, and also the secrets.
 fn waiting(
     (old, old_shown): (&Config, &[Shown]),
     (new, new_shown): (&Config, &[Shown]),

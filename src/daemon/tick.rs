@@ -25,7 +25,8 @@ const AUDIT_EVERY: Duration = Duration::from_hours(1);
 const DELIVERY_EVERY: Duration = Duration::from_secs(5);
 /// How often the mails that wait are counted.
 const OUTBOX_EVERY: Duration = Duration::from_secs(10);
-/// How often the limits forget clients without recent requests, and pending migrations are counted.
+/// How often the limits forget clients without recent requests, and how often pending migrations
+/// are counted.
 const MINUTE: Duration = Duration::from_mins(1);
 /// How often expired rows are deleted.
 const SWEEP_EVERY: Duration = Duration::from_mins(10);
@@ -36,7 +37,8 @@ const TLS_EVERY: Duration = Duration::from_secs(10);
 pub fn tick(app: &Arc<App>, tls: Option<Arc<Tls>>, root: &Root, stop: &CancellationToken) {
     observe_keys(app);
     let task = |name| root.task(name, stop);
-    // These run at once, for mails that were due when the last daemon stopped or died.
+    // These tasks run at once, because mails may have been due when the previous daemon stopped or
+    // died.
     task("mail_delivery").soon_and_every(DELIVERY_EVERY, on(app, deliver_mail));
     task("outbox_count").soon_and_every(OUTBOX_EVERY, on(app, count_outbox));
     task("limits_sweep").every(MINUTE, on(app, sweep_limits));
@@ -47,8 +49,8 @@ pub fn tick(app: &Arc<App>, tls: Option<Arc<Tls>>, root: &Root, stop: &Cancellat
     task("revocation_sweep").every(SWEEP_EVERY, on(app, sweep_revocations));
     task("invitation_sweep").every(SWEEP_EVERY, on(app, sweep_invitations));
     let audited = Arc::new(AuditKeeper::new(app.clone()));
-    // This runs at once, and then every hour. Otherwise a daemon that is restarted every hour would
-    // never log heads.
+    // This task runs at once, and then every hour. Otherwise a daemon that is restarted every hour
+    // would never log heads.
     task("audit").soon_and_every(AUDIT_EVERY, move || {
         let audited = audited.clone();
         async move {
@@ -87,8 +89,9 @@ async fn deliver_mail(app: Arc<App>) {
     app.deliveries.wake();
 }
 
-/// Counts the mails that wait. The last counts stay if the database does not respond. The mailer
-/// does not count them itself: a mailer that hangs would hide the mails that wait for it.
+/// Counts the mails that wait. If the database does not respond, the last counts stay. The mailer
+/// does not count the mails itself, because a mailer that hangs would hide the mails that wait for
+/// it.
 async fn count_outbox(app: Arc<App>) {
     if let Ok(depth) = mail::depth(&app.db, app.clock.now()).await {
         app.metrics.mail_outbox_depth.set(depth.waiting, ());
@@ -104,7 +107,8 @@ async fn count_pending(app: Arc<App>) {
     count_migrations(&app.db, &app.metrics).await;
 }
 
-/// Takes the next step of the rotation, and reads the changes of other replicas.
+/// Takes the next step of the key rotation, and reads the changes that other replicas made to the
+/// keys.
 pub async fn turn_keys(app: Arc<App>) {
     if let Err(error) = app.keys.turn().await {
         tracing::warn!(
@@ -141,8 +145,8 @@ async fn sweep_invitations(app: Arc<App>) {
     }
 }
 
-/// Lets the ages of the signing keys be read together with the metrics, so that a rotation that
-/// hangs cannot hide them.
+/// Registers a function that reads the ages of the signing keys whenever the metrics are read. So a
+/// rotation that hangs cannot hide the ages.
 fn observe_keys(app: &Arc<App>) {
     app.metrics.signing_key_age_limit.record(app.config.tokens.rotate_every.as_secs_f64(), &[]);
     // The app holds the metrics, so the metrics must not hold the app.
@@ -232,13 +236,13 @@ impl AuditKeeper {
     }
 }
 
-/// Returns the time from which on changed heads are logged. This is the last time that they were
-/// logged, and one hour before it: for events that were still being written, and for clocks that
-/// differ.
+/// Returns a time. The heads that have changed since that time are logged. The time is one hour
+/// before heads were last logged. The hour is for events that were still being written, and for
+/// clocks that differ.
 ///
-/// After a start, nobody knows when heads were last logged. But while no daemon ran, usually no
-/// event was written. So the two hours before the last event cover what a stop of any length has
-/// left unlogged.
+/// After a start, the daemon does not know when heads were last logged. But while no daemon runs,
+/// usually no event is written. So the heads that changed in the two hours before the last event
+/// are logged, however long no daemon ran.
 fn heads_since(now: UnixMillis, logged_at: UnixMillis, latest: Option<UnixMillis>) -> UnixMillis {
     if logged_at == NEVER {
         latest.map_or(now, |latest| latest.min(now)) - millis(AUDIT_EVERY) * 2

@@ -1,8 +1,8 @@
-//! Checks the URLs of the stores and of the mail server. It reads them in the same way as a
-//! connection will.
+//! Checks the URLs of the stores and of the mail server. The URLs are read in the same way as for a
+//! connection.
 //!
-//! Every command refuses a URL that a driver cannot read, before anything starts. It does not show
-//! the driver's own error text, because that may quote the URL.
+//! Every command refuses a URL that a driver cannot read, before anything starts. The driver's own
+//! error text is not shown, because that text may quote the URL.
 
 use crate::config::{Loaded, Problem, Problems, Source};
 use crate::database::{check_url, ignored_parameters};

@@ -1,5 +1,5 @@
-//! The wait of a starting daemon for its database: PostgreSQL may start later, take no writes, or
-//! lack migrations. The log reports each cause once, with what to do.
+//! Lets a starting daemon wait for its database. PostgreSQL may start later than the daemon, accept
+//! no writes, or lack migrations. The log reports each cause once, and says what to do.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,11 +25,11 @@ type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why the database cannot be used yet.
 enum Obstacle {
-    /// It cannot be reached, or it refuses.
+    /// The database cannot be reached, or it refuses the connection.
     Database(Reason, &'static str, Cause),
-    /// It lacks migrations.
+    /// The database lacks migrations.
     Unmigrated(Cause),
-    /// It is of a version that this release cannot run beside.
+    /// The schema is of a version that this release cannot work with.
     Outdated(Outside),
 }
 
@@ -76,8 +76,9 @@ impl Obstacle {
     }
 }
 
-/// Returns the database, migrated if `database.auto_migrate` says so, and the keys in it. Waits for
-/// PostgreSQL as long as it takes: replicas and their database may start in any order.
+/// Returns the database and the keys in it. Applies missing migrations first, if
+/// `database.auto_migrate` is true. Waits for PostgreSQL without a time limit, because replicas and
+/// their database may start in any order.
 pub(super) async fn for_database(
     config: &Config,
     master: &MasterKey,
@@ -124,8 +125,8 @@ async fn connect(
     }
     count_migrations(&db, metrics).await;
     db.watch(metrics);
-    // An older schema may have everything that a start needs. Then the daemon is not ready, but it
-    // does not wait here.
+    // An older schema may have everything that a start needs. In that case the daemon does not wait
+    // here, but `/readyz` reports that it is not ready.
     let lacks = schema.pending.len();
     let unloaded = |cause: Cause| match lacks {
         0 => Obstacle::of(cause),

@@ -1,4 +1,5 @@
-//! Finds out whether an error comes from the database, however it is wrapped.
+//! Finds out whether an error comes from the database, even if other errors wrap the database's
+//! error.
 
 use std::error::Error;
 

@@ -23,11 +23,11 @@ pub struct Server {
     pub clock: UnixMillis,
     /// `max_connections`.
     pub connections_max: i32,
-    /// Whether the role may create tables, which migrations do.
+    /// Whether the role may create tables. Migrations need this right.
     pub may_create: bool,
     /// Names of the tables that the role may not read, insert into, update or delete from,
-    /// separated by commas. A role that only serves needs to read the table of migrations, and no
-    /// more.
+    /// separated by commas. The table of migrations is named only if the role may not read it,
+    /// because a role that does not migrate needs no other right to this table.
     pub closed: Option<String>,
 }
 

@@ -1,13 +1,13 @@
-//! [`Guard`]: keeps connections to a PostgreSQL server that takes no writes out of the pool.
+//! [`Guard`]: keeps the pool free of connections to a PostgreSQL server that accepts no writes.
 //!
-//! After a failover a name can lead to a standby for a while, and a connection from that time stays
-//! open. So the pool checks once whether the server of a new connection takes writes, like libpq's
-//! `target_session_attrs=read-write`. That costs one round trip for a connection, and none for a
-//! request.
+//! After a failover, a host name can lead to a standby for a while, and a connection that is opened
+//! in that time stays open. So the pool checks once whether the server of a new connection takes
+//! writes, like libpq's `target_session_attrs=read-write`. The check costs one round trip for each
+//! connection, and none for a request.
 //!
-//! An error that shows that the server changed closes every connection that was opened before the
-//! failing call ([`Consequence`](super::refusal::Consequence)). That includes readers: a demoted
-//! server returns stale data, and a request would miss a revocation.
+//! If an error shows that the server has changed, the guard closes every connection that was opened
+//! before the failing call ([`Consequence`](super::refusal::Consequence)). This includes readers,
+//! because a demoted server returns stale data, and a request would miss a revocation.
 //!
 //! The guard receives every error, because [`Handle`](super::Handle) and
 //! [`Transaction`](super::Transaction) are the only ways to a connection: the fields of `Db` are
@@ -40,12 +40,12 @@ const IDLE_BEFORE_PING: Duration = Duration::from_secs(2);
 /// connection. The other half is left for a new connection.
 const PING_WITHIN: Duration = ACQUIRE_TIMEOUT.checked_div(2).unwrap();
 
-/// How long the ping of a returned connection may take. The server first ends the statement of an
-/// abandoned request, for which it has [`STATEMENT_TIMEOUT`], and then rolls back.
+/// How long the ping of a returned connection may take. Before the server responds, it ends the
+/// statement of an abandoned request, within [`STATEMENT_TIMEOUT`], and rolls back.
 const RELEASE_WITHIN: Duration = STATEMENT_TIMEOUT.saturating_add(Duration::from_secs(1));
 
-/// A call that was abandoned after this time may have met a server that does not respond. Then the
-/// prober has to check.
+/// If a call took this long before it was abandoned, the server may not respond, so the prober has
+/// to check the server.
 const SUSPICIOUS_AFTER: Duration = Duration::from_secs(1);
 
 /// Values of [`Shared::refusal`].
@@ -63,15 +63,15 @@ const TAKES_WRITES: &str =
 #[derive(Debug)]
 pub(super) struct Shared {
     started: Instant,
-    /// Connections that were opened before this time are closed. Nanoseconds since `started`, 0 for
-    /// none.
+    /// Connections that were opened before this time are closed. The time is in nanoseconds since
+    /// `started`. 0 means that no connection is closed.
     distrusted: AtomicU64,
     /// When the next connection may be tried, in nanoseconds since `started`.
     next_attempt: AtomicU64,
     /// Why the last new connection was refused.
     refusal: AtomicU8,
-    /// Refused connections that the pool still counts, because [`Shared::ask`] holds them for a
-    /// while.
+    /// The number of refused connections that the pool still counts, because [`Shared::ask`] holds
+    /// them for a while.
     refused: AtomicU32,
     health: Arc<StoreHealth>,
 }
@@ -120,13 +120,13 @@ impl Shared {
             })
     }
 
-    /// Pings within this time. After an error no older connection is used, because they lead to the
-    /// same server. The error also makes the pool drop the connection without a message to the
-    /// server.
+    /// Pings the server, and fails after the time `within`. After a failed ping no older connection
+    /// is used, because older connections lead to the same server. The error also makes the pool
+    /// drop the connection without a message to the server.
     ///
-    /// sqlx also pings each returned connection, but without a limit. A server that vanished never
-    /// responds. The connection would hold its permit of the pool until TCP gives up, about 15
-    /// minutes later.
+    /// sqlx also pings each returned connection, but without a time limit. A server that vanished
+    /// never responds, so the connection would hold its permit of the pool until TCP gives up,
+    /// about 15 minutes later.
     async fn ping(&self, connection: &mut PgConnection, within: Duration) -> sqlx::Result<()> {
         let began = Instant::now();
         let done = tokio::time::timeout(within, connection.ping()).await;
@@ -183,7 +183,8 @@ impl Shared {
         self.put_off_the_next();
         self.health.mark_down(Reason::ReadOnly);
         // After an error the pool would connect again and again within the caller's time, and log
-        // an error each time. So this waits until that time is over and the pool drops this future.
+        // an error each time. So this function waits until the caller's time is over and the pool
+        // drops this future.
         let _counted = Refused::count(&self.refused);
         std::future::pending().await
     }
@@ -264,7 +265,7 @@ impl Guard {
         if has_some || self.shared.may_try() { Ok(()) } else { Err(refusal.error()) }
     }
 
-    /// Runs after a successful write: the reason why a connection was refused is over.
+    /// Runs after a successful write, because the reason for refusing a connection is then over.
     pub(super) fn forget_refusal(&self) {
         self.shared.refusal.store(NOT_REFUSED, Ordering::Release);
     }
@@ -287,13 +288,14 @@ impl Guard {
         }
     }
 
-    /// Closes connections that were opened before this time: idle ones now, others when they come
-    /// back. The error of an old connection may come late, so newer connections stay.
+    /// Closes connections that were opened before the time `than`. Idle connections are closed now,
+    /// connections in use when they come back. The error of an old connection may come late, so
+    /// newer connections stay open.
     fn close_older(&self, than: Instant) {
         self.shared.distrust(than);
         let Some(pool) = &self.pool else { return };
-        // The pool does not say how old a connection is. Its hook closes old ones when they come
-        // back.
+        // The pool does not say how old a connection is. But the pool's hook closes old connections
+        // when they come back.
         let idle: Vec<_> = std::iter::from_fn(|| pool.try_acquire()).collect();
         drop(idle);
     }
@@ -313,7 +315,7 @@ impl Call<'_> {
         let Err(mut error) = result else { return result };
         if matches!(error, DbErr::ConnectionAcquire(_)) {
             match self.guard.shared.refusal() {
-                // A connection that was refused looks like a pool that has none.
+                // If a new connection was refused, the pool reports only that it has no connection.
                 Some(refusal) => error = refusal.error(),
                 None => observed::connection_timed_out(),
             }

@@ -53,7 +53,7 @@ impl Db {
         let mut connections =
             vec![(&mut self.writer.inner, "writer"), (&mut self.reader.inner, "reader")];
         if system == "postgresql" {
-            // Both handles use the one pool, and each has its own callback.
+            // Both handles use the same pool, but each handle has its own callback.
             for (connection, _) in &mut connections {
                 call_back(connection, &measure, &self.statements);
             }
@@ -70,7 +70,7 @@ impl Db {
 }
 
 /// Sets the callback that SeaORM calls after each statement, in a transaction or not. SeaORM takes
-/// one callback, so this one also counts.
+/// only one callback, so this callback also counts the statements.
 fn call_back(connection: &mut DatabaseConnection, measure: &Measure, statements: &Arc<AtomicU64>) {
     let (measure, statements) = (measure.clone(), statements.clone());
     connection.set_metric_callback(move |info| {

@@ -1,7 +1,8 @@
 //! Finds out where a PostgreSQL server listens, and why no connection to it can be opened.
 //!
-//! A pool tries to connect until its time is over, and its error says only that. So one more
-//! connection is opened outside of the pool, to get its error.
+//! A pool tries to connect until its time is over, and its error says only that the time is over.
+//! So one more connection is opened outside of the pool, because its error says why the connection
+//! fails.
 
 use std::io;
 use std::path::PathBuf;
@@ -16,7 +17,7 @@ use super::refusal::{consequence, probe_reason, source};
 use crate::config;
 use crate::health::Reason;
 
-/// How long that connection may take: TCP, TLS and the login, over a slow line.
+/// How long the direct connection may take: TCP, TLS and the login, over a slow line.
 const DIRECT_WITHIN: Duration = Duration::from_secs(3);
 
 /// Where a server listens.
@@ -29,7 +30,7 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
-    /// Where the server of `database.url` listens; `None` for SQLite.
+    /// Where the server of `database.url` listens. `None` for SQLite.
     pub fn of(config: &config::Database) -> Option<Self> {
         if config.is_sqlite() {
             return None;
@@ -53,7 +54,7 @@ pub(super) async fn reason(url: &str, error: DbErr) -> DbErr {
     if !is_late {
         return error;
     }
-    // If a direct connection works, it is too slow for the time that a request has.
+    // If the direct connection works, connecting takes longer than a request can wait.
     of_direct_connection(url).await.unwrap_or(error)
 }
 
@@ -86,8 +87,8 @@ async fn of_direct_connection(url: &str) -> Option<DbErr> {
     Some(DbErr::Conn(RuntimeErr::SqlxError(Arc::new(why))))
 }
 
-/// Whether an error means that the database cannot be reached. Otherwise the database responded,
-/// and refused.
+/// Whether an error means that the database cannot be reached. If not, the database responded, but
+/// refused.
 pub fn is_unreachable(error: &DbErr) -> bool {
     if matches!(error, DbErr::ConnectionAcquire(_) | DbErr::Conn(_)) {
         return true;

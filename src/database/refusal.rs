@@ -77,7 +77,8 @@ impl Consequence {
     }
 }
 
-/// The consequence of a statement's error. An error that the request itself caused has none.
+/// The consequence of a statement's error. An error that the request itself caused has no
+/// consequence.
 pub(super) fn consequence(error: &DbErr) -> Consequence {
     match source(error) {
         Some(sqlx::Error::Database(said)) => of_database(said.as_ref()),
@@ -98,11 +99,12 @@ pub fn probe_reason(error: &DbErr) -> Option<Reason> {
     (!lacks_table(error)).then(|| consequence(error).reason.unwrap_or_else(|| of_probe(error)))
 }
 
-/// The reason of an error that has no consequence when a request meets it.
+/// The reason of a probe's error, if the same error has no consequence when a request meets it.
 ///
 /// `55P03` (`lock_not_available`) is a time-out: another session holds the probe's row. That can be
 /// the probe of another replica whose commit is slow. It can also be an earlier probe whose commit
-/// never ends because a synchronous standby is lost. Then every other commit waits too.
+/// never ends because a synchronous standby is lost. If a standby is lost, every other commit waits
+/// as well.
 fn of_probe(error: &DbErr) -> Reason {
     let Some(sqlx::Error::Database(said)) = source(error) else { return Reason::Refused };
     match said.code().as_deref() {

@@ -9,15 +9,17 @@ use sea_orm::sqlx::{self, Connection as _, PgConnection, SqliteConnection};
 /// Whether a SQLite connection is outside of a transaction.
 ///
 /// sqlx's own count of open transactions is not enough. After an error such as "disk full", SQLite
-/// rolls back by itself, and the count stays at 1. So this asks SQLite itself, after everything
-/// that the connection's queue still holds: `BEGIN` fails inside a transaction.
+/// rolls back by itself, and the count stays at 1. So this function asks SQLite itself with a
+/// `BEGIN`, which fails inside a transaction. The `BEGIN` runs after everything that is still in
+/// the connection's queue.
 pub(super) async fn sqlite(connection: &mut SqliteConnection) -> bool {
     let begun = sqlx::raw_sql("BEGIN; ROLLBACK").execute(&mut *connection).await;
     begun.is_ok() && !connection.is_in_transaction()
 }
 
-/// Whether a PostgreSQL connection is outside of a transaction. sqlx's count is right here:
-/// [`transaction::begin`](super::transaction::begin) handles the one case in which it was not.
+/// Whether a PostgreSQL connection is outside of a transaction. For PostgreSQL sqlx's count is
+/// right, because [`transaction::begin`](super::transaction::begin) handles the only case in which
+/// it would be wrong.
 pub(super) fn postgres(connection: &PgConnection) -> bool {
     !connection.is_in_transaction()
 }

@@ -2,11 +2,11 @@
 //! rows of one user, or all rows.
 //!
 //! On PostgreSQL, row-level security reads the scope (`latchkey.team` and four more settings of the
-//! transaction). It hides every other row, also from the owner of the tables. A transaction without
-//! a scope sees no row.
+//! transaction). PostgreSQL then hides every other row, also from the owner of the tables. A
+//! transaction without a scope sees no row.
 //!
 //! This is the second line of defence, because each query names its team as well. On SQLite the
-//! queries are the only one. The policies are in the migration `000004_tenancy`.
+//! queries are the only line of defence. The policies are in the migration `000004_tenancy`.
 
 use sea_orm::{ConnectionTrait, DatabaseBackend, DbErr, Statement};
 use uuid::Uuid;
@@ -29,8 +29,8 @@ pub enum TenantScope<'a> {
     Operator,
 }
 
-/// Sets one setting for each kind of scope, so that a new scope replaces the one before. The
-/// function that reads a project's key sets `latchkey.key`.
+/// Sets one setting for each kind of scope, so that a new scope replaces the previous scope. A
+/// further setting, `latchkey.key`, is set by the function that reads a project's key.
 const ENTER: &str = "SELECT set_config('latchkey.team', $1, true), \
      set_config('latchkey.user', $2, true), set_config('latchkey.invitation', $3, true), \
      set_config('latchkey.address', $4, true), \

@@ -22,7 +22,8 @@ use super::guard::Guard;
 
 type Work = Box<dyn FnOnce() + Send>;
 
-/// A transaction from [`Db::begin`](super::Db::begin). It rolls back when dropped.
+/// A transaction from [`Db::begin`](super::Db::begin). The transaction rolls back when it is
+/// dropped.
 pub struct Transaction {
     inner: DatabaseTransaction,
     /// Why the transaction refuses every later statement. Locked while a statement runs.
@@ -42,8 +43,8 @@ impl Transaction {
         Self { inner, broken: AsyncMutex::default(), after_commit: Mutex::default(), guard }
     }
 
-    /// Runs `work` after the commit, in the order of the calls, and never without a commit. Log
-    /// lines and counts of a change belong here. `work` has to be short and cannot fail.
+    /// Runs `work` after the commit, in the order of the calls, and never without a commit. Use it
+    /// to log and count a change. `work` has to be short and cannot fail.
     pub fn after_commit(&self, work: impl FnOnce() + Send + 'static) {
         self.after_commit.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(work));
     }
@@ -87,8 +88,8 @@ impl Transaction {
         done
     }
 
-    /// Applies every missing migration. Additions of a later release are neither work nor an error,
-    /// because its daemons run beside this one.
+    /// Applies every missing migration. Migrations of a later release that only add to the schema
+    /// are ignored. They are no error, because daemons of that release may run beside this daemon.
     pub(super) async fn migrate(&self) -> Result<(), DbErr> {
         self.run(async {
             let schema = Schema::of(&self.inner).await?;
@@ -107,7 +108,8 @@ fn broken(cause: &str) -> DbErr {
     DbErr::Custom(format!("an earlier statement of this transaction failed: {cause}"))
 }
 
-/// Begins a transaction. It waits for the server's confirmation even if the caller stops waiting.
+/// Begins a transaction. This function waits for the server's confirmation even if the caller stops
+/// waiting.
 ///
 /// sqlx counts a PostgreSQL transaction only when the server has confirmed `BEGIN`. A caller that
 /// is cancelled before that would return a connection with an open transaction to the pool. Then

@@ -1,4 +1,4 @@
-//! Tests of transactions on SQLite. SQLite refuses a statement in every way that a test can cause,
+//! Tests of transactions on SQLite. The tests make SQLite refuse a statement in every possible way,
 //! at every position of a transaction. In every case, another connection reads exactly what a
 //! successful commit wrote.
 
@@ -141,7 +141,7 @@ async fn what_is_acknowledged_after_a_refused_statement_is_in_the_file() {
                 .strip_prefix("Custom Error: an earlier statement of this transaction failed: ");
             assert!(cause.is_some_and(|it| it.contains(refusal.words())), "{refusal:?}: {error}");
             // An ordinary rollback. If this transaction were nested, the rollback would close the
-            // outer one.
+            // outer transaction.
             let tx = db.begin().await.unwrap();
             tx.execute_unprepared("DELETE FROM people").await.ok();
             tx.rollback().await.ok();

@@ -1,4 +1,4 @@
-//! Reads `database.url` as the drivers do, and keeps it out of errors and logs.
+//! Reads `database.url` in the same way as the drivers, and keeps the URL out of errors and logs.
 //!
 //! SeaORM quotes a URL that it cannot read, and sqlx logs the values of parameters that it does not
 //! know. So the URL is read here, and both of them get only the resulting options.
@@ -65,9 +65,9 @@ const OF_OTHERS: [&str; 19] = [
 /// Why a URL cannot be used to connect. Contains no part of the URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadUrl {
-    /// The driver cannot read it.
+    /// The driver cannot read the URL.
     Malformed,
-    /// It names several hosts.
+    /// The URL names several hosts.
     Hosts,
 }
 
@@ -101,12 +101,13 @@ pub fn check(config: &config::Database) -> Result<(), BadUrl> {
     if !config.is_sqlite() {
         return postgres(url).map(drop);
     }
-    // SeaORM reads it as a generic URL, and sqlx as a URL of SQLite.
+    // SeaORM reads the URL as a generic URL, and sqlx reads it as a URL of SQLite.
     let is_read = url::Url::parse(url).is_ok() && url.parse::<SqliteConnectOptions>().is_ok();
     if is_read { Ok(()) } else { Err(BadUrl::Malformed) }
 }
 
-/// The parameters of a PostgreSQL URL that have no effect, by name if the name is known.
+/// The names of the parameters of a PostgreSQL URL that have no effect. A name that is not known is
+/// not shown.
 pub fn ignored(config: &config::Database) -> Vec<&'static str> {
     let Some(url) = url::Url::parse(config.url.expose()).ok().filter(|_| !config.is_sqlite())
     else {
@@ -148,7 +149,7 @@ pub(super) fn redacted(url: &str, error: DbErr) -> DbErr {
     let Some(sqlx::Error::Database(said)) = source(&error) else {
         return DbErr::Conn(RuntimeErr::Internal(shown));
     };
-    // The code stays, because it gives the reason.
+    // The SQLSTATE code stays, because the reason is read from it.
     let text = redactor.redact(said.message());
     let shown = Shown { text, code: said.code().map(Cow::into_owned) };
     DbErr::Conn(RuntimeErr::SqlxError(Arc::new(sqlx::Error::Database(Box::new(shown)))))

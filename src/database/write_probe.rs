@@ -21,11 +21,11 @@ pub struct ProbeError {
 }
 
 impl Db {
-    /// Writes and commits as requests do, and reads back through the reader what was written. Only
-    /// the prober and `doctor` call it, no request does.
+    /// Writes and commits in the same way as requests, and then reads the written value back
+    /// through the reader. Only the prober and `doctor` call this function, no request does.
     ///
     /// # Errors
-    /// Why requests that write currently fail, or read stale data.
+    /// The error says why requests that write currently fail, or why requests read stale data.
     pub async fn probe_write(&self) -> Result<Probed, ProbeError> {
         match self.count_up_and_read().await {
             Ok(true) => {
@@ -41,7 +41,7 @@ impl Db {
     }
 
     /// Fails while the database is known to refuse writes, or does not respond. Work that ends in a
-    /// write calls it before it changes anything elsewhere.
+    /// write calls this function before it changes anything in another store.
     ///
     /// # Errors
     /// When the database does not respond, or takes no writes.
@@ -53,7 +53,7 @@ impl Db {
         self.ping().await
     }
 
-    /// Whether the reader saw the count, or a later one by another replica.
+    /// Whether the reader saw the count, or a later count by another replica.
     async fn count_up_and_read(&self) -> Result<bool, DbErr> {
         let statement = Statement::from_string(self.backend(), COUNT_UP);
         // A single statement obeys PostgreSQL's `default_transaction_read_only`.

@@ -1,20 +1,21 @@
-//! [`Breaker`]: a circuit breaker that stops requests to a service that does not respond.
+//! [`Breaker`]: a circuit breaker. It stops requests to a service that does not respond.
 //!
-//! Three failures in a row open the breaker. While it is open, requests are refused at once and do
-//! not hold a worker until their timeout. After ten seconds the breaker lets one request through. A
-//! response closes the breaker; a failure keeps it open. Each process has its own state, and
-//! replicas do not share it.
+//! Three failures in a row open the breaker. While the breaker is open, requests are refused at
+//! once, so they do not occupy a worker until their timeout. After ten seconds the breaker lets one
+//! request through. If the service responds to this request, the breaker closes. If the request
+//! fails, the breaker stays open for ten more seconds. Each process has its own breaker. Replicas
+//! do not share the state.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::clock::{Clock, UnixMillis, millis};
 
-/// The number of failures in a row that opens the breaker. One or two failures can be a lost packet
-/// or a restart of the service.
+/// The number of failures in a row after which the breaker opens. Fewer failures do not open it,
+/// because a lost packet or a restart of the service can cause one or two failures.
 const FAILURES_MAX: u32 = 3;
-/// How long the breaker stays open before it lets one request through. Also how long a response
-/// counts as fresh.
+/// How long the breaker stays open before it lets one request through. A response also counts as
+/// fresh for this time.
 const OPEN_FOR: Duration = Duration::from_secs(10);
 
 /// A circuit breaker for one service.
@@ -27,14 +28,16 @@ pub struct Breaker {
 #[derive(Debug, Default)]
 struct State {
     failures: u32,
-    /// The time at which the breaker opened or a later request failed. `None` while it is closed.
+    /// The time at which the breaker opened. If a request fails while the breaker is open, it is
+    /// the time of that failure. `None` while the breaker is closed.
     opened_at: Option<UnixMillis>,
     answered_at: Option<UnixMillis>,
     trying: bool,
 }
 
-/// A permit for one request. Report the result with [`Pass::answered`] or [`Pass::failed`]. A
-/// permit that is dropped without a report does not change the state.
+/// A permit for one request. Report the result of the request with [`Pass::answered`] or
+/// [`Pass::failed`]. If the permit is dropped without a report, the breaker stays open or closed as
+/// it was.
 #[derive(Debug)]
 pub struct Pass<'a> {
     breaker: &'a Breaker,
@@ -42,13 +45,13 @@ pub struct Pass<'a> {
 }
 
 impl Breaker {
-    /// A closed breaker.
+    /// Creates a closed breaker.
     pub fn new(clock: Clock) -> Self {
         Self { clock, state: Mutex::default() }
     }
 
-    /// A permit for one request. `None` while the breaker is open, except for one request every ten
-    /// seconds.
+    /// Returns a permit for one request. While the breaker is open, it returns `None`, except for
+    /// one request every ten seconds.
     pub fn pass(&self) -> Option<Pass<'_>> {
         let now = self.clock.now();
         let mut state = self.state();
@@ -62,12 +65,13 @@ impl Breaker {
         Some(Pass { breaker: self, is_trial: true })
     }
 
-    /// Whether the breaker is open: from the third failure until the next response.
+    /// Whether the breaker is open. It is open from the third failure in a row until the next
+    /// response.
     pub fn is_open(&self) -> bool {
         self.state().opened_at.is_some()
     }
 
-    /// Whether the breaker is closed and the last response is less than ten seconds old.
+    /// Whether the breaker is closed and the service responded less than ten seconds ago.
     pub fn is_fresh(&self) -> bool {
         let now = self.clock.now();
         let state = self.state();
@@ -75,13 +79,14 @@ impl Breaker {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Each change of the state is complete before the lock is released, so a poisoned lock is
-        // safe to use.
+        // Each change of the state is complete before the lock is released. So the state is valid
+        // even if the lock is poisoned.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Whether `at` is less than [`OPEN_FOR`] ago. False if the clock was set back before `at`.
+/// Whether `at` is less than [`OPEN_FOR`] ago. The result is false if the clock was set back to a
+/// time before `at`.
 fn is_within(at: UnixMillis, now: UnixMillis) -> bool {
     (0..millis(OPEN_FOR)).contains(&(now - at))
 }
@@ -96,7 +101,7 @@ impl Pass<'_> {
         state.answered_at = Some(now);
     }
 
-    /// Reports a failure of the service that does not depend on the request.
+    /// Reports that the service failed for a reason that does not depend on the request.
     pub fn failed(self) {
         let now = self.breaker.clock.now();
         let mut state = self.breaker.state();

@@ -19,38 +19,40 @@ use super::Endpoint;
 use crate::telemetry::Metrics;
 use crate::telemetry::trace::{self, SpanAttributes};
 
-/// Idle connections to one host that are kept: as many as a pool has workers.
+/// The maximum number of idle connections to one host that stay open. It is as high as the number
+/// of workers in a pool.
 const IDLE_CONNECTIONS_MAX: usize = 8;
-/// How long an idle connection is kept. This is shorter than the timeouts of vendors and load
-/// balancers, so a request rarely uses a connection that is being closed. It also makes the client
-/// resolve host names again.
+/// How long an idle connection stays open. This is shorter than the timeouts of vendors and load
+/// balancers, so a request rarely uses a connection that the other side is closing. A new
+/// connection also resolves the host name again.
 const IDLE_FOR: Duration = Duration::from_secs(30);
-/// The greatest size of a response head.
+/// The maximum size of the head of a response.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
-/// The greatest length of an error text from a library.
+/// The maximum length of an error text that comes from a library.
 const REASON_CHARS_MAX: usize = 200;
-/// The `User-Agent`, without a version. Services of breached passwords refuse requests without one.
+/// The `User-Agent` of all requests, without latchkey's version. Requests need this header, because
+/// services of breached passwords refuse requests without it.
 const AGENT: HeaderValue = HeaderValue::from_static("latchkey");
 
 /// The limits of one request.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// The time until the TCP connection is established.
+    /// The maximum time until the TCP connection is established.
     pub connect: Duration,
-    /// The time from the DNS lookup to the last byte of the response.
+    /// The maximum time from the DNS lookup to the last byte of the response.
     pub total: Duration,
-    /// The greatest size of the response body.
+    /// The maximum size of the response body.
     pub body_bytes_max: usize,
 }
 
-/// A response, with any status.
+/// A response. It can have any status.
 #[derive(Clone, Debug)]
 pub struct Reply {
-    /// The status. Redirects are not followed.
+    /// The HTTP status. It can be a redirect, because redirects are not followed.
     pub status: u16,
-    /// Whether its `Content-Type` is JSON.
+    /// Whether the `Content-Type` of the response is JSON.
     pub is_json: bool,
-    /// The body, at most [`Limits::body_bytes_max`].
+    /// The body. It has at most [`Limits::body_bytes_max`] bytes.
     pub body: Bytes,
 }
 
@@ -59,16 +61,16 @@ pub struct Reply {
 pub enum EgressError {
     /// The request took longer than [`Limits::total`].
     Timeout,
-    /// There is no connection, or no TLS on it. The text is from the library.
+    /// The connection or its TLS session could not be established. The text comes from a library.
     Connect(String),
-    /// The connection broke, or the response is not HTTP. The text is from the library.
+    /// The connection broke, or the response is not HTTP. The text comes from a library.
     Broken(String),
-    /// The body is larger than [`Limits::body_bytes_max`].
+    /// The response body is larger than [`Limits::body_bytes_max`].
     TooLarge,
 }
 
 impl EgressError {
-    /// The `error.type` in metrics.
+    /// The value of the attribute `error.type` in metrics.
     const fn name(&self) -> &'static str {
         match self {
             Self::Timeout => "timeout",
@@ -92,7 +94,7 @@ impl fmt::Display for EgressError {
 
 impl Error for EgressError {}
 
-/// A client for the endpoints that the operator configures. Clones share its connections.
+/// An HTTP client for the endpoints that the operator configured. Clones share their connections.
 #[derive(Clone)]
 pub struct Egress {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
@@ -101,10 +103,11 @@ pub struct Egress {
 }
 
 impl Egress {
-    /// A client without open connections.
+    /// Creates a client. It opens no connection yet.
     ///
     /// # Errors
-    /// When the crypto provider offers no TLS version. Then the build is broken.
+    /// An error if the crypto provider supports no TLS version. This happens only if the build is
+    /// broken.
     pub fn new(limits: Limits, metrics: Arc<Metrics>) -> Result<Self, rustls::Error> {
         let mut http = HttpConnector::new();
         http.enforce_http(false);
@@ -124,7 +127,8 @@ impl Egress {
         Ok(Self { client, limits, metrics })
     }
 
-    /// Sends a POST request with a form (`application/x-www-form-urlencoded`) and accepts JSON.
+    /// Sends a POST request with a form (`application/x-www-form-urlencoded`). Its `Accept` header
+    /// asks for JSON.
     pub async fn post_form(
         &self,
         to: &Endpoint,
@@ -137,8 +141,8 @@ impl Egress {
         self.send(Method::POST, to, headers, Bytes::from(body)).await
     }
 
-    /// Sends a GET request with one additional header and accepts text. The name of the header is
-    /// in lower case.
+    /// Sends a GET request with one additional header. Its `Accept` header asks for plain text. The
+    /// name of the additional header must be in lower case.
     pub async fn get(
         &self,
         to: &Endpoint,
@@ -195,9 +199,9 @@ impl Egress {
         Ok(Reply { status: head.status.as_u16(), is_json, body: body.to_bytes() })
     }
 
-    /// Records `http.client.request.duration` of the OpenTelemetry semantic conventions. The
-    /// operator configures the hosts. An unregistered status is left out, so that a response cannot
-    /// create new time series.
+    /// Records the metric `http.client.request.duration` of the OpenTelemetry semantic conventions.
+    /// Its labels have few different values, so a service cannot create new time series: the
+    /// operator configures the hosts, and a status that is not registered is left out.
     fn measure(
         &self,
         method: &Method,
@@ -221,7 +225,7 @@ impl Egress {
             Err(error) => attributes.push(KeyValue::new("error.type", error.name())),
         }
         self.metrics.client_request_duration.record(took.as_secs_f64(), &attributes);
-        // The span has no URL, because the URL contains the data of the request.
+        // The span contains no URL, because the URL can contain data of the request.
         let failed = !matches!(reply, Ok(reply) if reply.status < 400);
         trace::client(|| SpanAttributes {
             name: method.to_string().into(),
@@ -238,8 +242,8 @@ impl fmt::Debug for Egress {
     }
 }
 
-/// A TLS client that trusts Mozilla's certificate authorities, which are compiled in, and those of
-/// the machine, if it has any.
+/// The TLS settings of a client. The client trusts Mozilla's certificate authorities, which are
+/// compiled in. It also trusts the certificate authorities of the machine, if there are any.
 pub(super) fn tls() -> Result<rustls::ClientConfig, rustls::Error> {
     let mut roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     let machine = rustls_native_certs::load_native_certs();
@@ -251,8 +255,8 @@ pub(super) fn tls() -> Result<rustls::ClientConfig, rustls::Error> {
         .with_no_client_auth())
 }
 
-/// The texts of an error and its causes. They contain host names, certificates and sockets, never a
-/// request.
+/// The texts of an error and its causes. They can contain host names and facts about certificates
+/// and sockets, but no part of a request.
 fn reason(error: &(dyn Error + 'static)) -> String {
     let mut words = Vec::new();
     let mut next = Some(error);
@@ -263,8 +267,9 @@ fn reason(error: &(dyn Error + 'static)) -> String {
     words.join(": ").chars().filter(|c| !c.is_control()).take(REASON_CHARS_MAX).collect()
 }
 
-/// The certificate authorities of the machine, each as DER. Those that cannot be read are left out.
-/// The stores use them, because their clients make their own connections.
+/// The certificate authorities of the machine, each as DER. Certificates that cannot be read are
+/// left out. The database and Redis clients need these certificates, because they open their own
+/// connections.
 pub fn authorities() -> Vec<Vec<u8>> {
     let found = rustls_native_certs::load_native_certs().certs;
     found.into_iter().map(|certificate| certificate.to_vec()).collect()

@@ -1,7 +1,7 @@
-//! [`Collector`]: sends telemetry over HTTP to the operator's collector.
+//! [`Collector`]: sends telemetry over HTTP to the collector that the operator configured.
 //!
-//! Its requests have limits on time and size, like all our requests. They are not measured, because
-//! each measurement would cause another one.
+//! Its requests have limits on time and size, like all requests that latchkey sends. They are not
+//! measured, because each measurement would cause another request.
 
 use std::time::Duration;
 
@@ -17,10 +17,11 @@ use opentelemetry_http::{HttpClient, HttpError};
 
 use super::client::tls;
 
-/// The greatest size of a collector's response, which reports a partial success.
+/// The maximum size of a collector's response. A response can contain a report about a partial
+/// success.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
-/// A client for one collector. It must be used inside the tokio runtime.
+/// An HTTP client for one collector. It must be used inside the tokio runtime.
 #[derive(Clone, Debug)]
 pub struct Collector {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
@@ -28,10 +29,11 @@ pub struct Collector {
 }
 
 impl Collector {
-    /// A client without open connections. Each request may take `within`.
+    /// Creates a client. It opens no connection yet. `within` is the maximum time of each request.
     ///
     /// # Errors
-    /// When the crypto provider offers no TLS version. Then the build is broken.
+    /// An error if the crypto provider supports no TLS version. This happens only if the build is
+    /// broken.
     pub fn new(within: Duration) -> Result<Self, rustls::Error> {
         let mut http = HttpConnector::new();
         http.enforce_http(false);

@@ -1,4 +1,4 @@
-//! [`Endpoint`]: a URL of the configuration that requests may be sent to.
+//! [`Endpoint`]: a URL from the settings to which latchkey may send requests.
 
 use std::error::Error;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use hyper::Uri;
 
-/// The checked scheme, host, port and path of a destination.
+/// The URL of a destination. Its scheme, host, port and path have been checked.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
     uri: Uri,
@@ -16,11 +16,11 @@ pub struct Endpoint {
 /// Why a URL is not allowed as an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndpointError {
-    /// It is not an absolute http or https URL with a host.
+    /// The text is not an absolute http or https URL with a host.
     NotAUrl,
-    /// It is plain http to another machine.
+    /// The URL is plain http to another machine.
     Plain,
-    /// It contains a user name, a query or a fragment.
+    /// The URL contains a user name, a query or a fragment.
     Extras,
 }
 
@@ -38,7 +38,7 @@ impl Error for EndpointError {}
 
 impl Endpoint {
     pub fn parse(url: &str) -> Result<Self, EndpointError> {
-        // http::Uri removes a fragment without an error.
+        // This check is needed because http::Uri removes a fragment without an error.
         if url.contains('#') {
             return Err(EndpointError::Extras);
         }
@@ -57,8 +57,9 @@ impl Endpoint {
         }
     }
 
-    /// The same endpoint with one more path segment. `None` unless the segment consists of letters,
-    /// digits, `-`, `_` and `~` (unreserved characters of RFC 3986 §2.3 without the dot).
+    /// Returns the same endpoint with one more path segment. The segment may contain only letters,
+    /// digits, `-`, `_` and `~`. These are the unreserved characters of RFC 3986 §2.3 without the
+    /// dot. Returns `None` if the segment is empty or contains other characters.
     #[must_use]
     pub fn join(&self, segment: &str) -> Option<Self> {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '~');
@@ -71,7 +72,7 @@ impl Endpoint {
         Some(Self { uri: Uri::from_parts(parts).ok()?, host: self.host.clone() })
     }
 
-    /// The host in lower case, without brackets.
+    /// The host in lower case. An IPv6 address has no brackets.
     pub fn host(&self) -> &str {
         &self.host
     }
@@ -87,7 +88,7 @@ impl Endpoint {
     }
 }
 
-/// Whether the host can only be this machine (RFC 6761 §6.3).
+/// Whether the host is always this machine (RFC 6761 §6.3).
 fn is_loopback(host: &str) -> bool {
     host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
         || host == "localhost"

@@ -1,9 +1,10 @@
-//! Whether a store accepts writes: its last known state, and the reason if it does not.
+//! The health of a store: whether the store accepts writes, and if not, the reason.
 //!
-//! A [`StoreHealth`] belongs to one store. Code that calls the store reports each outage that a
-//! request meets, and each error after which the store should be probed. The prober
-//! (`daemon/probe.rs`) writes to the store at fixed intervals. Only the prober reports that the
-//! store works. `/readyz`, the metrics and the log read the state and send nothing to the store.
+//! A [`StoreHealth`] contains the last known state of one store. Code that uses the store reports
+//! to it if a request finds an outage, or if an error suggests that the store should be probed. The
+//! prober (`daemon/probe.rs`) writes to the store at fixed intervals. Only the prober reports that
+//! the store works. `/readyz`, the metrics and the log only read the last known state and send
+//! nothing to the store.
 
 mod reason;
 mod schema;
@@ -16,42 +17,44 @@ pub use self::reason::Reason;
 pub use self::schema::SchemaWindow;
 pub use self::startup::Startup;
 
-/// The state of a store that accepts writes.
+/// The value of the field `state` of a [`StoreHealth`] if the store accepts writes.
 const UP: u8 = 0;
 
-/// The result of a probe that met no outage.
+/// The result of a probe that found no outage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Probed {
     /// The probe wrote a value and read it back.
     Writable,
-    /// The table for the probe is missing, so the probe wrote nothing. The state does not change.
+    /// The table for the probe is missing, so the probe wrote nothing. The health of the store does
+    /// not change.
     NoTable,
 }
 
 /// The last known state of one store.
 #[derive(Debug)]
 pub struct StoreHealth {
-    /// [`UP`], or one more than the reason's index in [`Reason::ALL`].
+    /// [`UP`], or the reason's index in [`Reason::ALL`] plus one.
     state: AtomicU8,
     is_suspect: AtomicBool,
 }
 
 impl StoreHealth {
-    /// A store without a known outage.
+    /// Creates the health of a store that has no known outage.
     pub fn new() -> Arc<Self> {
         Arc::new(Self { state: AtomicU8::new(UP), is_suspect: AtomicBool::new(false) })
     }
 
-    /// Why the store accepts no writes. `None` while it accepts them.
+    /// The reason why the store accepts no writes. `None` if it accepts writes.
     pub fn reason(&self) -> Option<Reason> {
         let state = self.state.load(Ordering::Relaxed);
         Reason::ALL.get(usize::from(state).checked_sub(1)?).copied()
     }
 
-    /// Reports an outage that a request or the prober met. The prober runs again soon.
+    /// Reports an outage that a request or the prober found. The prober runs again soon after this
+    /// report.
     ///
-    /// [`Reason::Timeout`] never replaces another reason. A store that is down for another reason
-    /// makes requests wait for connections, and these requests time out.
+    /// [`Reason::Timeout`] never replaces another reason. If a store is down for another reason,
+    /// requests wait for connections and time out, so their timeouts say nothing new.
     pub fn mark_down(&self, reason: Reason) {
         let index = Reason::ALL.iter().position(|it| *it == reason).unwrap_or_default();
         let state = u8::try_from(index + 1).unwrap_or(u8::MAX);
@@ -69,12 +72,12 @@ impl StoreHealth {
         self.state.store(UP, Ordering::Relaxed);
     }
 
-    /// Asks the prober to run soon. The state does not change.
+    /// Asks the prober to run soon. The known state does not change.
     pub fn suspect(&self) {
         self.is_suspect.store(true, Ordering::Relaxed);
     }
 
-    /// Whether a probe was requested since the last call.
+    /// Whether a probe was requested since the last call of this function.
     pub fn take_suspicion(&self) -> bool {
         self.is_suspect.swap(false, Ordering::Relaxed)
     }

@@ -1,5 +1,5 @@
-//! [`SchemaWindow`]: whether this binary supported the database schema when the schema was last
-//! read, and if not, whether it was too old or too new.
+//! [`SchemaWindow`]: whether this binary supports the database schema. If it does not, the type
+//! also says whether the schema is too old or too new.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -7,13 +7,15 @@ const WITHIN: u8 = 0;
 const UNMIGRATED: u8 = 1;
 const OUTDATED: u8 = 2;
 
-/// The last known state. Before the first reading, the schema counts as supported.
+/// The result of the last time that the schema was read. Before the first time, the schema counts
+/// as supported.
 #[derive(Debug, Default)]
 pub struct SchemaWindow(AtomicU8);
 
 impl SchemaWindow {
-    /// Stores a reading: whether migrations of this binary are missing (`lacks`), and whether a
-    /// later release removed something that this binary needs (`is_contracted`).
+    /// Stores what was read. `lacks` says whether migrations of this binary are missing in the
+    /// schema. `is_contracted` says whether a later release has removed something from the schema
+    /// that this binary needs.
     pub fn set(&self, lacks: bool, is_contracted: bool) {
         let state = match (lacks, is_contracted) {
             (_, true) => OUTDATED,
@@ -23,7 +25,7 @@ impl SchemaWindow {
         self.0.store(state, Ordering::Relaxed);
     }
 
-    /// The word in `/readyz` for a schema that this binary does not support.
+    /// The status in `/readyz` if this binary does not support the schema. `None` if it does.
     pub fn outside(&self) -> Option<&'static str> {
         match self.0.load(Ordering::Relaxed) {
             UNMIGRATED => Some("unmigrated"),

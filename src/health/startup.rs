@@ -1,4 +1,4 @@
-//! [`Startup`]: what a daemon waits for during its start, for `/readyz` and the public port.
+//! [`Startup`]: the reason why a starting daemon waits. `/readyz` and the public port report it.
 
 use std::sync::Arc;
 
@@ -6,8 +6,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Reason, SchemaWindow, StoreHealth};
 
-/// Why a daemon that has not started yet is waiting. It has no reason until its first attempt
-/// fails.
+/// Why a daemon that has not started yet is waiting. There is no reason until the daemon's first
+/// attempt to start has failed.
 #[derive(Debug)]
 pub struct Startup {
     database: Arc<StoreHealth>,
@@ -26,7 +26,7 @@ impl Default for Startup {
 }
 
 impl Startup {
-    /// Reports that the database cannot be used.
+    /// Reports that the database cannot be used, and why.
     pub fn wait_for_database(&self, reason: Reason) {
         self.database.mark_up();
         self.database.mark_down(reason);
@@ -34,24 +34,24 @@ impl Startup {
         self.waits.cancel();
     }
 
-    /// Reports that the database responds, but its schema lacks migrations or is too new.
+    /// Reports that the database responds, but that its schema lacks migrations or is too new.
     pub fn wait_for_schema(&self, is_contracted: bool) {
         self.database.mark_up();
         self.schema.set(true, is_contracted);
         self.waits.cancel();
     }
 
-    /// Returns when the first attempt has failed.
+    /// Waits until the daemon's first attempt to start has failed.
     pub async fn waits(&self) {
         self.waits.cancelled().await;
     }
 
-    /// The status in `/readyz`.
+    /// The daemon's status in `/readyz`.
     pub fn status(&self) -> &'static str {
         self.schema.outside().unwrap_or("starting")
     }
 
-    /// Why the database cannot be used.
+    /// The reason why the database cannot be used. `None` if it can be used.
     pub fn database(&self) -> Option<Reason> {
         self.database.reason()
     }

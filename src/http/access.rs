@@ -1,5 +1,6 @@
-//! [`Access`] records one HTTP request for operators. It counts the request while it is in
-//! progress. When the request ends, in whatever way, it writes one measurement and one log line.
+//! [`Access`] records one HTTP request for operators. It counts the request while the request is in
+//! progress. When the request ends, with or without a response, [`Access`] writes one measurement
+//! and one log line.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -12,12 +13,13 @@ use super::cx::{Cx, Transport};
 use crate::app::App;
 use crate::telemetry::trace::{self, Place, SpanAttributes};
 
-/// The status in logs and metrics of a request whose client closed the connection before the
-/// response was ready. nginx uses the same number. No standard defines it.
+/// The status that logs and metrics contain if the client closed the connection before the response
+/// was ready. nginx uses the same number. No standard defines it.
 const CLIENT_CLOSED: u16 = 499;
 
-/// A request in progress. If it is dropped without a response, the client has closed the
-/// connection: hyper drops the future together with the connection.
+/// The record of a request in progress. If the record is dropped before there is a response, the
+/// client has closed the connection, because hyper drops the future of a request together with its
+/// connection.
 pub(super) struct Access<'a> {
     app: &'a App,
     method: &'static str,
@@ -34,7 +36,7 @@ pub(super) struct Access<'a> {
 }
 
 impl<'a> Access<'a> {
-    /// Begins the record of a request whose head was read.
+    /// Begins the record of a request after its head was read.
     pub(super) fn begin(
         app: &'a App,
         cx: &Cx,
@@ -106,10 +108,12 @@ impl<'a> Access<'a> {
 }
 
 impl Access<'_> {
-    /// The attributes of the span: those of the metric, and some that only the span has.
+    /// The attributes of the span. These are the attributes of the metric and some that only the
+    /// span has.
     fn said(&self, mut attributes: Vec<KeyValue>, status: u16, took: Duration) -> SpanAttributes {
         attributes.push(KeyValue::new("network.protocol.version", self.version));
-        // A path may contain a token or an address, so the span has the route's template instead.
+        // A path may contain a token or an email address, so the span contains the route's template
+        // instead.
         attributes.extend(self.route.map(|route| KeyValue::new("url.path", route)));
         let request_id = self.place.as_ref().map(|place| place.ids.request_id.clone());
         attributes.extend(request_id.map(|id| KeyValue::new("latchkey.request_id", id)));
@@ -129,8 +133,8 @@ impl Drop for Access<'_> {
     }
 }
 
-/// The value of `error.type` for a response with a server error. OpenTelemetry's conventions use
-/// the status.
+/// The value of `error.type` for a response with a server error. As in OpenTelemetry's conventions,
+/// the value is the status.
 fn server_error(status: u16) -> Option<&'static str> {
     match status {
         500 => Some("500"),

@@ -11,7 +11,7 @@ impl Rule for WeakPassword {
     }
 }
 
-/// The problem for an account error. `member` names the member of the request that holds the new
+/// The problem for an account error. `member` is the name of the JSON member that contains the new
 /// password.
 pub fn problem(error: AccountError, member: &'static str) -> Problem {
     match error {
@@ -41,14 +41,14 @@ pub fn problem(error: AccountError, member: &'static str) -> Problem {
 }
 
 /// The problem that asks for a captcha. If the captcha has to be harder than usual, the problem
-/// names the difficulty, so that the client can request it.
+/// contains the difficulty, so that the client can request a challenge of this difficulty.
 fn captcha_needed(difficulty: u32) -> Problem {
     let problem = Problem::new(Code::CaptchaInvalid);
     if difficulty <= 1 {
         return problem;
     }
     let detail = format!(
-        "There were many failed logins to this account. Solve a captcha and send it with the login. \
+        "There were many failed logins to this account. Solve a captcha and send the solution with the login. \
          GET /api/captcha?difficulty={difficulty} returns the challenge of the built-in captcha."
     );
     Problem { difficulty: Some(difficulty), ..problem.detail(detail) }
@@ -62,7 +62,7 @@ impl From<AccountError> for Problem {
 
 const fn registration(refusal: RegistrationRefusal) -> &'static str {
     match refusal {
-        RegistrationRefusal::Domain => "Email addresses of this domain cannot register.",
+        RegistrationRefusal::Domain => "Email addresses of this domain cannot be registered.",
         RegistrationRefusal::Closed => "Registration is closed.",
         RegistrationRefusal::InviteOnly => "You need an invitation to register.",
     }

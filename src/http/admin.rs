@@ -17,17 +17,18 @@ use crate::app::App;
 use crate::health::Startup;
 use crate::telemetry::Metrics;
 
-/// The part of the path before the client's address.
+/// The part of the path before the client's IP address.
 const LIMITS: &str = "/limits/";
 
 /// The service of the admin listener, for operators and their monitoring.
 #[derive(Debug)]
 pub struct Admin {
-    /// Empty until the daemon has started.
+    /// The application. It is empty until the daemon has started.
     app: Arc<OnceLock<Arc<App>>>,
-    /// What the daemon still waits for, until it has started.
+    /// Describes what the daemon is waiting for while it starts.
     startup: Arc<Startup>,
-    /// Available from the beginning, because a metric also says why the daemon does not start.
+    /// The metrics are available even before the daemon has started, because one of them says why
+    /// it does not start.
     metrics: Arc<Metrics>,
 }
 
@@ -37,8 +38,9 @@ impl Admin {
     }
 
     /// Reports the readiness. The daemon is ready if it has started, its schema is migrated and it
-    /// is not stopping. An outage of a shared store is `degraded` with status 200 and never
-    /// unready, because unready would take every replica out of service at once.
+    /// is not stopping. During an outage of a shared store, the daemon reports `degraded` with
+    /// status 200. It does not report that it is not ready, because this would take every replica
+    /// out of service at once.
     fn ready(&self) -> Answer {
         let Some(app) = self.app.get() else {
             let mut body = json!({ "status": self.startup.status(), "dependencies": {} });
@@ -48,8 +50,8 @@ impl Admin {
             }
             return answer::status_json(StatusCode::SERVICE_UNAVAILABLE, &body);
         };
-        // The last result of the prober, or an outage that a request has met since. This sends no
-        // query.
+        // These are the results of the last check of the prober, or of a request that failed after
+        // this check. Reading them sends no query.
         let (database, store) = (app.db.health().reason(), app.store.reason());
         let unready = if app.gate.draining.load(Ordering::SeqCst) {
             Some("draining")
@@ -58,7 +60,8 @@ impl Admin {
         } else {
             None
         };
-        // A probe sends no request to an external service. It reports what the last requests found.
+        // The daemon sends no request to an external service for a probe. It reports the results of
+        // its last requests to the service.
         let vendor = app.captcha.vendor().map(|vendor| !vendor.is_in_doubt());
         let breach = app.breach.as_ref().map(|breach| !breach.is_in_doubt());
         let outside = vendor != Some(false) && breach != Some(false);
@@ -86,8 +89,8 @@ impl Admin {
         answer::status_json(code, &body)
     }
 
-    /// The limits of a client address at this daemon, for `latchkey limits explain`. The request
-    /// spends none of them.
+    /// Reports the limits of a client's IP address at this daemon, for `latchkey limits explain`.
+    /// The report itself does not count against any of these limits.
     fn limits(&self, ip: &str) -> Answer {
         let (Some(app), Ok(ip)) = (self.app.get(), ip.parse()) else {
             return answer::status_json(StatusCode::NOT_FOUND, &json!({ "status": "not found" }));

@@ -47,8 +47,8 @@ pub fn no_content() -> Answer {
     answer
 }
 
-/// An HTML page. It keeps the default `no-store` of [`add_security_headers`], because its address
-/// may carry a token.
+/// An HTML page. It keeps the default `no-store` of [`add_security_headers`], because the URL of a
+/// page may contain a token.
 pub fn page(status: StatusCode, html: String) -> Answer {
     let mut answer =
         with_type(status, HeaderValue::from_static("text/html; charset=utf-8"), html.into_bytes());
@@ -62,7 +62,7 @@ pub fn as_page(answer: &mut Answer) {
 }
 
 /// A 200 response with a text that does not change while the daemon runs, or a 304 if the client
-/// has the text already (RFC 9110 §13.1.2).
+/// already has the text (RFC 9110 §13.1.2).
 pub fn kept(request: &Request, text: &Text, content_type: HeaderValue) -> Answer {
     let shown = request.headers.get_all(header::IF_NONE_MATCH).iter();
     let mut tags = shown.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
@@ -85,7 +85,8 @@ pub fn kept(request: &Request, text: &Text, content_type: HeaderValue) -> Answer
     answer
 }
 
-/// A page with the given status, and with `Retry-After` if waiting helps.
+/// A page with the given status. If `retry_after_s` is given, the response has the `Retry-After`
+/// header.
 pub fn view(status: u16, html: String, retry_after_s: Option<u32>) -> Result<Answer, Problem> {
     let status = StatusCode::from_u16(status).map_err(|_| Code::InternalError)?;
     let mut answer = page(status, html);
@@ -158,8 +159,8 @@ pub fn problem(
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     if code.status() == StatusCode::UNAUTHORIZED {
-        // RFC 6749 §5.2 requires the client's own scheme. The Bearer challenge follows it, as in
-        // every 401.
+        // RFC 6749 §5.2 requires a challenge of the scheme that the client used, which is Basic.
+        // The Bearer challenge comes after it, because every 401 has one.
         if problem.oauth == Some(OauthError::InvalidClient) {
             headers.append(header::WWW_AUTHENTICATE, BASIC_CHALLENGE);
         }
@@ -172,12 +173,14 @@ pub fn problem(
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenShown {
     Yes,
-    /// RFC 6750 §3.1 requires a challenge without `error` in this case.
+    /// The request carried no token. In this case, RFC 6750 §3.1 requires a challenge without
+    /// `error`.
     No,
 }
 
 impl TokenShown {
-    /// Reads the headers of a request. Credentials of another scheme are not a token.
+    /// Finds out whether the headers of a request contain a Bearer token. Credentials of another
+    /// scheme do not count as a token.
     pub fn by(headers: &HeaderMap) -> Self {
         let scheme = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
         match scheme.and_then(|value| value.get(..7)) {
@@ -197,8 +200,8 @@ pub(super) fn challenge(code: Code, token_shown: TokenShown) -> HeaderValue {
     }
 }
 
-/// Adds the headers that every response of every listener carries, unless the handler has set its
-/// own.
+/// Adds the headers that every response of every listener carries. A header that the handler has
+/// already set stays as it is.
 pub fn add_security_headers(headers: &mut HeaderMap, transport: Transport) {
     let mut default = |name: HeaderName, value: HeaderValue| {
         headers.entry(name).or_insert(value);
@@ -219,7 +222,8 @@ pub fn add_security_headers(headers: &mut HeaderMap, transport: Transport) {
     }
 }
 
-/// Adds the headers about the request itself: its id, and how much of a limit is left.
+/// Adds the header with the id of the request, and the headers that say how much of a limit is
+/// left.
 pub fn add_request_headers(headers: &mut HeaderMap, cx: &Cx) {
     let mut default = |name: &'static str, value: HeaderValue| {
         headers.entry(name).or_insert(value);

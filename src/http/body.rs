@@ -1,5 +1,5 @@
-//! Reading of request bodies: the whole body, within its limits of size and time, before any token
-//! is checked.
+//! Reading of request bodies. The whole body is read before any token is checked. The size of the
+//! body and the time for its arrival are limited.
 
 use std::time::Duration;
 
@@ -10,22 +10,22 @@ use hyper::header::{self, HeaderMap};
 
 use crate::problem::{Code, Problem};
 
-/// The most bytes of a body: 16 KiB. The largest valid body has a password of 256 characters and a
-/// captcha of 4 KiB.
+/// A body has at most 16 KiB. The largest valid body has a password of 256 characters and a captcha
+/// of 4 KiB.
 pub const BODY_BYTES_MAX: usize = 16 * 1024;
 /// The time within which the whole body has to arrive.
 pub const BODY_WITHIN: Duration = Duration::from_secs(15);
 
 /// Reads the whole body.
 ///
-/// It holds only the bytes of the body, 16 KiB at most, however the body is framed. Pieces are
-/// joined as they arrive, because 16 384 pieces of one byte each cost 32 times as much when they
-/// are kept apart.
+/// It stores only the bytes of the body, which are 16 KiB at most, whatever the framing of the body
+/// is. It joins the pieces of a body as they arrive, because 16 384 separate pieces of one byte
+/// need 32 times as much memory.
 ///
 /// # Errors
-/// [`Code::BodyTooLarge`] before anything is read if `Content-Length` is too large, otherwise at
-/// the first byte beyond the limit. [`Code::RequestTimeout`]. [`Code::MalformedRequest`] for
-/// invalid framing.
+/// [`Code::BodyTooLarge`] if the body is over the limit. If `Content-Length` shows this, nothing is
+/// read. [`Code::RequestTimeout`] if the body does not arrive in time. [`Code::MalformedRequest`]
+/// if the framing of the body is invalid.
 pub(super) async fn read<B>(body: B, headers: &HeaderMap) -> Result<Bytes, Problem>
 where
     B: Body + Send,

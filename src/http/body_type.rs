@@ -1,5 +1,5 @@
-//! Types of request bodies. One declaration defines both what is read and what `/openapi.json`
-//! documents.
+//! Types of request bodies. One declaration of a body defines both how latchkey reads the body and
+//! how `/openapi.json` documents it.
 //!
 //! `request_body!` declares the members of a JSON body once. It generates the struct, its schema,
 //! and its reader, which collects all broken rules. `request_form!` does the same for the form of
@@ -19,7 +19,7 @@ use crate::user::{AddressError, EmailAddress, NameError, PersonName};
 
 /// A JSON body that `request_body!` declared.
 pub trait RequestBody: Sized {
-    /// The members of the body. A member that breaks its own rules is none.
+    /// The JSON members of the body. A member that breaks one of its own rules is none.
     type Members;
 
     /// Reads a body.
@@ -30,10 +30,11 @@ pub trait RequestBody: Sized {
         Self::read_and_check(body, |_, _| {})
     }
 
-    /// Reads a body and applies rules that need more than one member or the caller of the request.
+    /// Reads a body and then applies the rules in `check`, which depend on several members or on
+    /// the caller of the request.
     ///
     /// # Errors
-    /// As [`RequestBody::read`].
+    /// The same as [`RequestBody::read`].
     fn read_and_check(
         body: Object,
         check: impl FnOnce(&mut Object, &Self::Members),
@@ -45,7 +46,7 @@ pub trait Member: Sized {
     /// Whether the member has to be present.
     const REQUIRED: bool;
 
-    /// Reads the member. If it breaks a rule, records the error and returns none.
+    /// Reads the member. If the member breaks a rule, records the error and returns none.
     fn read(body: &mut Object, name: &'static str) -> Option<Self>;
 
     fn schema() -> RefOr<Schema>;
@@ -58,7 +59,7 @@ pub trait Text: Sized {
 
     fn parse(text: String) -> Result<Self, Self::Error>;
 
-    /// Adds to the schema what it says beside `"type": "string"`.
+    /// Adds the details of this type to the schema of the string, for example the allowed values.
     fn describe(schema: ObjectBuilder) -> ObjectBuilder {
         schema
     }
@@ -90,13 +91,13 @@ impl<T: Text> Member for Option<T> {
     }
 }
 
-/// The schema of a list with at least one string out of `items`.
+/// The schema of a list that contains at least one string. Each string must be one of `items`.
 pub fn list_schema(items: impl Iterator<Item = &'static str>) -> RefOr<Schema> {
     let item = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(items)).build();
     ArrayBuilder::new().items(item).min_items(Some(1)).build().into()
 }
 
-/// The error type of a text without rules. It has no values.
+/// The error type of a text without rules. The type has no values, because no text breaks a rule.
 #[derive(Debug)]
 pub enum AnyText {}
 
@@ -152,7 +153,7 @@ impl Text for Slug {
     }
 }
 
-/// A broken rule: its stable code, and a sentence for the user who typed the value.
+/// A broken rule. It has a stable code and a sentence for the user who typed the value.
 #[derive(Debug)]
 pub struct BrokenRule(pub &'static str, pub &'static str);
 
@@ -187,8 +188,8 @@ fn described(lines: &[&str]) -> String {
     lines.join("\n")
 }
 
-/// Declares a JSON body. `field as "name": Type` reads the member `name`. See [`Member`] for the
-/// types.
+/// Declares a JSON body. The syntax `field as "name": Type` declares a field for the JSON member
+/// `name`. See [`Member`] for the types.
 macro_rules! request_body {
     (@name $field:ident) => { stringify!($field) };
     (@name $field:ident $name:literal) => { $name };
@@ -250,8 +251,8 @@ macro_rules! request_body {
 }
 pub(crate) use request_body;
 
-/// Declares the form of an OAuth endpoint, with one method for each parameter. A missing `needed`
-/// parameter is an error.
+/// Declares the form of an OAuth endpoint, with one method for each parameter. A parameter that is
+/// `needed` must be present. A parameter that is `optional` may be missing.
 macro_rules! request_form {
     (@get needed $form:expr, $field:ident) => { $form.need(stringify!($field)) };
     (@get optional $form:expr, $field:ident) => { $form.get(stringify!($field)) };
@@ -288,7 +289,7 @@ macro_rules! request_form {
 }
 pub(crate) use request_form;
 
-/// The schema of a body, for the macros.
+/// Builds the schema of a body. The macros call this function.
 pub fn object<const N: usize>(
     about: &[&str],
     members: [(&'static str, bool, RefOr<Schema>, &[&str]); N],

@@ -9,8 +9,8 @@ const EXPOSED: HeaderValue = HeaderValue::from_static(
     "X-Request-Id, X-Latchkey-Device, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate",
 );
 
-/// Lets an origin on the list read the response. If the list has entries, every response varies by
-/// origin.
+/// Lets an origin on the list read the response. If the list is not empty, every response has
+/// `Vary: Origin`.
 pub fn allow(headers: &mut HeaderMap, origin: Option<&HeaderValue>, allowed: &[String]) {
     if allowed.is_empty() {
         return;
@@ -23,8 +23,8 @@ pub fn allow(headers: &mut HeaderMap, origin: Option<&HeaderValue>, allowed: &[S
     }
 }
 
-/// The response to OPTIONS: the methods of the path. Only an origin on the list gets the header
-/// that lets a browser continue.
+/// The response to OPTIONS. It lists the methods of the path. A browser continues only if [`allow`]
+/// adds the header for its origin.
 pub fn preflight(methods: &str) -> Answer {
     let mut answer = answer::no_content();
     let headers = answer.headers_mut();

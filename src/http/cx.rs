@@ -16,52 +16,60 @@ use crate::telemetry::trace::{self, Place, Traceparent};
 
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-/// The user agent is stored with the session for users to read, so one line is enough.
+/// The most bytes of a header that are kept. latchkey stores the user agent with the session and
+/// shows it to the user, so one line is enough.
 const USER_AGENT_BYTES_MAX: usize = 200;
 
 /// The context of one request.
 #[derive(Clone, Debug)]
 pub struct Cx {
-    /// The request's own id, in `X-Request-Id` and in every log line.
+    /// The id of the request. `X-Request-Id` and every log line contain it.
     pub request_id: String,
-    /// 32 hexadecimal digits (W3C Trace Context §3.2.2.3), from a trusted proxy or new.
+    /// The id of the trace: 32 hexadecimal digits (W3C Trace Context §3.2.2.3). A trusted proxy may
+    /// send it. Otherwise it is new.
     pub trace_id: String,
-    /// 16 hexadecimal digits that identify the span of this request.
+    /// The id of the span of this request: 16 hexadecimal digits.
     pub span_id: String,
     /// Whether the trace is sampled.
     pub sampled: bool,
-    /// The span that the request came from: its parent, or only a link.
+    /// The client's span. If the peer is a trusted proxy, this span becomes the parent of the
+    /// request's span. Otherwise the request's span only links to it.
     pub trace_parent: TraceParent,
-    /// The `traceparent` of work that follows from this request.
+    /// The value of `traceparent` for work that this request causes.
     pub traceparent: String,
-    /// The address of the client: the peer, or the address that a trusted proxy names.
+    /// The client's IP address. It is the address of the peer, or the address that a trusted proxy
+    /// has sent in a header.
     pub client: IpAddr,
-    /// Whether the client's connection uses TLS, to this daemon or to a trusted proxy.
+    /// Whether the client's connection uses TLS. The connection leads to this daemon or to a
+    /// trusted proxy.
     pub transport: Transport,
-    /// Whether a trusted proxy reports that the client used plain http: `X-Forwarded-Proto: http`.
+    /// Whether a trusted proxy reports with `X-Forwarded-Proto: http` that the client used plain
+    /// http.
     pub clear_at_proxy: bool,
-    /// Whether a trusted proxy sent the request on its own behalf: no header names a client. This
-    /// is false if such a header is there but cannot be read.
+    /// Whether a trusted proxy sent the request for itself. This is true if the request has no
+    /// header that can name a client. It is false if the request has such a header that cannot be
+    /// read.
     pub of_proxy_itself: bool,
     /// The `User-Agent` header, cut to a maximum length.
     pub user_agent: String,
-    /// `Accept-Language`, for mails.
+    /// The `Accept-Language` header, which determines the language of mails.
     pub accept_language: String,
     /// When the response has to be ready.
     pub deadline: Instant,
-    /// The state of the limits, for the `RateLimit` headers.
+    /// The state of a limit, for the `RateLimit` headers of the response.
     pub rate: Option<RateHeaders>,
 }
 
-/// The span that a request came from, by its `traceparent` header.
+/// The client's span, as the `traceparent` header of the request names it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum TraceParent {
-    /// The header is missing or invalid.
+    /// The `traceparent` header is missing or invalid.
     #[default]
     None,
-    /// The span of a trusted proxy. The request is part of its trace.
+    /// The span belongs to a trusted proxy. The request becomes part of the proxy's trace.
     Parent(Traceparent),
-    /// The span of another client. The request has its own trace and links to that span.
+    /// The span belongs to another client. The request gets its own trace and only links to that
+    /// span.
     Linked(Traceparent),
 }
 
@@ -73,7 +81,7 @@ pub enum Transport {
     Tls,
 }
 
-/// The other end of a connection.
+/// The client or the proxy at the other end of a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer {
     pub address: IpAddr,
@@ -84,17 +92,18 @@ pub struct Peer {
 /// Whether the forwarded headers came from a peer that may set them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Forwarded {
-    /// The request has none, or a trusted proxy sent them.
+    /// The request has no forwarded headers, or a trusted proxy sent them.
     Fine,
-    /// A peer that is not a trusted proxy sent them. They are ignored.
+    /// A peer that is not a trusted proxy sent forwarded headers. They are ignored.
     Untrusted,
-    /// A trusted proxy sent them, but an entry cannot be read. The proxy counts as the client.
+    /// A trusted proxy sent forwarded headers, but an entry in them cannot be read. The proxy
+    /// counts as the client.
     Unreadable,
 }
 
 impl Cx {
-    /// Reads the head of a request. Forwarded headers are used only from `trusted` peers. A
-    /// `traceparent` of another peer is only linked.
+    /// Creates the context from the head of a request. Forwarded headers are used only if the peer
+    /// is in `trusted`. If another peer sends `traceparent`, the request only links to that span.
     pub fn new(
         peer: Peer,
         headers: &HeaderMap,
@@ -158,10 +167,11 @@ impl Cx {
         ClientKey::wide(self.client)
     }
 
-    /// The client whose permits the request takes ([`FairPermits`](crate::actor::FairPermits)). It
-    /// is none if a trusted proxy sent the request on its own behalf, because the proxy stands for
-    /// many clients. If the headers of the proxy cannot be read, the permits are those of the
-    /// proxy's own address, so that an invalid header does not evade a limit.
+    /// The client that the permits of this request are counted for
+    /// ([`FairPermits`](crate::actor::FairPermits)). It is none if a trusted proxy sent the request
+    /// for itself, because a proxy stands for many clients. If the headers of the proxy cannot be
+    /// read, the permits are counted for the proxy's own IP address. Otherwise a client could evade
+    /// a limit with an invalid header.
     pub fn holder(&self) -> Option<IpAddr> {
         (!self.of_proxy_itself).then_some(self.client)
     }
@@ -195,7 +205,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// The printable text of a header, cut to `bytes_max`. Empty if the header is missing.
+/// The printable text of a header, cut to `bytes_max`. The text is empty if the header is missing.
 fn text(headers: &HeaderMap, name: &HeaderName, bytes_max: usize) -> String {
     let Some(Ok(value)) = headers.get(name).map(|value| value.to_str()) else {
         return String::new();
@@ -236,7 +246,7 @@ mod tests {
             cx(peer, &["10.0.0.0/8"], headers).0.holder().map(|address| address.to_string())
         };
         let forwarded = |value| [("x-forwarded-for", value)];
-        assert_eq!(holder("10.0.0.1", &[]), None, "it asks for itself");
+        assert_eq!(holder("10.0.0.1", &[]), None, "the proxy sends its own request");
         let client = holder("10.0.0.1", &forwarded("198.51.100.7"));
         assert_eq!(client.as_deref(), Some("198.51.100.7"));
         assert_eq!(holder("10.0.0.1", &forwarded("garbage")).as_deref(), Some("10.0.0.1"));

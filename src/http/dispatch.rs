@@ -1,8 +1,10 @@
-//! The wrapper around every request: id, route, span, limit, body, permit, caller and handler.
+//! The dispatcher, which handles every request of the public listener. It creates the id and the
+//! span of the request, finds the route, checks the limits, reads the body, takes a permit,
+//! authenticates the caller and runs the handler.
 //!
-//! It turns the [`Problem`] of a handler into a response and logs it once. It measures the request
-//! and sets the headers that every response has. The panic of a handler becomes a 500. A handler
-//! that runs past its deadline becomes a 503.
+//! It turns the [`Problem`] of a handler into a response and logs the problem once. It measures the
+//! request and sets the headers that every response has. If a handler panics, the response is a
+//! 500. If a handler does not end before its deadline, the response is a 503.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -37,8 +39,8 @@ use crate::http::limit::{self, Holder};
 use crate::problem::{Code, Problem, Unavailable};
 use crate::telemetry::labels::ShedReason;
 
-/// The `Retry-After` of a request that gets no permit. Permits become free within the time of one
-/// response.
+/// The value of `Retry-After` if a request gets no permit. A permit becomes free as soon as another
+/// request has its response.
 const RETRY_AFTER_SHED_SECONDS: u32 = 1;
 
 /// The service that handles the requests of the public listener.
@@ -53,7 +55,7 @@ impl Dispatcher {
         Self { app, router: Router::new() }
     }
 
-    /// Responds to one request. It never fails.
+    /// Responds to one request. This never fails, because every error becomes a response.
     pub async fn serve<B>(&self, peer: Peer, request: hyper::Request<B>) -> Answer
     where
         B: Body + Send,
@@ -93,7 +95,7 @@ impl Dispatcher {
         answer::add_security_headers(answer.headers_mut(), cx.transport);
         answer::add_request_headers(answer.headers_mut(), &cx);
         cors::allow(answer.headers_mut(), origin.as_ref(), &config.cors_origins);
-        // While the daemon drains, this header makes clients leave their open connections before
+        // While the daemon drains, this header makes clients close their open connections before
         // the listener closes.
         if distrusted || (is_http_1 && self.app.gate.draining.load(Ordering::SeqCst)) {
             answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -138,8 +140,8 @@ impl Dispatcher {
             return Ok(answer);
         }
         let body = self.body_of(cx, &route, &parts, body).await?;
-        // The permit is taken after the body has arrived, so a client that withholds its body holds
-        // no permit of requests in progress.
+        // The permit is taken after the body has arrived, so a client that does not send its body
+        // holds no permit for requests in progress.
         let _permit = self.admit(cx, &route)?;
         cx.deadline = Instant::now() + route.answer_within();
         let mut request = Request {
@@ -168,8 +170,8 @@ impl Dispatcher {
             Handler::User(handle) => {
                 let (user_id, claims, pass) = limit::account(&self.app, request).await?;
                 let caller = self.app.check().caller_of(user_id, &claims).await?;
-                // The handler may wait for a password hash or for a captcha. Those pools have their
-                // own queues.
+                // The permit is released before the handler runs, because the handler may wait for
+                // a password hash or for a captcha. The pools for these jobs have their own queues.
                 drop(pass);
                 limit::admit_write(&self.app, request, (route, caller.standing.id)).await?;
                 handle(&self.app, request, caller).await
@@ -195,9 +197,9 @@ impl Dispatcher {
         }
     }
 
-    /// Spends one request of the client's overall limit. Preflights are free: a browser sends them
-    /// by itself, and the response needs only the route table. Requests of servers on behalf of
-    /// many clients are free too ([`RouteKind::Server`]).
+    /// Counts the request against the client's overall limit. A preflight is not counted, because a
+    /// browser sends it without being asked, and the response needs only the route table. A request
+    /// that a server sends for many clients is not counted either ([`RouteKind::Server`]).
     fn spend(&self, cx: &mut Cx, method: &Method, found: &RouteMatch) -> Result<(), Problem> {
         let is_free = match found {
             RouteMatch::Route(route, _) => route.kind == RouteKind::Server,
@@ -216,15 +218,15 @@ impl Dispatcher {
         }
     }
 
-    /// Refuses an API request that reached the proxy over plain http, if `public_url` is https. It
-    /// does not redirect, because a redirect would hide that others on the network may have read
-    /// the request (ASVS 4.1.2). Forward-auth is exempt: the header of its requests describes a
-    /// request to another service.
+    /// If `public_url` is https, refuses an API request that reached the proxy over plain http. The
+    /// response is not a redirect, because a redirect would hide that others on the network may
+    /// have read the request (ASVS 4.1.2). Forward-auth is exempt, because the header
+    /// `X-Forwarded-Proto` of its requests describes the client's request to another service.
     fn refuse_in_clear(&self, cx: &Cx, route: &Route) -> Result<(), Problem> {
         let is_ours = openapi::is_refused_in_clear(route.path) && route.method != RouteMethod::Any;
         if cx.clear_at_proxy && is_ours && self.app.config.public_url.starts_with("https://") {
             return Err(Problem::new(Code::Forbidden).detail(
-                "The request was sent over plain http. Use https. Others may have read the request on its way: change the passwords and tokens in it.",
+                "The request was sent over plain http. Use https. Others may have read the request on its way, so change the passwords and tokens that it contained.",
             ));
         }
         Ok(())
@@ -250,7 +252,8 @@ impl Dispatcher {
         body::read(body, &parts.headers).await
     }
 
-    /// Takes a permit for a request in progress, or refuses the request before any work.
+    /// Takes a permit for a request in progress. If there is none, refuses the request before any
+    /// work is done.
     fn admit(&self, cx: &Cx, route: &Route) -> Result<FairPermit, Problem> {
         let gate = &self.app.gate;
         if route.kind == RouteKind::Refresh
@@ -261,7 +264,7 @@ impl Dispatcher {
         self.enter(&gate.in_flight, cx, ShedReason::InFlight)
     }
 
-    /// Takes a permit. `full` is the reason to report if none is left.
+    /// Takes a permit. `full` is the reason that the metric gets if no permit is left.
     fn enter(
         &self,
         permits: &Arc<FairPermits>,
@@ -275,7 +278,8 @@ impl Dispatcher {
         })
     }
 
-    /// Warns once a minute at most that forwarded headers are not used, and why.
+    /// Warns the operator that forwarded headers are not used, and why. It does so at most once a
+    /// minute.
     fn warn_of_forwarded(&self, cx: &Cx, forwarded: Forwarded) {
         let gate = &self.app.gate;
         let warning = match forwarded {
@@ -289,26 +293,27 @@ impl Dispatcher {
         if forwarded == Forwarded::Untrusted {
             tracing::warn!(
                 "client.address" = %cx.client,
-                "x-forwarded-for from a peer that is not in http.trusted_proxies is ignored: \
-                 behind a proxy every client counts as one address until it is listed"
+                "x-forwarded-for from a peer that is not in http.trusted_proxies is ignored. \
+                 If the peer is your proxy, add it to http.trusted_proxies. Until then, all of its \
+                 clients count as one IP address"
             );
         } else {
             tracing::warn!(
                 "client.address" = %cx.client,
-                "x-forwarded-for or forwarded of a trusted proxy cannot be read: its clients count as one address"
+                "x-forwarded-for or forwarded of a trusted proxy cannot be read, so its clients count as one IP address"
             );
         }
     }
 }
 
-/// The client that a permit is counted for. A proxy that names no client is limited only by the
-/// total number of permits.
+/// The client that a permit is counted for. If a trusted proxy names no client, its request is
+/// limited only by the total number of permits.
 fn holder(permits: &FairPermits, cx: &Cx) -> PermitHolder {
     cx.holder().map_or(PermitHolder::NOBODY, |ip| permits.client(ip))
 }
 
-/// The method as a metric attribute: known methods by name, all others as one value
-/// (OpenTelemetry's conventions).
+/// The method as an attribute of metrics. A known method is represented by its name. All other
+/// methods share one value, as OpenTelemetry's conventions require.
 fn known_method(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
@@ -342,5 +347,5 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())
         .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a panic without words".to_owned())
+        .unwrap_or_else(|| "a panic without a message".to_owned())
 }

@@ -1,4 +1,4 @@
-//! Members that several requests share: a new password and a captcha.
+//! JSON members and parameters that several requests share: a new password and a captcha.
 
 use super::json::{Object, Rule};
 use super::request::Request;
@@ -7,8 +7,8 @@ use crate::problem::Problem;
 use crate::secret::Secret;
 use crate::user::{AddressError, EmailAddress, NameError};
 
-/// Checks a new password against the policy, with the user's address and name as far as they are
-/// known.
+/// Checks a new password against the password policy. If the user's email address and name are
+/// known, the policy compares the password with them.
 pub fn policy(
     app: &App,
     body: &mut Object,
@@ -20,7 +20,8 @@ pub fn policy(
     }
 }
 
-/// Reads the captcha of a GET from the query: `capcha`, as the API page spells it, or `captcha`.
+/// Reads the captcha of a GET request from its query. The parameter is `capcha`, as the
+/// specification of the API spells it, or `captcha`.
 pub fn captcha_of_query(request: &Request) -> Result<Option<String>, Problem> {
     let payload = request.query("capcha")?.filter(|payload| !payload.is_empty());
     Ok(match payload {

@@ -1,9 +1,8 @@
-//! [`Form`]: strict reading of the parameters of an OAuth endpoint (RFC 6749 §3.1, §3.2, appendix
-//! B).
+//! [`Form`] reads the parameters of an OAuth endpoint strictly (RFC 6749 §3.1, §3.2, appendix B).
 //!
-//! Only the body is read, because credentials in a query would appear in logs. A parameter that is
-//! sent twice is refused, so that no two readers of the request can disagree. A parameter without a
-//! value counts as not sent.
+//! Only the body is read, because credentials in a query would appear in logs. A form that contains
+//! a parameter twice is refused, because two programs that read it could use different values. A
+//! parameter without a value counts as not sent.
 
 use super::request::Request;
 use crate::problem::{Code, OauthError, Problem};
@@ -12,7 +11,7 @@ use crate::secret::Secret;
 /// The most parameters that a form may have. The RFCs define six for these endpoints.
 const PARAMETERS_MAX: usize = 16;
 
-/// A checked form: few parameters, all in UTF-8 and each sent once.
+/// A checked form. It has few parameters, all of them are in UTF-8, and each was sent once.
 #[derive(Debug)]
 pub struct Form(Vec<(String, Secret<String>)>);
 
@@ -20,8 +19,9 @@ impl Form {
     /// Reads the form in the body of a request.
     ///
     /// # Errors
-    /// [`Code::UnsupportedMediaType`] for another media type, [`Code::MalformedRequest`] for an
-    /// invalid form, both with `invalid_request`.
+    /// [`Code::UnsupportedMediaType`] if the body has another media type.
+    /// [`Code::MalformedRequest`] if the form is invalid. Both have the OAuth error
+    /// `invalid_request`.
     pub fn read(request: &Request) -> Result<Self, Problem> {
         let checked = request.form().and_then(Self::check);
         checked.map_err(|problem| problem.oauth(OauthError::InvalidRequest))
@@ -49,7 +49,8 @@ impl Form {
     /// Returns a required parameter.
     ///
     /// # Errors
-    /// [`Code::MalformedRequest`] with `invalid_request`.
+    /// [`Code::MalformedRequest`] with the OAuth error `invalid_request` if the parameter is
+    /// missing.
     pub fn need(&self, name: &str) -> Result<&Secret<String>, Problem> {
         self.get(name).ok_or_else(|| {
             Problem::new(Code::MalformedRequest)

@@ -1,9 +1,9 @@
-//! The client's address behind trusted proxies: from `X-Forwarded-For`, or from `Forwarded` (RFC
-//! 7239) if the former is missing.
+//! The IP address of a client behind trusted proxies. It is read from `X-Forwarded-For`. If the
+//! request does not have this header, it is read from `Forwarded` (RFC 7239).
 //!
-//! The entries are read from right to left. The first address that is not a trusted proxy's is the
-//! client's. If an entry cannot be read, the peer counts as the client, so that an invalid entry
-//! does not evade a limit (ASVS 4.1.3).
+//! The entries are read from right to left. The first address that does not belong to a trusted
+//! proxy belongs to the client. If an entry cannot be read, the peer counts as the client.
+//! Otherwise a client could evade a limit with an invalid entry (ASVS 4.1.3).
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -12,16 +12,16 @@ use ipnet::IpNet;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED: HeaderName = hyper::header::FORWARDED;
-/// The most entries that are read. No legitimate chain of proxies is longer.
+/// The most entries of the headers that are read. No legitimate chain of proxies is longer.
 const ENTRIES_MAX: usize = 32;
 
-/// The client that the headers of a request name.
+/// The client that the forwarded headers of a request name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ForwardedClient {
-    /// The headers name no client.
+    /// The forwarded headers are missing or name no client.
     None,
     Address(IpAddr),
-    /// An entry cannot be read.
+    /// An entry of the forwarded headers cannot be read.
     Unreadable,
 }
 
@@ -38,7 +38,7 @@ pub fn client(headers: &HeaderMap, trusted: &[IpNet]) -> ForwardedClient {
             Ok(line) => line.rsplit(',').map(Some).collect(),
             Err(_) => vec![None],
         });
-        // A proxy that appends to an empty header leaves an empty entry.
+        // Empty entries are skipped, because a proxy that appends to an empty header leaves one.
         return walk(entries.filter(|it| it.is_none_or(|it| !it.trim().is_empty())), trusted);
     }
     let lines = headers.get_all(FORWARDED).iter().rev();
@@ -61,8 +61,8 @@ fn walk<'a>(entries: impl Iterator<Item = Option<&'a str>>, trusted: &[IpNet]) -
     client
 }
 
-/// Parses an address as proxies write it: also with a port (Azure Application Gateway), in
-/// brackets, or with a zone.
+/// Parses an IP address as proxies write it. It may have a port (Azure Application Gateway),
+/// brackets or a zone.
 fn address(text: &str) -> Option<IpAddr> {
     let text = text.trim();
     let ip = if let Ok(ip) = text.parse::<IpAddr>() {
@@ -102,7 +102,7 @@ fn elements(line: &str) -> Vec<&str> {
     split(line, ',')
 }
 
-/// The value of `for` in an element, or none.
+/// The value of `for` in an element of `Forwarded`. It is none if the element has no `for`.
 fn for_of(element: &str) -> Option<&str> {
     split(element, ';').into_iter().find_map(|pair| {
         let (name, value) = pair.split_once('=')?;
@@ -114,7 +114,7 @@ fn for_of(element: &str) -> Option<&str> {
     })
 }
 
-/// Splits a text at a separator outside quoted strings.
+/// Splits a text at each separator that is not in a quoted string.
 fn split(text: &str, separator: char) -> Vec<&str> {
     let (mut parts, mut start, mut quoted, mut escaped) = (Vec::new(), 0, false, false);
     for (at, c) in text.char_indices() {
@@ -178,7 +178,11 @@ mod tests {
         assert_eq!(of("x-forwarded-for", &["6.6.6.6, ,203.0.113.14, 10.0.0.2:80"]), client);
         assert_eq!(of("x-forwarded-for", &["6.6.6.6", "203.0.113.14", ""]), client);
         assert_eq!(of("forwarded", &["for=6.6.6.6, for=203.0.113.14", "for=10.0.0.2"]), client);
-        assert_eq!(of("x-forwarded-for", &["10.0.0.9"]), is("10.0.0.9"), "proxies alone");
+        assert_eq!(
+            of("x-forwarded-for", &["10.0.0.9"]),
+            is("10.0.0.9"),
+            "the chain contains only proxies"
+        );
         assert_eq!(of("x-forwarded-for", &["", " , "]), ForwardedClient::None);
     }
 

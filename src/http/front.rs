@@ -1,5 +1,5 @@
-//! The service of the public listener. It responds with 503 while the daemon waits for its
-//! database, and then passes requests to the dispatcher.
+//! The service of the public listener. While the daemon waits for its database, the service
+//! responds with 503. After that, it passes requests to the dispatcher.
 
 use std::sync::{Arc, OnceLock};
 
@@ -12,19 +12,20 @@ use super::server::Service;
 use crate::problem::{Code, Problem};
 use crate::secret::random_bytes;
 
-/// The public service. It has a dispatcher once the daemon has started.
+/// The service of the public listener. It has a dispatcher as soon as the daemon has started.
 pub struct Front {
     dispatcher: OnceLock<Arc<Dispatcher>>,
     public_url: String,
 }
 
 impl Front {
-    /// Creates the service without a dispatcher. Problems link to pages at `public_url`.
+    /// Creates the service without a dispatcher. The problems in its responses link to pages at
+    /// `public_url`.
     pub fn new(public_url: &str) -> Self {
         Self { dispatcher: OnceLock::new(), public_url: public_url.to_owned() }
     }
 
-    /// Sets the dispatcher, which lets requests in. Only the first call has an effect.
+    /// Sets the dispatcher, so that requests are handled. Only the first call has an effect.
     pub fn open(&self, dispatcher: Dispatcher) {
         let _ = self.dispatcher.set(Arc::new(dispatcher));
     }
@@ -39,8 +40,8 @@ impl Service for Front {
     }
 }
 
-/// The response while the daemon starts. Its trace id leads to no trace, because nothing else about
-/// the request is known.
+/// The response while the daemon starts. Its trace id is random and belongs to no trace, because
+/// the request is not recorded.
 fn starting(peer: Peer, public_url: &str) -> Answer {
     let problem = Problem::new(Code::DependencyUnavailable)
         .detail("The daemon is starting and waits for its database. Try again in a few seconds.")

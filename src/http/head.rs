@@ -9,8 +9,8 @@ use super::router::{Route, RouteKind};
 use crate::problem::{Code, Problem};
 
 /// The most headers of a request. No legitimate client or proxy sends half as many. hyper counts
-/// the headers of HTTP/1 while it reads them. For HTTP/2 it limits only their bytes, so they are
-/// counted here.
+/// the headers of HTTP/1 while it reads them. For HTTP/2, hyper limits only the bytes of the
+/// headers, so this module counts them.
 pub const HEADERS_MAX: usize = 64;
 /// The most bytes of path and query together.
 const URI_BYTES_MAX: usize = 4 * 1024;
@@ -41,8 +41,8 @@ pub(super) fn check(parts: &Parts) -> Result<(), Problem> {
     Ok(())
 }
 
-/// The number of headers. HTTP/2 lets a client split its cookies into several lines, which count as
-/// one header (RFC 9113 §8.2.3): browsers send the cookies of a whole domain.
+/// The number of headers. In HTTP/2, a client may split its cookies into several lines (RFC 9113
+/// §8.2.3). These lines count as one header, because browsers send all cookies of a domain.
 fn headers(parts: &Parts) -> usize {
     let lines = parts.headers.len();
     if lines <= HEADERS_MAX || parts.version < Version::HTTP_2 {
@@ -52,8 +52,9 @@ fn headers(parts: &Parts) -> usize {
     lines - cookies.saturating_sub(1)
 }
 
-/// HTTP/1.1 requires one `Host`, and no version of HTTP/1 allows two (RFC 9112 §3.2). Proxies that
-/// choose differently would see two different requests.
+/// Whether it is unclear which host the request is for. HTTP/1.1 requires one `Host` header, and no
+/// version of HTTP/1 allows two (RFC 9112 §3.2). If there were two, a proxy and latchkey could use
+/// different ones.
 fn host_is_in_doubt(parts: &Parts) -> bool {
     match (parts.version, parts.headers.get_all(header::HOST).iter().count()) {
         (Version::HTTP_11, hosts) => hosts != 1,
@@ -61,8 +62,8 @@ fn host_is_in_doubt(parts: &Parts) -> bool {
     }
 }
 
-/// Whether a proxy may read the framing of this request differently. The connection is closed after
-/// such a request (RFC 9112 §6.1).
+/// Whether a proxy may see the end of this request at another byte than latchkey. After such a
+/// request, latchkey closes the connection (RFC 9112 §6.1).
 pub(super) fn framing_is_in_doubt(parts: &Parts) -> bool {
     let headers = &parts.headers;
     let both = headers.contains_key(header::TRANSFER_ENCODING)
@@ -71,8 +72,8 @@ pub(super) fn framing_is_in_doubt(parts: &Parts) -> bool {
     both || twice || host_is_in_doubt(parts)
 }
 
-/// Applies the rules for GETs that change state: a prefetch is refused, and a browser that opens a
-/// mailed link is redirected to its page.
+/// Applies the rules for GET requests that change state. A prefetch is refused. A browser that
+/// opens a mailed link is redirected to the page of the link.
 pub(super) fn guard(route: &Route, parts: &Parts) -> Result<Option<Answer>, Problem> {
     if !matches!(route.kind, RouteKind::ChangesState | RouteKind::MailedLink | RouteKind::Refresh) {
         return Ok(None);

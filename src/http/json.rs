@@ -1,11 +1,13 @@
 //! Strict reading of a body as one JSON object.
 //!
-//! There are two steps, so that each error gets its own status. [`Object::parse`] reads RFC 8259
-//! and refuses what I-JSON (RFC 7493) refuses: duplicate members at any depth, trailing data,
-//! invalid UTF-8 and lone surrogates. serde_json limits the nesting to 128. These errors are a 400.
+//! There are two steps, because their errors have different statuses. In the first step,
+//! [`Object::parse`] reads JSON (RFC 8259) and refuses what I-JSON (RFC 7493) forbids: duplicate
+//! members at any depth, trailing data, invalid UTF-8 and lone surrogates. serde_json limits the
+//! nesting to 128. An error in this step is a 400.
 //!
-//! Then a handler takes its members with [`Object::text`] and similar methods. They collect all
-//! broken rules for one 422. Members that no handler takes are ignored.
+//! In the second step, a handler takes the members that it needs with [`Object::text`] and similar
+//! methods. These methods collect all broken rules for one 422. Members that no handler takes are
+//! ignored.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,7 +17,7 @@ use zeroize::Zeroize as _;
 
 use crate::problem::{Code, FieldError, Problem};
 
-/// A JSON value as far as requests use it. Nested values are checked and dropped.
+/// A JSON value, reduced to what requests need. Nested values are checked and then dropped.
 enum Value {
     Text(String),
     /// A list that contains only strings. It may be empty.
@@ -35,8 +37,8 @@ impl Object {
     /// Reads one object from `bytes`.
     ///
     /// # Errors
-    /// [`Code::MalformedRequest`] for everything that is not one JSON object in UTF-8 without
-    /// duplicate members.
+    /// [`Code::MalformedRequest`] if the bytes are not UTF-8, are not exactly one JSON object, or
+    /// contain duplicate members.
     pub fn parse(bytes: &[u8]) -> Result<Self, Problem> {
         let malformed = |detail: &str| Problem::new(Code::MalformedRequest).detail(detail);
         if bytes.is_empty() {
@@ -44,9 +46,9 @@ impl Object {
         }
         let text = std::str::from_utf8(bytes).map_err(|_| malformed("The body is not UTF-8."))?;
         let Root(members) = serde_json::from_str(text).map_err(|error| {
-            // The message of serde_json may quote the body, so only the position is reported.
+            // serde_json may quote the body in its message, so only the position is reported.
             malformed(&format!(
-                "The body is not one JSON object without duplicate members (line {}, column {}).",
+                "The body must be one JSON object without duplicate members. The first error is in line {}, column {}.",
                 error.line(),
                 error.column()
             ))
@@ -54,8 +56,8 @@ impl Object {
         Ok(Self { members, errors: Vec::new() })
     }
 
-    /// Takes a required string. If it is missing or has another type, records the error and returns
-    /// none.
+    /// Takes a required member that is a string. If the member is missing or has another type,
+    /// records the error and returns none.
     pub fn text(&mut self, name: &'static str) -> Option<String> {
         match self.members.remove(name) {
             Some(Value::Text(text)) => return Some(text),
@@ -72,8 +74,8 @@ impl Object {
         self.members.get(name).is_some_and(|value| !matches!(value, Value::Null))
     }
 
-    /// Takes a required list of strings. If it is missing or has another type, records the error
-    /// and returns none.
+    /// Takes a required member that is a list of strings. If the member is missing or has another
+    /// type, records the error and returns none.
     pub fn texts(&mut self, name: &'static str) -> Option<Vec<String>> {
         match self.members.remove(name) {
             Some(Value::Texts(texts)) => return Some(texts),
@@ -93,12 +95,12 @@ impl Object {
         }
     }
 
-    /// Takes a parsed value, or records why there is none.
+    /// Returns the parsed value. If there is none, records the rule that the member breaks.
     pub fn check<T, E: Rule>(&mut self, name: &'static str, parsed: Result<T, E>) -> Option<T> {
         parsed.map_err(|rule| self.reject(name, rule.code(), rule)).ok()
     }
 
-    /// Ends the reading.
+    /// Ends the reading of the body.
     ///
     /// # Errors
     /// [`Code::ValidationFailed`] with all broken rules.
@@ -110,7 +112,7 @@ impl Object {
     }
 }
 
-/// Values are not printed, because one may be a password.
+/// Prints only the names of the members, because a value may be a password.
 impl fmt::Debug for Object {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.members.keys()).finish()
@@ -135,7 +137,7 @@ pub trait Rule: fmt::Display {
     fn code(&self) -> &'static str;
 }
 
-/// The root of a body: an object and nothing else.
+/// The root of a body. It must be an object.
 struct Root(BTreeMap<String, Value>);
 
 impl<'de> Deserialize<'de> for Root {

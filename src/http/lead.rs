@@ -1,11 +1,12 @@
-//! [`Lead`]: the read-ahead of an HTTP/1 connection. It finds out where a request ends, as far as
-//! the timers need it.
+//! [`Lead`] finds out whether an HTTP/1 connection has received bytes that are ahead of the current
+//! request (read-ahead). The timers in `watch.rs` need this.
 //!
-//! A client may send a request before the previous one has ended. The time for its head begins when
-//! the previous request has ended. hyper frames the requests. This module only counts whether more
-//! bytes have arrived than the request in progress accounts for. If it cannot tell (if a body was
-//! sent before its turn) it assumes that there are more. An idle connection then has the time for a head
-//! instead of one minute.
+//! A client may send its next request before the current request has ended. The time for the next
+//! head begins when the current request ends. hyper finds where each request ends. This module only
+//! finds out whether more bytes have arrived than the current request has. It cannot find this out
+//! for a request with a body whose head arrived before the previous request had ended. Then it
+//! assumes that more bytes have arrived. If this is wrong, the idle connection has only the time
+//! for a head instead of one minute.
 
 use hyper::Request;
 use hyper::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
@@ -16,14 +17,15 @@ const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// How a request marks the end of its body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {
-    /// By its length, which is 0 without a body.
+    /// The body ends after this many bytes. The number is 0 if there is no body.
     Length(u64),
-    /// By a last chunk, whose line is followed by an empty line.
+    /// The body ends with a last chunk. After the line of this chunk follows an empty line.
     Chunks,
 }
 
 impl Sent {
-    /// Reads a head. hyper has already refused heads that contradict themselves.
+    /// Reads from the head of a request how its body ends. hyper has already refused heads that
+    /// contradict themselves.
     pub fn by<B>(request: &Request<B>) -> Self {
         let headers = request.headers();
         if headers.contains_key(TRANSFER_ENCODING) {
@@ -37,20 +39,22 @@ impl Sent {
 /// The HTTP version of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Speaks {
-    /// Only this many bytes of the HTTP/2 preface have arrived.
+    /// The version is not known yet. This many bytes have arrived, and they match the HTTP/2
+    /// preface.
     Unknown(usize),
     Http1,
     Http2,
 }
 
-/// The bytes of a connection, compared with those that its requests account for.
+/// Compares the bytes that a connection has received with the bytes that belong to its requests.
 #[derive(Debug)]
 pub struct Lead {
     speaks: Speaks,
-    /// The last bytes that arrived. The end of a head or of a last chunk is four bytes long.
+    /// The last four bytes that arrived, because the end of a head or of a last chunk is four bytes
+    /// long.
     tail: [u8; 4],
-    /// The number of bytes after the last head whose end was seen. It is none if no end was seen
-    /// since the previous request.
+    /// The number of bytes that arrived after the end of a head. It is none if no end of a head was
+    /// seen since the previous request ended.
     behind_head: Option<u64>,
     /// How the body of the request in progress ends.
     sent: Sent,
@@ -66,8 +70,8 @@ impl Lead {
         self.speaks
     }
 
-    /// Notes that bytes have arrived. The bytes of HTTP/2 are not examined further, because its
-    /// frames say where they end.
+    /// Notes that bytes have arrived. The bytes of an HTTP/2 connection are not examined further,
+    /// because each HTTP/2 frame says where it ends.
     pub fn saw(&mut self, bytes: &[u8]) {
         if let Speaks::Unknown(seen) = self.speaks {
             let rest = &PREFACE[seen..];
@@ -96,20 +100,21 @@ impl Lead {
         self.sent = sent;
     }
 
-    /// Notes that the request has ended. Returns whether a part of the next one has arrived
-    /// already.
+    /// Notes that the request has ended. Returns whether a part of the next request has already
+    /// arrived.
     pub fn ends(&mut self) -> bool {
         let behind = self.behind_head.take();
         match (self.sent, behind) {
             (Sent::Length(length), Some(behind)) => behind > length,
             (Sent::Length(0) | Sent::Chunks, _) => !is_end(self.tail),
-            // The head arrived before its turn, so its end was not looked for.
+            // The head arrived before the previous request had ended, so this module did not look
+            // for the end of the head.
             (Sent::Length(_), None) => true,
         }
     }
 
-    /// The position after the first end of a head in `bytes`. A part of that end may have arrived
-    /// before. Lines end as hyper accepts them: with LF, with or without CR.
+    /// The position in `bytes` after the first end of a head. The beginning of that end may have
+    /// arrived before `bytes`. As in hyper, a line ends with LF, or with CR and LF.
     fn end_of_head(&self, bytes: &[u8]) -> Option<usize> {
         let mut four = self.tail;
         bytes
@@ -157,13 +162,19 @@ mod tests {
         assert!(left(none, &[GET, b"G"]));
         assert!(left(none, &[&[GET, b"GET / HT"].concat()]));
         assert!(!left(five, &[GET, b"12345"]));
-        assert!(!left(five, &[&[GET, b"123"].concat()]), "who never sent all of it is refused");
+        assert!(
+            !left(five, &[&[GET, b"123"].concat()]),
+            "an incomplete body leaves no bytes for a next request"
+        );
         assert!(left(five, &[&[GET, b"12345G"].concat()]));
         assert!(left(five, &[&[GET, b"1\n\r\n5"].concat(), b"\r\n\r\n"]));
         let last = b"5\r\n12345\r\n0\r\n\r\n".as_slice();
         assert!(!left(Sent::Chunks, &[GET, last]));
         assert!(left(Sent::Chunks, &[GET, last, b"GET / HTTP/1.1\r\n"]));
-        assert!(!left(none, &[b"GET / HTTP/1.1\nHost: x\n\n"]), "lines may end by LF alone");
+        assert!(
+            !left(none, &[b"GET / HTTP/1.1\nHost: x\n\n"]),
+            "a line may end with LF and without CR"
+        );
     }
 
     #[test]
@@ -171,15 +182,15 @@ mod tests {
         let mut lead = Lead::new();
         lead.saw(&[GET, GET, GET].concat());
         lead.begins(Sent::Length(0));
-        assert!(lead.ends(), "two are waiting");
+        assert!(lead.ends(), "two requests are waiting");
         lead.begins(Sent::Length(0));
-        assert!(!lead.ends(), "whatever waits is whole");
+        assert!(!lead.ends(), "the waiting request is complete");
         lead.begins(Sent::Length(0));
         assert!(!lead.ends());
         lead.saw(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{");
         lead.begins(Sent::Length(2));
         lead.saw(b"}");
-        assert!(!lead.ends(), "what comes in its turn is counted again");
+        assert!(!lead.ends(), "a request that arrives in its turn is counted again");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Limits of requests: by client address and by session, and the permits of teams, accounts and
-//! keys.
+//! Limits on requests. Some count the requests of a client IP address or a session. Others are
+//! permits, which are counted for a team, an account or a key.
 
 use uuid::Uuid;
 
@@ -21,7 +21,7 @@ pub async fn admit(app: &App, request: &mut Request, ask: Ask<'_>) -> Result<(),
     Ok(app.admission.admit(ask, ip, &mut request.cx.rate).await?)
 }
 
-/// Spends one of the account's writes if the route is a write.
+/// If the route is a write, counts the request against the account's budget of writes.
 pub async fn admit_write(
     app: &App,
     request: &mut Request,
@@ -33,12 +33,13 @@ pub async fn admit_write(
     Ok(())
 }
 
-/// Sets the headers of a limit, and refuses the request if the limit does. It spends nothing.
+/// Sets the headers of a limit that was already checked, and refuses the request if the limit
+/// refuses it. The request is not counted again.
 pub fn report(request: &mut Request, decision: &Decision) -> Result<(), Problem> {
     Ok(decision.report(&mut request.cx.rate)?)
 }
 
-/// The greatest `Retry-After`: one hour, even if a budget needs longer.
+/// The greatest `Retry-After` is one hour, even if a budget needs more time.
 const RETRY_AFTER_MAX_S: u64 = 3_600;
 
 /// The problem of a request that is over a limit.
@@ -62,15 +63,15 @@ impl From<CaptchaError> for Problem {
     }
 }
 
-/// The holder that a permit is counted for.
+/// The team, the account or the key that a permit is counted for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Holder<'a> {
-    /// A team, known from a membership that was read or from the signature of a token.
+    /// A team. It was found in a membership in the database or in a token whose signature is valid.
     Team(Uuid),
-    /// An account, known from the signature of a token before any lookup.
+    /// An account. It was found in a token whose signature is valid, before any lookup.
     Account(Uuid),
-    /// A key, by the digest of its text, before the key is looked up. Only a client that knows the
-    /// text has that digest.
+    /// A key that is not looked up yet. It is identified by the digest of its text, because only a
+    /// client that knows the text can cause that digest.
     Key(&'a str),
 }
 
@@ -85,10 +86,10 @@ impl Holder<'_> {
     }
 }
 
-/// Waits for the permit of a team, an account or a key. A holder that sends more than its share
-/// waits behind its own requests. The holder has to be proven, otherwise other clients could use up
-/// its share. No request holds two permits at once, because two such requests could wait for each
-/// other.
+/// Waits for the permit of a team, an account or a key. If a holder sends more requests than its
+/// share, they wait behind earlier requests of the same holder. The client must have proven before
+/// that it belongs to the holder. Otherwise other clients could use up the share of the holder. No
+/// request holds two of these permits at once, because two such requests could wait for each other.
 pub async fn permit(app: &App, request: &Request, holder: Holder<'_>) -> Result<Permit, Problem> {
     let entered = app.gate.turns.enter(holder, request.cx.deadline).await;
     entered.map_err(|unavailable| {
@@ -97,7 +98,8 @@ pub async fn permit(app: &App, request: &Request, holder: Holder<'_>) -> Result<
     })
 }
 
-/// Waits for the permit of the team that a verified vaultToken names, before any lookup.
+/// Waits for the permit of the team that a verified vaultToken names. This happens before any
+/// lookup.
 pub async fn permit_of(
     app: &App,
     request: &Request,
@@ -109,8 +111,8 @@ pub async fn permit_of(
     }
 }
 
-/// The live session of the request's userToken, on a route that does not require a token. A token
-/// that is not valid counts as none.
+/// Returns the live session of the userToken in the request, on a route that does not require a
+/// token. If the token is not valid, the request counts as a request without a token.
 pub async fn known_session(app: &App, request: &Request) -> Result<Option<KnownSession>, Problem> {
     let Ok(Some(token)) = request.bearer() else { return Ok(None) };
     let found = async {
@@ -128,8 +130,8 @@ pub async fn known_session(app: &App, request: &Request) -> Result<Option<KnownS
     }
 }
 
-/// The claims of the request's userToken and the permit of its account: everything that comes
-/// before a lookup.
+/// Verifies the userToken of the request and waits for the permit of its account. Both happen
+/// before any lookup. Returns the claims and the permit.
 pub async fn account(app: &App, request: &Request) -> Result<(Uuid, UserClaims, Permit), Problem> {
     let token = request.bearer()?.ok_or(Code::InvalidToken)?;
     let (user_id, claims) = app.check().claims(token, Expiry::Enforced).await?;

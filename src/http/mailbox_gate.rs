@@ -1,21 +1,23 @@
-//! The gate in front of every route below `/dev/mailbox`: which requests reach the built-in
-//! mailbox.
+//! The gate in front of every route below `/dev/mailbox`. It decides which requests reach the
+//! built-in mailbox.
 //!
-//! The mailbox holds every confirmation and recovery link, so two things are required:
+//! The mailbox holds every confirmation and recovery link, so a request must fulfill two
+//! conditions:
 //!
-//! 1. **The request comes from this machine.** `public_url`, listener, peer and Host are loopback,
-//!    and no header shows that a proxy passed it on. Everything else is a 404, as if there were no
-//!    mailbox. This is not certain: a proxy on this machine may send a loopback Host and no such
+//! 1. **The request comes from this machine.** The addresses of `public_url`, of the listener and
+//!    of the peer are loopback addresses, and so is `Host`. No header shows that a proxy forwarded
+//!    the request. Every other request gets a 404, as if there were no mailbox. This condition
+//!    alone is not enough, because a proxy on this machine may send a loopback `Host` and no such
 //!    header.
 //! 2. **It carries the key of the data directory**: as `Authorization: Bearer`, once as `?key=…`,
-//!    or as the cookie that `?key=…` sets. Everything else is a 401.
+//!    or as the cookie that `?key=…` sets. Every other request gets a 401.
 //!
-//! `http.trusted_proxies` plays no part. With a proxy on this machine the mails stay readable at
-//! the daemon's own address. A request through the proxy is refused by its headers or lacks the
-//! key.
+//! The setting `http.trusted_proxies` has no effect on the gate. If a proxy runs on this machine,
+//! the mails can still be read at the daemon's own address. A request through the proxy is refused,
+//! because its headers show the proxy or because it does not carry the key.
 //!
-//! Only the gate hands out the [`Mailbox`], and a route behind it gets nothing else
-//! ([`Handler::Mailbox`]).
+//! Only the gate gives a handler access to the [`Mailbox`]. A handler behind the gate gets the
+//! mailbox and no other part of the application ([`Handler::Mailbox`]).
 //!
 //! [`Handler::Mailbox`]: super::router::Handler::Mailbox
 
@@ -32,11 +34,11 @@ use crate::config::is_loopback;
 use crate::mail::{COOKIE_TTL_S, Mailbox, MailboxKey};
 use crate::problem::{Code, Problem};
 
-/// The browser sends the cookie to this path and the paths below it only.
+/// The browser sends the cookie only to this path and the paths below it.
 const COOKIE_PATH: &str = "/dev/mailbox";
 
 /// Headers that proxies, load balancers and tunnels add. A name that ends with `-` stands for all
-/// that begin with it.
+/// headers whose names begin with it.
 const PROXY_HEADERS: &[&str] = &[
     "akamai-",
     "cdn-loop",
@@ -76,27 +78,28 @@ const PROXY_HEADERS: &[&str] = &[
 
 /// What the gate decides about a request.
 pub enum Passage<'a> {
-    /// It may use the mailbox.
+    /// The request may use the mailbox.
     Open(&'a Mailbox),
-    /// It gets this response: the page that asks for the key, or the redirect that sets the cookie.
+    /// The request gets this response: the page that asks for the key, or the redirect that sets
+    /// the cookie.
     Respond(Answer),
 }
 
-/// What a request presents.
+/// What a request presents to open the mailbox.
 enum Presented {
-    /// It carries the key, or a cookie that was made with it.
+    /// The request carries the key, or a cookie that was created with the key.
     Key,
-    /// It carries the key in its URL. The browser gets a cookie instead.
+    /// The request carries the key in its URL. The response replaces the key with a cookie.
     KeyInUrl,
-    /// It carries neither.
+    /// The request carries no valid key and no valid cookie.
     Nothing(MailboxLocked),
 }
 
-/// Lets a request through to the mailbox, or returns the response that names what it lacks.
+/// Lets a request through to the mailbox, or returns the response that says what the request lacks.
 ///
 /// # Errors
-/// [`Code::NotFound`] where the mailbox is not served; [`Code::InvalidToken`] without the key, for
-/// a client that does not read HTML.
+/// [`Code::NotFound`] if the mailbox is not served to this request. [`Code::InvalidToken`] if the
+/// key is missing or wrong and the client does not read HTML.
 pub fn enter<'a>(app: &'a App, request: &Request) -> Result<Passage<'a>, Problem> {
     let (Some(mailbox), Some(key), true) =
         (app.mailbox.as_deref(), &app.mailbox_key, is_served(app, request))
@@ -120,8 +123,8 @@ pub fn enter<'a>(app: &'a App, request: &Request) -> Result<Passage<'a>, Problem
     Ok(Passage::Respond(answer))
 }
 
-/// Whether the mailbox is served to this request, with the key or without: the first of the two
-/// conditions.
+/// Whether the request fulfills the first of the two conditions: it comes from this machine. This
+/// function does not check the key.
 pub fn is_served(app: &App, request: &Request) -> bool {
     app.mailbox.is_some()
         && app.mailbox_key.is_some()
@@ -140,9 +143,9 @@ fn came_through_a_proxy(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Whether every host that the request names is this machine: `Host`, and the authority of an
-/// absolute request target. A page of another site whose name was pointed to the loopback address
-/// (DNS rebinding) still sends its own name.
+/// Whether every host that the request names is this machine. The request names hosts in `Host` and
+/// in the authority of an absolute request target. This check stops DNS rebinding: another site can
+/// let its name resolve to the loopback address, but its page still sends that name.
 fn hosts_are_loopback(request: &Request) -> bool {
     let named = request.headers.get_all(header::HOST).iter();
     let mut hosts: Vec<Option<String>> = named
@@ -152,8 +155,8 @@ fn hosts_are_loopback(request: &Request) -> bool {
     !hosts.is_empty() && hosts.iter().all(|host| host.as_deref().is_some_and(is_loopback))
 }
 
-/// Looks for the key. A key that the client sends on purpose comes before the cookie: a wrong key
-/// is refused beside a good cookie.
+/// Looks for the key in the request. A key that the client sends itself has priority over the
+/// cookie. So a wrong key is refused even if the cookie is valid.
 fn presented(key: &MailboxKey, request: &Request, now: crate::clock::UnixMillis) -> Presented {
     let right =
         |is: bool, found| if is { found } else { Presented::Nothing(MailboxLocked::WrongKey) };
@@ -184,9 +187,10 @@ fn cookies<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'
         .filter_map(move |(known, value)| (known == name).then_some(value))
 }
 
-/// Whether a page of another origin caused the request, by the browser's Fetch Metadata. Browsers
-/// do not send the cookie across sites, but another port of `localhost` is the same site: from
-/// there a link may lead here, and nothing else.
+/// Whether a page of another origin caused the request, which the browser's Fetch Metadata headers
+/// show. Browsers do not send the cookie across sites, but another port of `localhost` counts as
+/// the same site. A page from another port may link to the mailbox, but may not load anything from
+/// it.
 fn is_of_another_site(request: &Request) -> bool {
     let says = |name: &str| request.headers.get(name).map(HeaderValue::as_bytes);
     match says("sec-fetch-site") {
@@ -196,8 +200,8 @@ fn is_of_another_site(request: &Request) -> bool {
     }
 }
 
-/// Sets the cookie and redirects to the same address without the key, so that the key stays in no
-/// history and no bookmark.
+/// Sets the cookie and redirects to the same URL without the key, so that the browser's history and
+/// bookmarks do not contain the key.
 fn admitted(app: &App, key: &MailboxKey, request: &Request) -> Answer {
     let mut answer = answer::see_other(&without_key(&request.uri));
     let secure = if request.cx.transport == Transport::Tls { "; Secure" } else { "" };
@@ -224,7 +228,8 @@ fn without_key(uri: &Uri) -> String {
     if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
 }
 
-/// Whether a client reads HTML, by its `Accept` header: browsers name it, programs do not.
+/// Whether a client reads HTML, according to its `Accept` header. Browsers list HTML there, and
+/// programs do not.
 fn accepts_html(headers: &HeaderMap) -> bool {
     let lines = headers.get_all(header::ACCEPT).iter().filter_map(|line| line.to_str().ok());
     lines.flat_map(|line| line.split(',')).any(|range| {

@@ -1,5 +1,5 @@
-//! [`Member`]: the authenticated caller of a team's route. The module also converts refusals of the
-//! team service to problems.
+//! [`Member`]: the authenticated caller of a team's route. This module also converts refusals of
+//! the team service to problems.
 
 use uuid::Uuid;
 
@@ -13,10 +13,11 @@ use crate::session::Principal;
 use crate::session::account_status::Membership;
 use crate::team::{Actor, Permission, Refusal, Role};
 
-/// A caller who is a member of the team in the path, whichever team their session is in.
+/// A caller who is a member of the team in the path. The session of the caller may be in another
+/// team.
 #[derive(Clone, Debug)]
 pub struct Member {
-    /// The session and the user. `standing.membership` is the membership in this team.
+    /// The session and the user. `standing.membership` is the membership in the team in the path.
     pub caller: Principal,
     /// The team and the user.
     pub actor: Actor,
@@ -28,14 +29,16 @@ impl Member {
     /// Authenticates the caller, and checks that they are a member of the team in the path and have
     /// the permission.
     ///
-    /// The query for the user, which every check of a token makes, also returns this membership. So
-    /// it costs no further statement. It runs under the permit of the account.
+    /// Every check of a token queries the user. The same query also returns the membership in this
+    /// team, so the membership costs no further statement. The query runs under the permit of the
+    /// account.
     ///
     /// # Errors
-    /// [`Code::EmailUnverified`] if the address is not verified, whatever the path is.
-    /// [`Code::NotFound`] alike for an unknown team, for a team without the caller, and for an
-    /// invalid id. [`Code::Forbidden`] without the permission, or in a team that the operator has
-    /// disabled.
+    /// [`Code::EmailUnverified`] if the caller's email address is not verified, whatever the path
+    /// is. [`Code::NotFound`] if the team id is invalid or unknown, or if the caller is not a
+    /// member of the team. [`Code::Forbidden`] if the caller's role does not have the permission,
+    /// or if the operator has disabled the team and the permission does not hold in a disabled
+    /// team.
     pub async fn of(app: &App, request: &Request, permission: Permission) -> Result<Self, Problem> {
         let team_id = request.id("tid").unwrap_or_default();
         let (user_id, claims, _pass) = limit::account(app, request).await?;
@@ -64,13 +67,13 @@ impl Member {
     }
 }
 
-/// The context for a change of a team by this request.
+/// The context for changes that this request makes to a team.
 pub fn change_context<'a>(app: &'a App, request: &Request) -> ChangeContext<'a> {
     let origin = request.origin();
     ChangeContext { db: &app.db, chain: &app.audit, origin, now: app.clock.now() }
 }
 
-/// Returns the caller if their address is verified.
+/// Returns the caller if their email address is verified.
 pub fn verified(caller: Principal) -> Result<Principal, Problem> {
     if caller.standing.is_verified() { Ok(caller) } else { Err(Code::EmailUnverified.into()) }
 }
@@ -81,7 +84,7 @@ impl From<Refusal> for Problem {
             Refusal::NotFound => Code::NotFound.into(),
             Refusal::Forbidden => Code::Forbidden.into(),
             Refusal::TeamDisabled => Self::new(Code::Forbidden).detail(
-                "The operator has disabled this team. Its members can only view it and leave it, and its owners can delete it.",
+                "The operator has disabled this team. Its members can only view the team and leave it. Its owners can also delete the team.",
             ),
             Refusal::Conflict(detail) => Self::new(Code::Conflict).detail(detail),
             Refusal::LinkInvalid => Code::TokenInvalid.into(),

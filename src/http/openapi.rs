@@ -1,9 +1,10 @@
 //! The description of each endpoint, and the OpenAPI 3.1 document that is built from them.
 //!
 //! The `operation()` of an endpoint is in the file of its handler. Schemas come from the request
-//! and response types (utoipa), paths and methods from the route table. So the document cannot
+//! and response types (utoipa). Paths and methods come from the route table. So the document cannot
 //! describe a route that does not exist, or omit an endpoint of the API.
 
+mod document;
 mod tag;
 
 use std::collections::BTreeMap;
@@ -13,14 +14,14 @@ use serde_json::{Map, Value, json};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
+pub use self::document::{document, document_json};
 pub use self::tag::Tag;
-use super::router::ROUTES;
 use crate::problem::Code;
 
 /// Collects the schema of a type and the schemas that it refers to.
 type Schemas = fn(&mut Vec<(String, RefOr<Schema>)>);
 
-/// `{"status":"ok"}`: the request succeeded, and there is no other result.
+/// The result of a request that succeeded and has no data to return.
 #[derive(Serialize, ToSchema)]
 pub struct Done {
     /// Always `ok`.
@@ -76,8 +77,8 @@ impl Operation {
         ])
     }
 
-    /// Creates an operation on a team, for members with certain roles, or only while the team is
-    /// not disabled.
+    /// Creates an operation on the team in the path that can be refused with a 403, because only
+    /// certain roles may do it or because the team is disabled.
     pub fn of_roles(id: &'static str, tag: Tag, summary: &'static str) -> Self {
         Self::of_team(id, tag, summary).fails(&[Code::Forbidden])
     }
@@ -95,14 +96,14 @@ impl Operation {
         self.bearer_of("userToken")
     }
 
-    /// Requires this token.
+    /// Requires the token or the credentials with this name.
     #[must_use]
     pub fn bearer_of(mut self, token: &'static str) -> Self {
         self.security = Some(token);
         self
     }
 
-    /// Requires the id and the secret of a client.
+    /// Requires the id and the secret of a client, with HTTP Basic.
     #[must_use]
     pub fn basic(self) -> Self {
         self.bearer_of("client")
@@ -120,18 +121,18 @@ impl Operation {
         self.parameter(json!({ "name": name, "in": "query", "required": false, "description": description, "schema": { "type": "string" } }))
     }
 
-    /// Adds a captcha in the query, for a daemon whose operator requires one.
+    /// Adds the query parameters for a captcha, which the operator can require.
     #[must_use]
     pub fn captcha(self) -> Self {
         self.query("capcha", "The solution of a captcha, if the operator requires one.")
-            .query("captcha", "The same parameter in its correct spelling.")
+            .query("captcha", "The same as `capcha`, in the correct spelling.")
     }
 
-    /// Adds the parameters of a list with pages.
+    /// Adds the parameters of a list that is sent in pages.
     #[must_use]
     pub fn paged(self) -> Self {
         let limit = json!({ "type": "integer", "minimum": 1, "maximum": 100, "default": 50 });
-        self.query("cursor", "The `next` of the previous page.")
+        self.query("cursor", "The value of `next` from the previous page. Leave it out to get the first page.")
             .parameter(json!({ "name": "limit", "in": "query", "required": false, "description": "The maximum number of items on the page.", "schema": limit }))
             .fails(&[Code::ValidationFailed])
     }
@@ -148,7 +149,7 @@ impl Operation {
         self
     }
 
-    /// Makes the body optional.
+    /// Declares that the body may be missing.
     #[must_use]
     pub fn optional(mut self) -> Self {
         self.body_required = false;
@@ -163,7 +164,7 @@ impl Operation {
         self
     }
 
-    /// Responds with 200 and JSON of a type.
+    /// Responds with 200 and JSON of the type `T`.
     #[must_use]
     pub fn gives<T: ToSchema>(mut self, description: &'static str) -> Self {
         self.answer = (200, description, Some(reference::<T>()));
@@ -199,7 +200,8 @@ impl Operation {
         self
     }
 
-    /// Adds problems beside those that every operation has.
+    /// Adds problems that this operation can return. The problems that every operation can return
+    /// are added automatically.
     #[must_use]
     pub fn fails(mut self, codes: &[Code]) -> Self {
         self.codes.extend_from_slice(codes);
@@ -245,8 +247,8 @@ impl Operation {
                 json!({ "description": names.join(", "), "content": { "application/problem+json": problem } }),
             );
         }
-        // These endpoints have a misspelled path too, which keeps the id. The right path needs its
-        // own id.
+        // Each of these endpoints also has a misspelled path, which has the id of the operation. So
+        // the correct path needs a different id.
         let respelled = matches!(path, "/api/forgot-password" | "/api/reset-password");
         let id = if respelled { format!("{}Respelled", self.id) } else { self.id.to_owned() };
         let mut operation = json!({
@@ -271,13 +273,14 @@ impl Operation {
     }
 }
 
-/// Whether a request that reached a proxy over plain http is refused, if `public_url` is https.
-/// Forward-auth is exempt: the header of its requests describes a request to another service.
+/// Whether requests to this path are refused if they reached a proxy over plain http and
+/// `public_url` is https. Forward-auth is exempt, because the header `X-Forwarded-Proto` of its
+/// requests describes the client's request to another service.
 pub fn is_refused_in_clear(path: &str) -> bool {
     path.starts_with("/api/") && path != "/api/forward-auth"
 }
 
-/// The problems that any request may get.
+/// The problems that every request can get.
 const EVERYWHERE: [Code; 6] = [
     Code::MalformedRequest,
     Code::UriTooLong,
@@ -286,7 +289,7 @@ const EVERYWHERE: [Code; 6] = [
     Code::Overloaded,
     Code::DependencyUnavailable,
 ];
-/// Further problems of a request with a body.
+/// Further problems that a request with a body can get.
 const OF_A_BODY: [Code; 3] = [Code::RequestTimeout, Code::BodyTooLarge, Code::UnsupportedMediaType];
 
 /// A reference to the schema of a type, or the schema itself if it has no properties.
@@ -302,99 +305,6 @@ fn reference<T: ToSchema>() -> Value {
 fn collect<T: ToSchema>(schemas: &mut Vec<(String, RefOr<Schema>)>) {
     schemas.push((T::name().into_owned(), <T as PartialSchema>::schema()));
     T::schemas(schemas);
-}
-
-/// The schemas of all operations. A type that several operations use is listed several times.
-fn schemas() -> Vec<(String, RefOr<Schema>)> {
-    let mut schemas = Vec::new();
-    for operation in ROUTES.iter().filter_map(|route| route.operation) {
-        let Operation { body, answer_schemas, .. } = operation();
-        let body = body.map(|(_, _, collect)| collect);
-        for collect in body.into_iter().chain(answer_schemas) {
-            collect(&mut schemas);
-        }
-    }
-    schemas
-}
-
-/// The document for a daemon at `public_url`.
-pub fn document(public_url: &str) -> Value {
-    let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
-    for route in ROUTES {
-        let Some(operation) = route.operation.map(|operation| operation()) else { continue };
-        let entry = paths.entry(route.path).or_default();
-        entry.insert(route.method.name().to_lowercase(), operation.to_json(route.path));
-    }
-    let mut components = Map::new();
-    for (name, schema) in schemas() {
-        let is_named =
-            !matches!(&schema, RefOr::T(Schema::Object(object)) if object.properties.is_empty());
-        if is_named {
-            components.insert(name, serde_json::to_value(schema).unwrap_or_default());
-        }
-    }
-    components.insert("Problem".to_owned(), problem_schema());
-    let tags: Vec<Value> = Tag::ALL
-        .iter()
-        .map(|(_, name, description)| json!({ "name": name, "description": description }))
-        .collect();
-    json!({
-        "openapi": "3.1.0",
-        "info": {
-            "title": "latchkey",
-            "version": env!("CARGO_PKG_VERSION"),
-            "description": "The API of latchkey: accounts, sessions, teams and tokens over HTTP. Errors are `application/problem+json` (RFC 9457).",
-            "license": { "name": "Apache-2.0 OR MIT", "identifier": "Apache-2.0 OR MIT" },
-        },
-        "servers": [{ "url": public_url }],
-        "tags": tags,
-        "paths": paths,
-        "components": {
-            "schemas": components,
-            "securitySchemes": {
-                "userToken": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "Identifies the user and the session. Every registration, login and refresh returns a new one. It expires after `tokens.user_ttl` (15 minutes by default). `GET /api/refresh` replaces it as long as its session is live, even after it has expired. Only latchkey accepts it, so never send it to your own APIs." },
-                "vaultToken": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "States what the user may do, and in which team and project. It is the token for your own APIs, which verify it with `/.well-known/jwks.json`. It is returned together with each `userToken`, and by `POST /api/token` for a project key. It expires after `tokens.vault_ttl` (5 minutes by default)." },
-                "client": { "type": "http", "scheme": "basic", "description": "The credentials of a project key (its id and the whole `lk_…`) or of a client of `introspection.clients`. You may send them in the form instead." },
-            },
-        },
-    })
-}
-
-/// The document as text, with the default address of a daemon.
-pub fn document_json() -> String {
-    serde_json::to_string_pretty(&document("http://127.0.0.1:8080")).unwrap_or_default()
-}
-
-fn problem_schema() -> Value {
-    let codes: Vec<&str> = Code::ALL.iter().map(|code| code.name()).collect();
-    json!({
-        "type": "object",
-        "description": "An error response (RFC 9457).",
-        "required": ["type", "title", "status", "detail", "code", "traceId"],
-        "properties": {
-            "type": { "type": "string", "format": "uri", "description": "The address of the page that explains the error." },
-            "title": { "type": "string", "description": "A short title. It is the same for every occurrence of the error." },
-            "status": { "type": "integer" },
-            "detail": { "type": "string", "description": "A description of this occurrence." },
-            "code": { "type": "string", "enum": codes },
-            "traceId": { "type": "string", "description": "The id by which the operator finds the request in the log." },
-            "error": { "type": "string", "description": "The name of the error in the OAuth RFCs. Only OAuth endpoints send it.", "enum": ["invalid_request", "invalid_client", "invalid_scope", "unauthorized_client", "unsupported_grant_type"] },
-            "difficulty": { "type": "integer", "description": "Only with `captcha-invalid`: the `difficulty` to request from `GET /api/captcha`. If it is missing, the difficulty is 1." },
-            "errors": {
-                "type": "array",
-                "description": "Only with `validation-failed`: the members that break a rule.",
-                "items": {
-                    "type": "object",
-                    "required": ["pointer", "code", "detail"],
-                    "properties": {
-                        "pointer": { "type": "string", "description": "The member that breaks the rule, as a JSON pointer (RFC 6901)." },
-                        "code": { "type": "string" },
-                        "detail": { "type": "string" },
-                    },
-                },
-            },
-        },
-    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
-//! Tests of the OpenAPI document: it is the reviewed one, and it matches the routes.
+//! Tests that the OpenAPI document is the one that was reviewed, and that it matches the routes.
 
+use super::document::schemas;
 use super::*;
+use crate::http::router::ROUTES;
 
 #[test]
 fn the_document_is_the_one_that_was_reviewed() {

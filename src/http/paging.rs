@@ -1,5 +1,5 @@
-//! Lists with pages: `?cursor=&limit=` in the request, and `{"items": […], "next": …}` in the
-//! response.
+//! Lists that are sent in pages. The request has `?cursor=&limit=`, and the response has `{"items":
+//! […], "next": …}`.
 
 use std::str::FromStr;
 
@@ -9,15 +9,15 @@ use super::json::Object;
 use super::request::Request;
 use crate::problem::Problem;
 
-/// The number of items on a page, unless `limit` names another.
+/// The number of items on a page if the request has no `limit`.
 const LIMIT_DEFAULT: u64 = 50;
 /// The greatest `limit`.
 const LIMIT_MAX: u64 = 100;
 
-/// The requested page. A cursor is an id, or another value that a list is sorted by.
+/// The requested page. A cursor is an id, or another value that the list is sorted by.
 #[derive(Clone, Copy, Debug)]
 pub struct Page<C = Uuid> {
-    /// The position in the list after which the page begins. Its default is the first page.
+    /// The page begins after this position in the list. The default value requests the first page.
     pub after: C,
     limit: u64,
 }
@@ -29,7 +29,11 @@ impl<C: FromStr + Default> Page<C> {
         let cursor = request.query("cursor")?.map_or(Ok(C::default()), |cursor| cursor.parse());
         let limit = request.query("limit")?.map_or(Ok(LIMIT_DEFAULT), |limit| limit.parse());
         if cursor.is_err() {
-            broken.reject("cursor", "format", "`cursor` must be the `next` of the previous page.");
+            broken.reject(
+                "cursor",
+                "format",
+                "`cursor` must be the value of `next` from the previous page.",
+            );
         }
         if !limit.as_ref().is_ok_and(|limit| (1..=LIMIT_MAX).contains(limit)) {
             broken.reject("limit", "range", "`limit` must be a number from 1 to 100.");
@@ -38,7 +42,8 @@ impl<C: FromStr + Default> Page<C> {
         Ok(Self { after: cursor.unwrap_or_default(), limit: limit.unwrap_or(LIMIT_DEFAULT) })
     }
 
-    /// The number of rows to read: one more than the page has, to know whether it is the last one.
+    /// The number of rows to read. It is one more than the page shows. If this additional row
+    /// exists, there is a next page.
     pub fn rows(&self) -> u64 {
         self.limit + 1
     }

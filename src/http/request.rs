@@ -1,4 +1,4 @@
-//! [`Request`]: the request that a handler gets.
+//! [`Request`] is the request that a handler gets.
 
 use std::net::IpAddr;
 
@@ -26,9 +26,9 @@ pub struct Request {
     pub method: Method,
     pub uri: Uri,
     pub headers: HeaderMap,
-    /// At most 16 KiB.
+    /// The body, which has at most 16 KiB.
     pub body: Bytes,
-    /// The path parameters, not decoded.
+    /// The path parameters. They are not decoded yet.
     pub params: Vec<(String, String)>,
 }
 
@@ -36,16 +36,16 @@ impl Request {
     /// A path parameter, percent-decoded once.
     ///
     /// # Errors
-    /// [`Code::MalformedRequest`] if it is not UTF-8.
+    /// [`Code::MalformedRequest`] if the decoded parameter is not UTF-8.
     pub fn param(&self, name: &str) -> Result<String, Problem> {
         let raw = self.params.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value);
         decode(raw)
     }
 
-    /// An id in the path, in the spelling that latchkey writes.
+    /// An id in the path. Only the spelling that latchkey itself writes is accepted.
     ///
     /// # Errors
-    /// [`Code::NotFound`] for a value that is not an id, because nothing has that name.
+    /// [`Code::NotFound`] if the value is not an id, because no object can have such an id.
     pub fn id(&self, name: &str) -> Result<Uuid, Problem> {
         let text = self.param(name).unwrap_or_default();
         let id = Uuid::try_parse(&text).ok().filter(|id| id.to_string() == text);
@@ -83,7 +83,7 @@ impl Request {
         self.cx.client
     }
 
-    /// The client, as the account service needs it.
+    /// The data about the client that the account service needs.
     pub fn as_client(&mut self) -> Client<'_> {
         let mut tokens = self.headers.get_all(DEVICE).iter();
         let (token, another) = (tokens.next(), tokens.next());
@@ -103,7 +103,7 @@ impl Request {
         (self.cx.deadline, self.origin())
     }
 
-    /// The client, for audit events and mails.
+    /// The data about the client that audit events and mails contain.
     pub fn origin(&self) -> RequestOrigin {
         RequestOrigin {
             ip: self.cx.client.to_string(),
@@ -113,10 +113,10 @@ impl Request {
         }
     }
 
-    /// The Bearer token (RFC 6750 §2.1). None if there is no `Authorization` header.
+    /// The Bearer token (RFC 6750 §2.1). It is none if there is no `Authorization` header.
     ///
     /// # Errors
-    /// [`Code::InvalidToken`] for another scheme or an empty token.
+    /// [`Code::InvalidToken`] if the header has another scheme or an empty token.
     pub fn bearer(&self) -> Result<Option<&str>, Problem> {
         let Some(value) = self.headers.get(header::AUTHORIZATION) else { return Ok(None) };
         let token = value

@@ -1,8 +1,8 @@
 //! The route table, with one row for each endpoint.
 //!
 //! A row says which requests the endpoint takes, which callers it allows, and how it describes
-//! itself for `/openapi.json`. The responses 404 and 405, `Allow` and OPTIONS follow from the
-//! table.
+//! itself for `/openapi.json`. The router uses the table to respond with 404 or 405, to set
+//! `Allow`, and to respond to OPTIONS.
 
 use std::time::Duration;
 
@@ -21,22 +21,23 @@ use crate::problem::Problem;
 use crate::session::Principal;
 use crate::team::Permission;
 
-/// The longest time for a response after the request has arrived.
+/// The response has to be ready within this time after the request has arrived.
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(5);
-/// The longest time for the mailbox's long-poll, which waits 30 s at most.
+/// The response to a long-poll of the built-in mailbox has to be ready within this time. A
+/// long-poll waits for a mail for 30 s at most.
 const POLL_WITHIN: Duration = Duration::from_secs(35);
 
 /// The future of a handler.
 pub type Handling<'a> = BoxFuture<'a, Result<Answer, Problem>>;
 
-/// A handler, by the callers that it allows.
+/// A handler. The variant says which callers it allows.
 #[derive(Clone, Copy)]
 pub enum Handler {
     /// Any client.
     Open(for<'a> fn(&'a App, &'a mut Request) -> Handling<'a>),
     /// A caller with a valid userToken.
     User(for<'a> fn(&'a App, &'a mut Request, Principal) -> Handling<'a>),
-    /// A caller with a valid userToken and a verified address.
+    /// A caller with a valid userToken and a verified email address.
     Verified(for<'a> fn(&'a App, &'a mut Request, Principal) -> Handling<'a>),
     /// A member of the team `{tid}` with this permission.
     Team(Permission, for<'a> fn(&'a App, &'a mut Request, Member) -> Handling<'a>),
@@ -44,36 +45,37 @@ pub enum Handler {
     Mailbox(for<'a> fn(&'a Mailbox, &'a mut Request) -> Handling<'a>),
 }
 
-/// What distinguishes a route from a plain read or write.
+/// The property that distinguishes a route from a plain read or write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RouteKind {
     Plain,
     /// A GET that changes state. It allows no HEAD and no prefetch.
     ChangesState,
-    /// A GET that changes state and is mailed as a link. A browser that opens it is redirected to
-    /// the page.
+    /// A GET that changes state and is mailed as a link. A browser that opens the link is
+    /// redirected to the page of the link.
     MailedLink,
     /// A request that may wait for an event.
     LongPoll,
-    /// A refresh, which has its own permits.
+    /// A refresh of tokens. Refreshes have their own permits.
     Refresh,
-    /// A write of a logged-in user that has its own budget, or that must never be refused.
+    /// A write of a logged-in user that does not count against the account's budget of writes. It
+    /// has its own budget, or it must never be refused.
     OwnBudget,
-    /// A request of a server on behalf of many clients. It is not counted against the address of
-    /// the server. The module of the endpoint says why.
+    /// A request that a server sends for many clients. It is not counted against the server's IP
+    /// address. The module of the endpoint says why.
     Server,
 }
 
 /// One row of the table.
 #[derive(Clone, Copy)]
 pub struct Route {
-    /// A GET also takes HEAD, unless it changes state.
+    /// The method of the route. A GET route also takes HEAD, unless it changes state.
     pub method: RouteMethod,
     /// The path in the syntax of matchit and OpenAPI. It is also `http.route` in spans and metrics.
     pub path: &'static str,
     pub handler: Handler,
     pub kind: RouteKind,
-    /// The description of the endpoint. None if the route is not part of the API.
+    /// The description of the endpoint. It is none if the route is not part of the API.
     pub operation: Option<fn() -> Operation>,
 }
 
@@ -83,14 +85,15 @@ pub enum RouteMethod {
     Post,
     Patch,
     Delete,
-    /// Every method that a proxy forwards, for a route where the method has no meaning. A proxy
-    /// does not forward CONNECT, which opens a tunnel, or TRACE, which would reveal the headers
-    /// that it adds (RFC 9110 §9.3.6, §9.3.8). PRI belongs to HTTP/2 (RFC 9113 §11.6).
+    /// The route takes every method that a proxy forwards, because the method has no meaning for
+    /// it. A proxy does not forward CONNECT, because CONNECT opens a tunnel (RFC 9110 §9.3.6). A
+    /// proxy does not forward TRACE, because the response would reveal the headers that the proxy
+    /// adds (RFC 9110 §9.3.8). PRI is reserved for HTTP/2 (RFC 9113 §11.6).
     Any,
 }
 
 impl RouteMethod {
-    /// The method as in the request line.
+    /// The method as it is written in the request line.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Get => "GET",
@@ -111,7 +114,7 @@ pub fn paths() -> Vec<&'static str> {
 }
 
 impl Route {
-    /// The longest time for the response.
+    /// The response has to be ready within this time.
     pub fn answer_within(&self) -> Duration {
         if self.kind == RouteKind::LongPoll { POLL_WITHIN } else { ANSWER_WITHIN }
     }
@@ -126,15 +129,16 @@ impl Route {
         head || any || method.as_str() == self.method.name()
     }
 
-    /// Whether a request spends from the account's budget of writes.
+    /// Whether a request counts against the account's budget of writes.
     pub fn is_account_write(&self) -> bool {
         let is_signed_in =
             matches!(self.handler, Handler::User(_) | Handler::Verified(_) | Handler::Team(..));
         is_signed_in && self.method != RouteMethod::Get && self.kind != RouteKind::OwnBudget
     }
 
-    /// Whether the handler reads a body. The description of the endpoint says so. A route without a
-    /// description reads one if it is a POST: the forms of the pages.
+    /// Whether the handler reads a body. The description of the endpoint says this. A route without
+    /// a description reads a body if its method is POST, because the forms of the pages are sent by
+    /// POST.
     fn reads_body(&self) -> bool {
         self.operation
             .map_or(self.method == RouteMethod::Post, |operation| operation().takes_body())
@@ -282,8 +286,8 @@ pub const ROUTES: &[Route] = &[
 #[derive(Clone, Copy)]
 pub struct Entry {
     route: &'static Route,
-    /// Whether the handler reads a body. If not, the daemon waits for no body, whatever the request
-    /// announces.
+    /// Whether the handler reads a body. If it does not, the daemon does not wait for a body, even
+    /// if the request announces one.
     pub takes_body: bool,
 }
 
@@ -304,7 +308,8 @@ pub struct Router {
 pub enum RouteMatch {
     /// The route and its path parameters.
     Route(Entry, Vec<(String, String)>),
-    /// The path exists but does not take the method. The text lists the methods that it takes.
+    /// The path exists but does not take the method. The text lists the methods that the path
+    /// takes.
     Methods(String),
     /// The path does not exist.
     Nothing,
@@ -314,7 +319,7 @@ impl Router {
     /// Creates the router of [`ROUTES`].
     ///
     /// # Panics
-    /// If two routes contradict each other. A test creates the table once.
+    /// If two routes contradict each other. A test creates the router, so it finds such routes.
     pub fn new() -> Self {
         let mut paths: Vec<(&'static str, Vec<Entry>)> = Vec::new();
         for route in ROUTES {

@@ -30,21 +30,21 @@ use crate::actor::Task;
 const HEADER_BYTES_MAX: usize = 16 * 1024;
 /// The most concurrent requests on one HTTP/2 connection.
 const HTTP_2_STREAMS_MAX: u32 = 100;
-/// The most bytes that an HTTP/2 stream may send before they are read: one whole body, because no
-/// more is ever read.
+/// The most bytes that a client may send on an HTTP/2 stream before latchkey reads them. The value
+/// is the size of one whole body, because latchkey never reads more.
 const HTTP_2_STREAM_WINDOW: usize = BODY_BYTES_MAX;
-/// The most bytes that all streams of an HTTP/2 connection together may send before they are read.
-/// This is HTTP/2's own default, and a lower value cannot be announced (RFC 9113 §6.9.2). It
-/// limits what a connection has buffered of bodies that are not read. hyper's 1 MiB would be 20 GB
-/// for all connections.
+/// The most bytes that a client may send on all streams of an HTTP/2 connection together before
+/// latchkey reads them. The value is the default of HTTP/2, and a server cannot announce a lower
+/// value (RFC 9113 §6.9.2). It limits the memory for bodies that have arrived but are not read yet.
+/// With hyper's default of 1 MiB, all connections together could use 20 GB.
 const HTTP_2_CONNECTION_WINDOW: u32 = 65_535;
-/// The most streams that a client may open and reset before the daemon handles them. Beyond that
-/// number the connection is closed (rapid reset).
+/// The most streams that a client may open and reset before the daemon handles them. If a client
+/// opens and resets more streams, its connection is closed. This stops rapid reset attacks.
 const HTTP_2_PENDING_RESETS_MAX: usize = 20;
 /// The longest time for a TLS handshake.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
-/// The pause after an error of `accept` itself, for example if file descriptors are used up. Other
-/// connections need time to close theirs.
+/// The pause after an error of `accept` that does not concern one connection, for example if all
+/// file descriptors are used up. During the pause, other connections can close theirs.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A service that responds to requests.
@@ -82,15 +82,15 @@ impl Server {
         Ok(Self { listener, tls, connections_max, sources })
     }
 
-    /// Closes the connections that a source opens beyond its share, so that it cannot use up
-    /// `connections_max`.
+    /// Limits the connections of each source, so that one source cannot use up `connections_max`.
+    /// If a source opens more connections than its share, they are closed.
     #[must_use]
     pub fn sharing(mut self, sources: Arc<Sources>) -> Self {
         self.sources = sources;
         self
     }
 
-    /// The address of the listener, with the real port if port 0 was requested.
+    /// The address of the listener. If port 0 was requested, the address contains the real port.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
@@ -105,9 +105,9 @@ impl Server {
         task.spawn(move |task| self.run(service, task, patience))
     }
 
-    /// Serves until `task` is stopped. Then it waits for requests in progress, for `patience` at
-    /// most. Each step of the task accepts a connection. A panic in a step ends neither the
-    /// listener nor the open connections.
+    /// Serves until `task` is stopped. Then it waits until the requests in progress have ended, but
+    /// not longer than `patience`. Each step of the task accepts one connection. A panic in a step
+    /// ends neither the listener nor the open connections.
     pub async fn run<S: Service>(self, service: Arc<S>, mut task: Task, patience: Duration) {
         let stop = task.stop().clone();
         let open = TaskTracker::new();
@@ -115,7 +115,7 @@ impl Server {
         let begin = |permit: OwnedSemaphorePermit, stream: TcpStream, address: SocketAddr| {
             let Some(share) = self.sources.admit(address.ip()) else { return };
             let (service, tls, stop) = (service.clone(), self.tls.clone(), stop.clone());
-            // The permits limit the number of these tasks. They end with `stop`.
+            // The permits limit the number of these tasks. The tasks end when `stop` is cancelled.
             open.spawn(async move {
                 let _place = (permit, share);
                 connect(stream, address, tls, service, stop).await;
@@ -133,8 +133,8 @@ impl Server {
             })
             .await;
         }
-        // Connections that the kernel accepted before the listener closes are served too, because
-        // closing the listener would reset them.
+        // The kernel may already have accepted further connections. They are also served, because
+        // otherwise they would be reset when the listener closes.
         if let Ok(listener) = self.listener.into_std() {
             while let (Ok(permit), Ok((stream, address))) =
                 (permits.clone().try_acquire_owned(), listener.accept())
@@ -152,8 +152,9 @@ impl Server {
         }
     }
 
-    /// Accepts the next connection once there is a permit for it. The kernel refuses connections
-    /// beyond its backlog.
+    /// Waits for a permit and then accepts the next connection. Connections that are not accepted
+    /// yet wait in the backlog of the kernel. If the backlog is full, the kernel refuses further
+    /// connections.
     async fn accept(
         &self,
         permits: &Arc<Semaphore>,
@@ -220,8 +221,8 @@ where
     builder
         .http1()
         .timer(TokioTimer::new())
-        // The timers in `watch.rs` are stricter and distinguish an idle connection from a slow
-        // head.
+        // hyper's timer is not used, because the timers in `watch.rs` are stricter and distinguish
+        // an idle connection from a slow head.
         .header_read_timeout(None)
         .max_buf_size(HEADER_BYTES_MAX)
         .max_headers(HEADERS_MAX)
@@ -241,14 +242,16 @@ where
     let mut look = tokio::time::interval(LOOK_EVERY);
     loop {
         tokio::select! {
-            // A connection that the client breaks off is not worth a log line.
+            // An error is not logged, because it only means that the client has broken off the
+            // connection.
             _ = connection.as_mut() => return,
             _ = look.tick() => if watch.overdue() { return },
             () = stop.cancelled() => break,
         }
     }
-    // HTTP/2 gets its GOAWAY at once. A response that has not begun carries `connection: close`. A
-    // quiet connection is closed. A connection that is not quiet yet may have a request on its way.
+    // The listener is stopping. An HTTP/2 connection gets its GOAWAY at once. On HTTP/1, a response
+    // that has not begun gets `connection: close`. A quiet connection is closed. A connection that
+    // is not quiet yet stays open, because a request may be on its way.
     let mut look = tokio::time::interval(QUIET_LOOK_EVERY);
     loop {
         tokio::select! {

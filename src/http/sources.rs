@@ -1,8 +1,8 @@
-//! [`Sources`]: a limit of the connections that one source may hold open, so that it cannot use up
-//! all of them.
+//! [`Sources`] limits the connections that one source may hold open, so that one source cannot use
+//! up all connections.
 //!
-//! A source is an IPv4 /32 or an IPv6 /64. Trusted proxies stand for many clients and are not
-//! counted.
+//! A source is an IPv4 address or an IPv6 /64 network. The connections of trusted proxies are not
+//! counted, because a proxy stands for many clients.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -14,11 +14,11 @@ use tokio::time::Instant;
 
 use crate::client_key::ClientKey;
 
-/// The operator is warned once in this time at most.
+/// The operator is warned at most once in this time.
 const WARNING_EVERY: Duration = Duration::from_mins(1);
 
-/// Counts connections by source. It has one entry for each source with open connections, so never
-/// more entries than connections.
+/// Counts connections by source. It has one entry for each source with open connections, so it
+/// never has more entries than connections.
 #[derive(Debug)]
 pub struct Sources {
     max: usize,
@@ -33,13 +33,13 @@ struct Counted {
 }
 
 impl Sources {
-    /// Allows each source `max` connections, and those in `exempt` any number.
+    /// Allows each source `max` connections, and each source in `exempt` any number of connections.
     pub fn new(max: usize, exempt: Vec<IpNet>) -> Arc<Self> {
         Arc::new(Self { max, exempt, counted: Mutex::default() })
     }
 
-    /// Counts a connection until the returned guard is dropped. Returns none if the source has no
-    /// connection left.
+    /// Counts a connection until the returned guard is dropped. Returns none if the source already
+    /// holds as many connections as it may.
     pub fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Held> {
         let address = address.to_canonical();
         if self.exempt.iter().any(|network| network.contains(&address)) {
@@ -56,15 +56,15 @@ impl Sources {
             counted.warned = Some(Instant::now());
             tracing::warn!(
                 "client.address" = %address,
-                "a source holds as many connections as http.max_connections_per_source allows; more are closed. \
-                 A proxy belongs into http.trusted_proxies"
+                "a source holds as many connections as http.max_connections_per_source allows, so its further connections are closed. \
+                 If the source is your proxy, add it to http.trusted_proxies"
             );
         }
         None
     }
 }
 
-/// A counted connection.
+/// The guard of a counted connection.
 #[derive(Debug)]
 pub struct Held(Option<(Arc<Sources>, ClientKey)>);
 
@@ -95,11 +95,14 @@ mod tests {
         let held: Vec<Held> =
             (0..2).map(|_| sources.admit(ip("192.0.2.1")).expect("room")).collect();
         assert!(sources.admit(ip("192.0.2.1")).is_none());
-        assert!(sources.admit(ip("::ffff:192.0.2.1")).is_none(), "the same, mapped");
+        assert!(
+            sources.admit(ip("::ffff:192.0.2.1")).is_none(),
+            "the same address, mapped to IPv6"
+        );
         assert!(sources.admit(ip("192.0.2.2")).is_some());
         drop(held);
         assert!(sources.admit(ip("192.0.2.1")).is_some());
-        assert!(sources.counted.lock().unwrap().open.is_empty(), "nothing is kept");
+        assert!(sources.counted.lock().unwrap().open.is_empty(), "no entry is left");
     }
 
     #[test]

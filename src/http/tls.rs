@@ -1,7 +1,7 @@
 //! TLS of the listeners: rustls with aws-lc. Certificates are read again when their files change.
 //!
-//! If a pair cannot be read, the old one stays in use and the error is logged once. The daemon
-//! never falls back to plain http.
+//! If a certificate or its key cannot be read, the old pair stays in use and the error is logged
+//! once. The daemon never falls back to plain http.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ type TlsError = Box<dyn std::error::Error + Send + Sync>;
 pub struct Tls {
     files: TlsFiles,
     current: ArcSwap<ServerConfig>,
-    /// When the files last changed, as far as the daemon has checked.
+    /// The times of the last changes of the files, as the daemon has read them in its last check.
     seen: std::sync::Mutex<Stamp>,
 }
 
@@ -41,7 +41,7 @@ impl Tls {
         TlsAcceptor::from(self.current.load_full())
     }
 
-    /// Reads the files again, changed or not, because the operator reported a change.
+    /// Reads the files again, even if they have not changed, because the operator has requested it.
     pub fn reload_now(&self) {
         *self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = stamp(&self.files);
         self.read_again();
@@ -78,16 +78,17 @@ fn stamp(files: &TlsFiles) -> Stamp {
     [changed(&files.cert), changed(&files.key)]
 }
 
-/// Describes what is wrong with a PEM file. The reader's own message quotes lines of the file, and
-/// a line may be the key.
+/// Describes what is wrong with a PEM file. The message of the PEM reader is not used, because it
+/// quotes lines of the file, and such a line may be part of the key.
 fn fault(error: &pem::Error) -> String {
     match error {
         pem::Error::Io(error) => error.to_string(),
-        pem::Error::NoItemsFound => "holds no certificate or key in PEM".to_owned(),
+        pem::Error::NoItemsFound => "contains no certificate or key in PEM format".to_owned(),
         pem::Error::MissingSectionEnd { .. } => {
-            "has a BEGIN line without its END line: keep the line breaks".to_owned()
+            "has a BEGIN line without an END line. Keep the line breaks of the file".to_owned()
         }
-        _ => "is not PEM: a BEGIN line, lines of base64, an END line".to_owned(),
+        _ => "is not in PEM format, which has a BEGIN line, lines of base64 and an END line"
+            .to_owned(),
     }
 }
 

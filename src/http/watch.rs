@@ -1,11 +1,12 @@
 //! The timeouts of a connection.
 //!
-//! hyper's `header_read_timeout` also ends idle keep-alive connections, and its auto builder waits
-//! forever for a first byte. So this module has its own timers. A head has to be complete within 10
-//! seconds of its first byte, and a connection may be idle for 60 seconds. [`Watched`] sees the
-//! bytes, the service reports when a request begins and ends, and [`Watch::overdue`] decides. A
-//! head that arrived before its turn has 10 seconds from the end of the previous request, because
-//! it cannot be read earlier.
+//! hyper's `header_read_timeout` also ends idle keep-alive connections, and hyper's auto builder
+//! waits forever for a first byte. So this module has its own timers. A head has to be complete
+//! within 10 seconds after its first byte. A connection may be idle for 60 seconds. [`Watched`]
+//! reports the bytes that arrive, and the service reports when a request begins and ends.
+//! [`Watch::overdue`] decides whether a timeout has passed. If a head arrives before the previous
+//! request has ended, its 10 seconds begin at the end of that request, because latchkey cannot read
+//! the head earlier.
 
 use std::io;
 use std::pin::Pin;
@@ -21,14 +22,15 @@ use tokio::time::Instant;
 pub use super::lead::Sent;
 use super::lead::{Lead, Speaks};
 
-/// The longest time of a request's head, from its first byte to its last.
+/// The head of a request has to arrive within this time, from its first byte to its last byte.
 pub const HEAD_WITHIN: Duration = Duration::from_secs(10);
-/// The longest time of a connection without a request.
+/// A connection may be without a request for this time.
 pub const IDLE_WITHIN: Duration = Duration::from_mins(1);
-/// How often a connection is checked. A limit is exact to within this time.
+/// How often a connection is checked. So a timeout can take effect later, by this time at most.
 pub const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// How long a connection has to be without a request before a stopping listener closes it. Until
-/// then a request may be on its way, as after a connect or between two requests of one batch.
+/// When the listener stops, it closes a connection that has been without a request for this time.
+/// Before that, a request may be on its way, for example directly after the client has connected or
+/// between two requests of one batch.
 pub const QUIET: Duration = Duration::from_millis(500);
 /// How often a connection is checked while the listener stops.
 pub const QUIET_LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -43,8 +45,8 @@ pub struct Watch {
     /// When the first byte of a head arrived, in milliseconds since `born`. It is 0 if no head is
     /// on its way.
     head_since_ms: AtomicU64,
-    /// The bytes that requests do not account for. One task holds the lock, for some nanoseconds at
-    /// a time.
+    /// Counts the bytes that are ahead of the current request. A task holds the lock only for some
+    /// nanoseconds.
     lead: Mutex<Lead>,
 }
 
@@ -79,8 +81,9 @@ impl Watch {
             lead.speaks()
         };
         if speaks == Speaks::Http2 {
-            // A head of HTTP/2 is limited by the idle timeout, because pings are not requests. It
-            // is also limited by the keep-alive ping, which a client cannot answer within a head.
+            // The time for the head of an HTTP/2 request is limited by the idle timeout, because
+            // pings do not count as requests. It is also limited by the keep-alive ping, because a
+            // client cannot respond to a ping in the middle of a head.
             self.head_since_ms.store(0, Ordering::Release);
         } else if self.requests.load(Ordering::Acquire) == 0 {
             self.a_head_begins();
@@ -92,7 +95,8 @@ impl Watch {
         let _ = self.head_since_ms.compare_exchange(0, now, Ordering::AcqRel, Ordering::Acquire);
     }
 
-    /// A poisoned lock is used all the same, because a panic can leave nothing half done in it.
+    /// A poisoned lock is used as if it were not poisoned, because a panic cannot leave the data
+    /// behind it in an invalid state.
     fn lead(&self) -> MutexGuard<'_, Lead> {
         self.lead.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -107,9 +111,10 @@ impl Watch {
             || self.over(self.idle_since_ms.load(Ordering::Acquire), IDLE_WITHIN)
     }
 
-    /// Whether a stopping listener may end this connection. A request in progress still gets its
-    /// response then, but a request whose head is on its way does not. HTTP/2 may always end,
-    /// because the client sends elsewhere what is refused after the GOAWAY.
+    /// Whether a stopping listener may end this connection. If it ends the connection, a request in
+    /// progress still gets its response, but a request whose head is still arriving does not. The
+    /// listener may always end an HTTP/2 connection, because the client sends a request that is
+    /// refused after the GOAWAY on another connection.
     pub fn may_end(&self) -> bool {
         let is_quiet = || {
             self.head_since_ms.load(Ordering::Acquire) == 0
@@ -228,7 +233,7 @@ mod tests {
         watch.saw(GET);
         let work = watch.begin(NONE);
         tokio::time::advance(Duration::from_secs(100)).await;
-        assert!(!watch.overdue(), "a request in work is not idle");
+        assert!(!watch.overdue(), "a connection with a request in progress is not idle");
         drop(work);
         tokio::time::advance(Duration::from_secs(59)).await;
         assert!(!watch.overdue());
@@ -247,7 +252,7 @@ mod tests {
                 watch.saw(b"GET / HT");
             }
             tokio::time::advance(Duration::from_secs(30)).await;
-            assert!(!watch.overdue(), "the request before it is in work");
+            assert!(!watch.overdue(), "the previous request is in progress");
             drop(work);
             tokio::time::advance(Duration::from_secs(9)).await;
             assert!(!watch.overdue());
@@ -279,14 +284,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_connection_may_end_in_a_request_or_when_quiet_but_not_in_a_head() {
         let watch = Watch::new();
-        assert!(!watch.may_end(), "its first request may be on its way");
+        assert!(!watch.may_end(), "the first request may be on its way");
         tokio::time::advance(Duration::from_millis(501)).await;
         assert!(watch.may_end());
         watch.saw(&GET[..8]);
         assert!(!watch.may_end());
         watch.saw(&GET[8..]);
         let work = watch.begin(NONE);
-        assert!(watch.may_end(), "its answer is still sent");
+        assert!(watch.may_end(), "the response is still sent");
         drop(work);
         assert!(!watch.may_end(), "the next request may be on its way");
         tokio::time::advance(Duration::from_millis(501)).await;

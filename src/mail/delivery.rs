@@ -1,8 +1,9 @@
-//! The work of the [`Mailer`]: it delivers a row, from claim to mark.
+//! The work of the [`Mailer`]. It delivers a row of the outbox: it claims the row, sends the mail,
+//! and marks the row.
 //!
 //! The cause of a failure decides what happens. A failure that stops every mail (no connection, no
-//! login) pauses the queue and does not count as an attempt of any row. A failure of one mail
-//! delays this mail, or ends it.
+//! login) pauses the queue and does not count as an attempt of any row. A failure of a single mail
+//! delays this mail, or makes the mailer give this mail up.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -27,18 +28,18 @@ use crate::telemetry::trace::{self, SpanAttributes};
 
 /// How long the queue pauses before it tries a failing server again.
 const PROBE: Duration = Duration::from_secs(5);
-/// After how long a sweep ends and reports its results. It is as long as one or two scrapes of the
-/// metrics, so that they show the progress in a backlog of hours.
+/// How long a sweep may take before it ends and reports its results. The metrics are scraped one or
+/// two times in this time, so they show the progress even in a backlog of hours.
 const ROUND: Duration = Duration::from_secs(30);
-/// The first back-off of a row. Each further one is twice as long, up to [`BACK_OFF_MAX`].
+/// The first back-off of a row. Each further back-off is twice as long, up to [`BACK_OFF_MAX`].
 const BACK_OFF: Duration = Duration::from_mins(1);
 /// The longest back-off.
 const BACK_OFF_MAX: Duration = Duration::from_hours(6);
-/// A row of this age that is refused is given up, but not before [`TRIES_MIN`] attempts: an outage
-/// of latchkey may have used up the time.
+/// A mail of this age that is refused is given up, but not before [`TRIES_MIN`] attempts, because
+/// latchkey may have been down for most of the time.
 const GIVE_UP: Duration = Duration::from_hours(24);
-/// The fewest attempts of every row. A back-off of 1 + 2 + 4 + 8 minutes is longer than usual
-/// greylisting.
+/// The minimum number of attempts of every row. The back-offs between them, 1 + 2 + 4 + 8 minutes,
+/// are longer than usual greylisting.
 const TRIES_MIN: i32 = 5;
 /// The most attempts of a row that cannot be rendered.
 const RENDER_TRIES_MAX: i32 = 5;
@@ -80,7 +81,7 @@ pub struct Mailer {
 pub struct Delivery {
     pub kind: Kind,
     pub outcome: MailOutcome,
-    /// The time from claim to mark.
+    /// The time from the claim of the row to its mark.
     pub took: Duration,
 }
 
@@ -114,14 +115,14 @@ impl Mailer {
         Ok(Self { setup, sender, host, service, paused_at, stopping })
     }
 
-    /// Claims and delivers rows until no row is due, no mail can leave, 30 seconds have passed, or
-    /// [`Mailer::stop`] is called. Any number of workers and replicas may sweep at once. A sweep
+    /// Claims and delivers rows until no row is due, no mail can be sent, 30 seconds have passed,
+    /// or [`Mailer::stop`] is called. Any number of workers and replicas may sweep at once. A sweep
     /// may be dropped at any moment: a claimed row is due again when its lease ends.
     ///
-    /// A failure of the database ends the sweep. During a failure of the token store, the mails
-    /// that carry no token still leave. Either failure is the error of the sweep, unless a mail was
-    /// delivered before. In that case it is logged, and the next sweep fails with it if it
-    /// persists.
+    /// A failure of the database ends the sweep. During a failure of the token store, mails without
+    /// a token are still sent. The sweep returns either failure as its error, unless it has
+    /// delivered a mail before. In that case the sweep only logs the failure. If the failure
+    /// persists, the next sweep returns it.
     pub async fn sweep(&self) -> Result<Swept, Unavailable> {
         let mut swept = Swept::default();
         let done = self.sweep_into(&mut swept).await;
@@ -186,7 +187,8 @@ impl Mailer {
         store_down.map_or(Ok(()), Err)
     }
 
-    /// Delivers one row. The inner error is one of the token store, and the row is then unchanged.
+    /// Delivers one row. The inner error is an error of the token store. In that case the row is
+    /// unchanged.
     async fn deliver(&self, claim: &Claim) -> Result<Result<MailOutcome, Unavailable>, DbErr> {
         let db = &self.setup.db;
         let (letter, known) = match self.prepare(claim).await? {
@@ -250,9 +252,9 @@ impl Mailer {
     }
 
     /// Handles a connection that broke during this mail. The cause may be the server or this mail.
-    /// It does not count as an attempt, but other mails go first, so that a mail that breaks every
-    /// connection stops no other mail. From the age [`GIVE_UP`] on, the mail counts as refused and
-    /// is given up in the end.
+    /// The failure does not count as an attempt, but other mails are sent first, so that a mail
+    /// that breaks every connection does not stop the other mails. If the mail is older than
+    /// [`GIVE_UP`], the failure counts as a refusal, and the mail is given up in the end.
     async fn broken(&self, claim: &Claim, why: &str) -> Result<MailOutcome, DbErr> {
         self.pause(why);
         let now = self.now();
@@ -327,8 +329,8 @@ impl Mailer {
     }
 }
 
-/// The back-off of a row after `tries_before` counted attempts and one more. It doubles each time
-/// up to [`BACK_OFF_MAX`], and is then changed by up to a fifth at random.
+/// The back-off of a row after `tries_before` counted attempts and one more. The back-off doubles
+/// each time up to [`BACK_OFF_MAX`]. The result is then changed at random, by up to a fifth.
 pub(super) fn back_off(tries_before: i32) -> Duration {
     let doubled = 2_u32.saturating_pow(u32::try_from(tries_before).unwrap_or(0).min(16));
     let rest = BACK_OFF.saturating_mul(doubled).min(BACK_OFF_MAX);
@@ -348,7 +350,7 @@ fn trace_delivery(claim: &Claim, outcome: MailOutcome, took: Duration) {
     });
 }
 
-/// Writes the one log line of an outcome.
+/// Writes one log line about the outcome of an attempt.
 fn report(claim: &Claim, outcome: MailOutcome, marked: Marked, error: &str) {
     let (mail, kind, outcome) = (claim.row.id, claim.kind.name(), outcome.name());
     let (tries, traceparent) = (claim.row.attempts, claim.row.traceparent.as_str());

@@ -16,7 +16,7 @@ use crate::secret::Secret;
 /// A mail that is ready to be sent.
 #[derive(Debug)]
 pub(super) struct Letter {
-    /// The id of its outbox row.
+    /// The id of the mail's outbox row.
     pub id: Uuid,
     pub kind: Kind,
     /// The address of the recipient, as stored.
@@ -25,7 +25,7 @@ pub(super) struct Letter {
     pub link: Option<Secret<String>>,
     /// The token in the link.
     pub token: Option<Secret<String>>,
-    /// When it was composed.
+    /// When the mail was composed.
     pub at: UnixMillis,
     /// The complete message, with headers and envelope.
     pub message: Message,
@@ -58,8 +58,8 @@ impl Sender {
         self.0.name.as_deref().filter(|name| !name.is_empty())
     }
 
-    /// Composes the message of a row. Everything except the date follows from the row and its id,
-    /// so a second copy is recognised as one.
+    /// Composes the message of a row. Everything except the date follows from the row and its id.
+    /// So a mail program recognises a second copy of the same mail.
     pub(super) fn compose(
         &self,
         (id, kind): (Uuid, Kind),
@@ -76,7 +76,7 @@ impl Sender {
             .subject(rendered.subject.clone())
             .date(UNIX_EPOCH + since)
             .message_id(Some(format!("<{id}@{host}>")))
-            // RFC 3834 §5: other systems then send no automatic response.
+            // With this header, other systems send no automatic response (RFC 3834 §5).
             .raw_header(HeaderValue::new(
                 HeaderName::new_from_ascii_str("Auto-Submitted"),
                 "auto-generated".to_owned(),
@@ -121,8 +121,8 @@ pub(super) fn test(
         .map_err(|error| error.to_string())
 }
 
-/// The text without an encoding, if possible. Quoted-printable would break the line of the link,
-/// for a reader of the source.
+/// The text without a transfer encoding, if possible. In the source of the mail, quoted-printable
+/// would break the link into several lines.
 fn plain(text: &str) -> Body {
     // RFC 5322 §2.1.1: at most 998 characters in a line, without the line end.
     if text.is_ascii() && text.lines().all(|line| line.len() <= 998) {
@@ -134,8 +134,8 @@ fn plain(text: &str) -> Body {
     }
 }
 
-/// A stored address with its domain as A-labels, because SMTP without SMTPUTF8 accepts no other
-/// domains. Text that could break a header or a command is refused.
+/// A stored email address with its domain as A-labels, because SMTP without SMTPUTF8 accepts no
+/// other domains. Text that could break a header or a command is refused.
 fn address(recipient: &str) -> Result<Address, Unrenderable> {
     let bad = Unrenderable("the recipient is not an email address");
     let (local, domain) = recipient.rsplit_once('@').ok_or(bad)?;

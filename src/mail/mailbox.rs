@@ -19,7 +19,8 @@ use uuid::Uuid;
 use crate::clock::UnixMillis;
 use crate::mail::letter::Letter;
 
-/// The most messages that are kept. The oldest ones are removed.
+/// The maximum number of messages that are kept. If there are more, the oldest messages are
+/// removed.
 const MESSAGES_MAX: usize = 1000;
 
 /// A mail as the mailbox shows it.
@@ -42,7 +43,7 @@ pub struct MailboxMessage {
     pub link: Option<String>,
     /// The token in the link.
     pub token: Option<String>,
-    /// When it arrived, in Unix milliseconds.
+    /// When the mail arrived, in Unix milliseconds.
     pub received_at: UnixMillis,
 }
 
@@ -70,7 +71,7 @@ impl Mailbox {
             let path = entry.path();
             match path.extension().and_then(|it| it.to_str()) {
                 Some("json") => {}
-                // A crash left this file behind. Its row is delivered again.
+                // A crash left this file behind. The row of this mail is delivered again.
                 Some("tmp") => {
                     tokio::fs::remove_file(&path).await?;
                     continue;
@@ -94,7 +95,8 @@ impl Mailbox {
         Ok(mailbox)
     }
 
-    /// The messages, newest first. With `to`, only those to that address, in upper or lower case.
+    /// The messages, newest first. If `to` is given, only the messages to this email address. Upper
+    /// and lower case are the same.
     pub fn list(&self, to: Option<&str>) -> Vec<Arc<MailboxMessage>> {
         self.after(to, None)
     }

@@ -1,18 +1,18 @@
 //! Notices: mails that report to users what happened to their accounts, and the limits on their
 //! number.
 //!
-//! An attacker who causes events could flood a mailbox with notices. [`notify`] is the only way to
-//! write a notice, and it keeps two rules:
+//! An attacker who causes events could flood a user with notices. [`notify`] is the only way to
+//! write a notice, and it follows two rules:
 //!
-//! - A notice goes to the address that the account has proven, read from the account's row. An
-//!   account without a proven address gets none, because any client can register with the address
-//!   of another user.
-//! - If a kind merges, a mailbox receives one notice of this kind an hour. The first one leaves at
-//!   once. All further events within the hour become one notice. It leaves when the hour is over,
-//!   describes the newest event and says how many events there were. The other kinds spend a budget
-//!   of their own before `notify`. Every event is reported while the account exists, and no notice
-//!   of one kind delays a notice of another kind. When an account is deleted, its waiting notices
-//!   are deleted too.
+//! - A notice goes to the proven email address of the account, which is read from the account's
+//!   row. An account without a proven address gets no notice, because any client can register with
+//!   the email address of another user.
+//! - If the notices of a kind merge, a recipient gets one notice of this kind an hour. The first
+//!   notice is sent at once. All further events within the hour become one notice. This notice is
+//!   sent when the hour is over, describes the newest event and says how many events there were.
+//!   For kinds that do not merge, the caller counts the notice in a budget before it calls
+//!   `notify`. Every event is reported while the account exists, and no notice of one kind delays a
+//!   notice of another kind. When an account is deleted, its waiting notices are deleted too.
 //!
 //! Both rules hold across replicas and restarts: `notify` locks the account's row, and counts the
 //! rows of the outbox.
@@ -31,17 +31,17 @@ use crate::database::Transaction;
 use crate::mail::outbox::{NewRow, insert};
 use crate::mail::{Kind, MailData, NoticeKind};
 
-/// A mailbox receives one notice of a kind that merges within this time.
+/// If the notices of a kind merge, a recipient gets one notice of this kind within this time.
 const MERGE_WITHIN: Duration = Duration::from_hours(1);
 
 impl NoticeKind {
-    /// Whether notices of this kind merge. Two kinds do not. They have a budget of their own that
-    /// is spent before:
+    /// Whether notices of this kind merge. Two kinds do not merge. Their number is limited by
+    /// budgets, which are checked before `notify` is called:
     ///
-    /// - Each notice of a change of address carries its own link that undoes that change. An
-    ///   account asks for three changes an hour.
-    /// - Each notice of a new device names another device, and the user must recognise each. A
-    ///   mailbox receives five a day.
+    /// - Each notice of a change of address contains its own link, which undoes that change. An
+    ///   account can ask for three changes an hour.
+    /// - Each notice of a new device describes another device, and the user must recognise each
+    ///   device. A recipient gets at most five such notices a day.
     const fn merges(self) -> bool {
         match self {
             Self::PasswordChanged | Self::SessionReused => true,
@@ -57,16 +57,16 @@ pub struct NewNotice<'a> {
     pub kind: NoticeKind,
     /// The data of its text. [`notify`] adds the name of the user.
     pub data: MailData,
-    /// The trace of the request that caused it (W3C `traceparent`), or empty.
+    /// The trace of the request that caused the notice (W3C `traceparent`), or empty.
     pub traceparent: &'a str,
 }
 
 /// The result of [`notify`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notified {
-    /// It is due now.
+    /// The notice is due now.
     Due,
-    /// It leaves within an hour, together with others of its kind.
+    /// The notice is sent within an hour, together with other notices of its kind.
     Merged,
     /// The account has no proven address, so it gets no mail.
     Unproven,
@@ -84,11 +84,11 @@ impl<'a> ProvenAddress<'a> {
     }
 }
 
-/// Writes the outbox row of a notice in the caller's transaction, or merges the notice into one
-/// that waits.
+/// Writes the outbox row of a notice in the caller's transaction, or merges the notice into a
+/// notice that already waits.
 ///
-/// Locks the account's row until the transaction ends. Meanwhile other transactions can still write
-/// rows that refer to the account.
+/// Locks the account's row until the transaction ends. While the row is locked, other transactions
+/// can still write rows that refer to the account.
 pub async fn notify(
     tx: &Transaction,
     notice: NewNotice<'_>,
@@ -121,8 +121,9 @@ pub async fn notify(
     Ok(notified)
 }
 
-/// The newest notice of this kind to this mailbox that left within the last hour or leaves within
-/// the next. A row with a later time was written before the clock was set back, and is ignored.
+/// The newest notice of this kind to this recipient that was sent within the last hour or is due
+/// within the next hour. A row with a later time was written before the clock was set back, and is
+/// ignored.
 async fn last_within_the_hour(
     tx: &Transaction,
     notice: &NewNotice<'_>,
@@ -142,9 +143,9 @@ async fn last_within_the_hour(
         .await
 }
 
-/// Adds an event, the newest, to a notice that is not due yet. Returns false if a worker has
-/// claimed the notice or has sent it: an operator can send it early, and the clocks of replicas
-/// differ. The worker sends the text without this event.
+/// Adds the newest event to a notice that is not due yet. Returns false if a worker has already
+/// claimed or sent the notice. The worker then sends the text without this event. This happens if
+/// an operator sends the notice early, or if the clocks of replicas differ.
 async fn merge(
     tx: &Transaction,
     waiting: &outbox::Model,

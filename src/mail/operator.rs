@@ -15,11 +15,11 @@ pub use latchkey_entity::outbox::{Model as OutboxMail, OutboxState};
 /// Which mails are listed.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// In one of these states. If empty, in any state.
+    /// Only mails in one of these states. If the list is empty, mails in any state.
     pub states: Vec<OutboxState>,
     /// Only mails of this kind.
     pub kind: Option<Kind>,
-    /// A part of the recipient, in upper or lower case.
+    /// Only mails whose recipient contains this text, in upper or lower case.
     pub to: Option<String>,
 }
 
@@ -48,7 +48,7 @@ pub async fn list(db: &Db, filter: &Filter, after: Uuid, limit: u64) -> Result<V
 pub enum Retried {
     /// The mail is due now. A daemon sends it with its next sweep, within 5 seconds.
     Due,
-    /// The mail was sent, or is not wanted any more. To send it again would be another mail.
+    /// The mail was already sent, or is not wanted any more. So it is not sent again.
     Done,
     /// The mail does not exist.
     Gone,
@@ -71,7 +71,7 @@ pub async fn retry(db: &Db, id: Uuid, now: UnixMillis) -> Result<Retried, DbErr>
     Ok(if found.is_some() { Retried::Done } else { Retried::Gone })
 }
 
-/// Makes all mails due that were given up. Returns how many.
+/// Makes all mails due that were given up. Returns the number of these mails.
 pub async fn retry_dead(db: &Db, now: UnixMillis) -> Result<u64, DbErr> {
     revive(db, None, now).await
 }

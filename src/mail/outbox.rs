@@ -22,15 +22,18 @@ use crate::secret::{self, Secret};
 pub struct MailData {
     #[serde(default)]
     pub locale: Locale,
-    /// When the event that the mail reports happened.
+    /// The time of the event that the mail reports.
     pub at: UnixMillis,
-    /// The IP address of the client that caused the event. Other text is not shown.
+    /// The IP address of the client that caused the event. If this text is not an IP address, the
+    /// mail does not show it.
     #[serde(default)]
     pub ip: String,
-    /// The client's `User-Agent`. It is never shown as it is, because the client chose it.
+    /// The client's `User-Agent`. A mail never shows this text as it is, because the client chose
+    /// it.
     #[serde(default)]
     pub user_agent: String,
-    /// The name of the user. It is shown only to verified addresses, even if it is set.
+    /// The name of the user. A mail shows the name only if the recipient's email address is
+    /// verified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// For [`Kind::Recover`]: the `password_version` at the time of the request.
@@ -39,14 +42,14 @@ pub struct MailData {
     /// For [`Kind::ChangeEmail`] and [`Kind::EmailChangeNotice`]: the id of the change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub change_id: Option<Uuid>,
-    /// For [`Kind::EmailChangeNotice`]: the address after the change.
+    /// For [`Kind::EmailChangeNotice`]: the email address after the change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new_email: Option<String>,
-    /// For [`Kind::Invitation`]: the address of the user who invites.
+    /// For [`Kind::Invitation`]: the email address of the user who invites.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inviter: Option<String>,
-    /// For [`Kind::Invitation`]: the name of the team. It is shown only if no mail program would
-    /// turn it into a link.
+    /// For [`Kind::Invitation`]: the name of the team. A mail shows this name only if no mail
+    /// program would turn it into a link.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub team: Option<String>,
     /// For [`Kind::Invitation`]: the name of the role.
@@ -58,7 +61,7 @@ pub struct MailData {
 }
 
 impl MailData {
-    /// The data of a request that every mail about it contains.
+    /// The data about a request that every mail about this request contains.
     pub fn of_request(origin: &RequestOrigin, now: UnixMillis) -> Self {
         Self {
             at: now,
@@ -84,7 +87,7 @@ pub struct NewMail<'a> {
     /// The recipient: a stored address, never one from the text of a request.
     pub recipient: &'a str,
     pub data: MailData,
-    /// The trace of the request that caused it (W3C `traceparent`), or empty.
+    /// The trace of the request that caused the mail (W3C `traceparent`), or empty.
     pub traceparent: &'a str,
 }
 
@@ -107,15 +110,16 @@ pub(super) struct NewRow<'a> {
     pub recipient: &'a str,
     pub data: MailData,
     pub traceparent: &'a str,
-    /// When it leaves. A row with a later time counts as waiting from that time on.
+    /// When the mail is due. If this time is in the future, the mail counts as waiting only from
+    /// then on.
     pub due_at: UnixMillis,
 }
 
 /// Writes a row in the caller's transaction and returns its id.
 ///
-/// If the mail carries a token, the row replaces the user's pending rows of the same kind. Its id
-/// is greater than the ids of all the user's rows of that kind, although the clocks of replicas
-/// differ. The token store treats the greater id as the newer one.
+/// If the mail carries a token, the row replaces the user's pending rows of the same kind. The id
+/// of the row is greater than the ids of all the user's rows of that kind, even if the clocks of
+/// replicas differ. The token store treats the row with the greater id as the newer row.
 pub(super) async fn insert<C: ConnectionTrait>(
     tx: &C,
     mail: NewRow<'_>,
@@ -167,9 +171,9 @@ pub(super) async fn insert<C: ConnectionTrait>(
     Ok(id)
 }
 
-/// Deletes the mails to an address that have not left, whichever user they are about. The account
-/// of this address is being deleted. `normal` is the normal form of the address, and `typed` are
-/// the forms in which it was typed.
+/// Deletes the mails to an email address that have not been sent, whichever user they are about.
+/// This function is called when the account of this email address is deleted. `normal` is the
+/// normal form of the address, and `typed` are the forms in which it was typed.
 pub async fn withdraw<C: ConnectionTrait>(
     tx: &C,
     normal: &str,

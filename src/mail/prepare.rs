@@ -16,13 +16,13 @@ use crate::mail::{Kind, MailData, Mailer, mailed_token};
 use crate::secret::{self, Secret};
 use crate::store::OneTimeToken;
 
-/// Where the token of a letter must be stored before the letter leaves.
+/// Where the token of a letter must be stored before the letter is sent.
 pub(super) enum Known {
     /// Nowhere: the letter carries no token, or the database already has the token.
     Already,
     /// In the token store.
     InStore(OneTimeToken),
-    /// In the row of the change of address that it undoes.
+    /// In the row of the change of address that the link undoes.
     WithChange {
         id: Uuid,
         /// SHA-256 of the token.
@@ -72,7 +72,8 @@ impl Mailer {
                 }
                 None => return Ok(Prepared::Poison("its data has no change of address")),
             },
-            // Not wanted if it was revoked, accepted or declined, or sent again with another link.
+            // The mail is not wanted if the invitation was revoked, accepted or declined, or was
+            // sent again with another link.
             Kind::Invitation => {
                 let token = mailed_token(&self.setup.token_key, kind, &row.recipient, row.id);
                 let digest = secret::sha256(token.expose().as_bytes());

@@ -1,7 +1,7 @@
 //! A check of SMTP that reports each step, for `mail test` and `doctor`.
 //!
-//! This report contains the server's own text, because an operator asked for it. Logs and rows
-//! never contain it.
+//! The report contains the server's own text, because an operator asked for the report. Logs and
+//! rows never contain this text.
 
 use std::error::Error;
 use std::time::Duration;
@@ -21,7 +21,7 @@ const WHY_MAX: usize = 300;
 /// A step of the check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// The host's name has an address.
+    /// Resolves the host name to IP addresses.
     Resolve,
     /// TCP, TLS for `smtps://`, the greeting and EHLO.
     Connect,
@@ -45,8 +45,8 @@ impl Step {
         }
     }
 
-    /// Whether a failure of this step means that no server can be reached. In the other steps a
-    /// server is there and refuses.
+    /// Whether a failure of this step means that no server can be reached. If another step fails, a
+    /// server was reached but refused.
     pub fn is_reaching(self) -> bool {
         matches!(self, Self::Resolve | Self::Connect)
     }
@@ -68,7 +68,7 @@ impl TestMail {
     /// A mail from `mail.from` to an address.
     ///
     /// # Errors
-    /// Says which of the two is not an address.
+    /// The error says which of the two is not an email address.
     pub fn new(from: &str, to: &str, public_url: &str, at: UnixMillis) -> Result<Self, String> {
         let sender = Sender::parse(from).map_err(|error| error.to_string())?;
         letter::test(&sender, to, public_url, at).map(Self)

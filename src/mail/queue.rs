@@ -1,8 +1,8 @@
 //! The outbox as a queue: finding due rows, claiming, marking and counting them.
 //!
 //! A worker leases a row with an `UPDATE` whose condition only one worker can meet. The SQL is the
-//! same on both databases. The end of the lease also identifies its owner, because it differs from
-//! the end of every earlier lease.
+//! same on both databases. The end of the lease also identifies the worker that has the lease,
+//! because every lease of a row ends at a different time.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ pub(super) struct Claim {
 /// Whether the worker still had the row when it marked it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Marked {
-    /// It still had the row.
+    /// The worker still had the row.
     Ours,
     /// The row was superseded, deleted or claimed by another worker in the meantime.
     Lost,
@@ -62,7 +62,7 @@ pub(super) async fn due(db: &Db, kinds: &[Kind], now: UnixMillis) -> Result<Vec<
 }
 
 /// Claims the row, unless another worker has claimed it. The claim contains the row as the update
-/// found it: since `row` was read, more events may have been merged into it.
+/// found it, because more events may have been merged into the row since `row` was read.
 pub(super) async fn claim(db: &Db, row: &Model, now: UnixMillis) -> Result<Option<Claim>, DbErr> {
     let Some(kind) = Kind::from_name(&row.kind) else { return Ok(None) };
     let leased_until = now + millis(LEASE);
@@ -180,8 +180,8 @@ pub async fn depth(db: &Db, now: UnixMillis) -> Result<Depth, DbErr> {
     })
 }
 
-/// Deletes rows that were created before `before` and are sent, superseded or dead. Returns how
-/// many. An address is stored no longer than it is needed.
+/// Deletes rows that were created before `before` and are sent, superseded or dead. Returns the
+/// number of deleted rows. So an email address is stored no longer than it is needed.
 pub async fn forget<C: ConnectionTrait>(db: &C, before: UnixMillis) -> Result<u64, DbErr> {
     let done = Entity::delete_many()
         .filter(Column::State.ne(OutboxState::Pending))

@@ -33,7 +33,8 @@ pub(super) struct Draft<'a> {
     pub kind: Kind,
     /// The data in its row.
     pub data: &'a MailData,
-    /// Whether the reader has proven the address. The mail contains their name only in this case.
+    /// Whether the reader has proven the email address. If not, the mail does not contain the
+    /// reader's name.
     pub reader: Reader,
     /// The sender's name, or the host of `public_url`.
     pub service: &'a str,

@@ -1,8 +1,9 @@
 //! An SMTP client that keeps a few connections.
 //!
 //! The pooled transport of lettre reports "no session" (connect, TLS, EHLO, AUTH) and "this mail
-//! was refused" as the same errors. But the first must stop the queue, and the second only the one
-//! mail. So this module opens and keeps the sessions itself, on connections of lettre.
+//! was refused" as the same errors. But the first error must stop the whole queue, and the second
+//! must stop only this mail. So this module opens and keeps the sessions itself, on connections of
+//! lettre.
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
@@ -23,8 +24,8 @@ use crate::secret::Secret;
 /// The time limit for the whole delivery of a mail: connect, TLS, login and message. A worker's
 /// lease is twice as long.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// The most connections at once. Two workers use two. The number is low because replicas share the
-/// limit of a relay.
+/// The most connections at once. Two workers use two. The number is low because all replicas
+/// together must stay below the limit of a mail relay.
 const CONNECTIONS_MAX: usize = 4;
 /// How long a connection may be idle before it is no longer used. Servers close idle connections
 /// after some minutes (five, by RFC 5321 §4.5.3.2.7).
@@ -34,11 +35,11 @@ const NOOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// When a connection is encrypted.
 enum Security {
-    /// Never.
+    /// The connection is never encrypted.
     Plain,
-    /// By STARTTLS (RFC 3207). Without it, the connection is not used.
+    /// STARTTLS encrypts the connection (RFC 3207). A connection without STARTTLS is not used.
     StartTls(TlsParameters),
-    /// From the first byte (RFC 8314).
+    /// The connection is encrypted from the first byte (RFC 8314).
     Implicit(TlsParameters),
 }
 

@@ -37,7 +37,8 @@ impl Transport {
     /// Nothing is connected yet.
     ///
     /// - `smtp://host`: no encryption, port 25 by default.
-    /// - `smtp://host?tls=required`: STARTTLS, or nothing is sent. Port 587 by default.
+    /// - `smtp://host?tls=required`: STARTTLS, port 587 by default. Without STARTTLS, nothing is
+    ///   sent.
     /// - `smtps://host`: TLS from the first byte, port 465 by default.
     pub fn smtp(url: &Secret<String>) -> Result<Self, BadSmtpUrl> {
         Ok(Self::over(Smtp::from_url(url)?))
@@ -60,8 +61,8 @@ impl Transport {
         Self::Mailbox(mailbox)
     }
 
-    /// Sends a mail. After the SMTP timeout at the latest, it was sent or not. After a broken
-    /// connection, either is possible.
+    /// Sends a mail. The call returns after the SMTP timeout at the latest. If the connection
+    /// broke, the mail may have been sent or not.
     pub(super) async fn deliver(&self, letter: &Letter) -> Result<(), Failure> {
         match self {
             Self::Smtp(smtp) => smtp.load_full().deliver(&letter.message).await,

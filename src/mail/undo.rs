@@ -1,9 +1,9 @@
 //! The links that undo changes of address. The digest of such a link is stored in the row of the
 //! change, not in the token store.
 //!
-//! A user cannot request such a link again, so the loss of the token store must not end it. A later
-//! change must not end it either: an attacker who took over an account could otherwise change the
-//! address twice.
+//! A user cannot request such a link again, so the link must stay valid if the token store is lost.
+//! A later change must not make the link invalid either: an attacker who took over an account could
+//! otherwise change the address twice.
 
 use latchkey_entity::email_change::{Column, Entity, Model};
 use sea_orm::sea_query::Expr;
@@ -13,8 +13,8 @@ use uuid::Uuid;
 use crate::clock::UnixMillis;
 use crate::database::Db;
 
-/// Stores the digest of a link, which is then valid until `until`. A retry of the same mail has the
-/// same digest.
+/// Stores the digest of a link. The link is then valid until `until`. A retry of the same mail has
+/// the same digest.
 pub(super) async fn put(
     db: &Db,
     change: Uuid,

@@ -1,5 +1,5 @@
 //! The words around the text of every mail, and the facts that a text may contain. Words are plain
-//! text; the templates escape them.
+//! text. The templates escape them.
 
 use std::time::Duration;
 
@@ -38,14 +38,14 @@ const GERMAN_MONTHS: [&str; 12] = [
     "Dezember",
 ];
 
-/// The facts that the text of a mail may contain. A client chose none of them without proof, except
-/// a team's name, which cannot become a link.
+/// The facts that the text of a mail may contain. No fact is unproven text of a client, except the
+/// name of a team, which cannot become a link.
 #[derive(Clone, Debug)]
 pub(super) struct Facts<'a> {
     pub locale: Locale,
     /// The sender's name, or the host of `public_url`.
     pub service: &'a str,
-    /// The name of a user with a proven address.
+    /// The name of the user, if the user has proven the email address.
     pub name: Option<&'a str>,
     /// The time of the event.
     pub at: OffsetDateTime,
@@ -53,11 +53,11 @@ pub(super) struct Facts<'a> {
     pub ip: Option<String>,
     /// The kind of device, from a fixed list.
     pub device: Option<String>,
-    /// The address after a change.
+    /// The email address after a change.
     pub new_email: &'a str,
-    /// The proven address of the user who invites.
+    /// The proven email address of the user who invites.
     pub inviter: &'a str,
-    /// The name of the inviting team; none where a mail program could take it for a link.
+    /// The name of the inviting team. `None` if a mail program could take the name for a link.
     pub team: Option<String>,
     /// The role that the invitation gives.
     pub role: Role,
@@ -67,8 +67,8 @@ pub(super) struct Facts<'a> {
     pub times: u32,
 }
 
-/// The text of one mail, each item of a list a paragraph. English texts are ASCII, so that the text
-/// part is sent as it is.
+/// The text of one mail. Each item of a list is a paragraph. English texts are ASCII, so that the
+/// text part is sent without an encoding.
 #[derive(Clone, Debug)]
 pub(super) struct Message {
     /// The subject, and the heading.
@@ -108,7 +108,7 @@ pub(super) fn words(kind: Kind, facts: &Facts<'_>) -> Words {
         Locale::De => Words {
             greeting: facts.name.map_or("Guten Tag,".to_owned(), |it| format!("Guten Tag {it},")),
             message,
-            link_in_full: "Falls der Knopf nicht geht, öffnen Sie diese Adresse:",
+            link_in_full: "Falls der Knopf nicht funktioniert, öffnen Sie diese Adresse:",
             footer: format!(
                 "{service} hat diese Mail automatisch verschickt. Antworten werden nicht gelesen."
             ),
@@ -120,10 +120,12 @@ pub(super) fn words(kind: Kind, facts: &Facts<'_>) -> Words {
 fn merged(locale: Locale, times: u32) -> String {
     match locale {
         Locale::En => format!(
-            "It happened {times} times within an hour. The time above is that of the last one."
+            "It happened {times} times within an hour. The time above is the time of the last \
+             event."
         ),
         Locale::De => format!(
-            "Das geschah {times}-mal innerhalb einer Stunde. Die Angaben oben gelten für das letzte Mal."
+            "Das geschah {times}-mal innerhalb einer Stunde. Die Angaben oben gelten für das \
+             letzte Mal."
         ),
     }
 }
@@ -159,8 +161,8 @@ impl Facts<'_> {
         };
         let minutes = self.link_ttl.as_secs().div_ceil(60);
         let (count, (one, many)) = match minutes {
-            // A reader of "1 day" would not expect the link to end at the same time of the next
-            // day.
+            // 24 hours are not shown as "1 day", because a reader would not expect that the link
+            // ends at the same time on the next day.
             it if it % 1440 == 0 && it > 1440 => (it / 1440, units[0]),
             it if it % 60 == 0 => (it / 60, units[1]),
             it => (it, units[2]),

@@ -1,51 +1,51 @@
-//! argon2 strings (PHC string format, RFC 9106): parsing, writing and checking their costs against
-//! the caps. The engine computes the hashes.
+//! Parses and writes argon2 strings (PHC string format, RFC 9106), and checks whether their costs
+//! are within the caps. The module `engine` computes the hashes.
 
 use argon2::password_hash::phc::{Output, ParamsString, Salt};
 use argon2::{Algorithm, Argon2, PasswordHash, Version};
 
 use super::hashing::{Format, Unsupported};
 
-/// The most memory that a stored hash may ask for, in KiB, unless the configured parameters ask for
-/// more: 256 MiB.
+/// The maximum memory that a stored hash may need, in KiB: 256 MiB. If the configured parameters
+/// need more, their memory is the maximum.
 ///
-/// The largest known default of a system whose hashes are imported is libsodium's MODERATE: 256 MiB
-/// in 3 passes. The second choice of RFC 9106 §4 is 64 MiB. Each worker may get one such hash at a
-/// time, so the peak is 256 MiB for each worker.
+/// Of all systems whose hashes can be imported, libsodium has the largest known default: its
+/// MODERATE needs 256 MiB in 3 passes. The second choice of RFC 9106 §4 is 64 MiB. Each worker
+/// verifies one hash at a time, so such hashes need at most 256 MiB for each worker.
 pub const MEMORY_KIB_MAX: u32 = 256 * 1024;
 
-/// The most work that a stored hash may ask for, memory times passes, in KiB: 1 GiB.
+/// The maximum work that a stored hash may need: memory in KiB times passes. This is 1 GiB.
 ///
-/// With newly allocated memory this takes 0.9 s on the reference machine. Every foreign format is
-/// allowed about a second. libsodium's MODERATE asks for 0.75 GiB. OWASP's 19 456 KiB in two passes
-/// take 14 ms on memory that is already allocated.
+/// On the reference machine this work takes 0.9 s with newly allocated memory. The caps allow every
+/// foreign format about a second. libsodium's MODERATE needs 0.75 GiB. OWASP recommends 19 456 KiB
+/// in two passes, which take 14 ms with memory that is already allocated.
 pub const WORK_KIB_MAX: u64 = 1024 * 1024;
 
-/// The most passes that a stored hash may ask for. With more passes, the memory that
-/// [`WORK_KIB_MAX`] allows is too small to be useful.
+/// The maximum number of passes that a stored hash may need. With more passes, [`WORK_KIB_MAX`]
+/// allows too little memory for a useful hash.
 pub const ITERATIONS_MAX: u32 = 1024;
 
-/// The most lanes that a stored hash may ask for. The lanes are computed one after the other, so
-/// they cost nothing extra.
+/// The maximum number of lanes that a stored hash may need. The lanes are computed one after the
+/// other, so more lanes cost nothing extra.
 pub const PARALLELISM_MAX: u32 = 64;
 
-/// The salt of new hashes, in bytes (RFC 9106 §3.1 recommends 16).
+/// The length of the salt of new hashes, in bytes. RFC 9106 §3.1 recommends 16.
 pub(super) const SALT_BYTES: usize = 16;
 
-/// The tag of new hashes, in bytes: 256 bits (RFC 9106 §4).
+/// The length of the tag of new hashes, in bytes. RFC 9106 §4 recommends 256 bits.
 pub(super) const TAG_BYTES: usize = 32;
 
-/// The longest tag that is read, in bytes.
+/// The maximum length of the tag of a stored hash, in bytes.
 pub(super) const TAG_BYTES_MAX: usize = Output::MAX_LENGTH;
 
 /// The cost of a hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Params {
-    /// argon2's m, in KiB.
+    /// The memory in KiB: argon2's parameter m.
     pub memory_kib: u32,
-    /// argon2's t.
+    /// The number of passes: argon2's parameter t.
     pub iterations: u32,
-    /// argon2's p.
+    /// The number of lanes: argon2's parameter p.
     pub parallelism: u32,
 }
 
@@ -55,21 +55,22 @@ pub(super) struct Kind {
     pub algorithm: Algorithm,
     pub version: Version,
     pub params: Params,
-    /// The version of the pepper that is applied before argon2. In the string it is `keyid`, the
-    /// number's digits in base64.
+    /// The version of the pepper that is applied before argon2. The PHC string contains it as
+    /// `keyid`: the decimal digits of the version, in base64.
     pub pepper: Option<u16>,
 }
 
 impl Kind {
-    /// The reference engine for this kind. Refuses parameters that argon2 does not allow.
+    /// The reference engine, configured for this kind. Returns an error if argon2 does not allow
+    /// the parameters.
     pub fn reference(self, tag_bytes: usize) -> Result<Argon2<'static>, argon2::Error> {
         let Params { memory_kib, iterations, parallelism } = self.params;
         let params = argon2::Params::new(memory_kib, iterations, parallelism, Some(tag_bytes))?;
         Ok(Argon2::new(self.algorithm, self.version, params))
     }
 
-    /// Refuses costs above the caps. If the configured parameters are higher than the caps, they
-    /// are the limit.
+    /// Returns an error if the costs are above the caps. If the configured parameters `own` are
+    /// higher than a cap, they replace that cap.
     pub fn check_caps(self, own: Params) -> Result<(), Unsupported> {
         let work = |params: Params| u64::from(params.memory_kib) * u64::from(params.iterations);
         let it = self.params;
@@ -80,7 +81,8 @@ impl Kind {
         if within { Ok(()) } else { Err(Unsupported::TooCostly(Format::Argon2)) }
     }
 
-    /// The PHC string. None if argon2 or the format does not allow it.
+    /// The PHC string of this kind, salt and tag. None if argon2 does not allow the parameters, or
+    /// if the PHC format cannot represent them.
     pub fn phc(self, salt: &[u8], tag: &[u8]) -> Option<String> {
         let engine = self.reference(tag.len()).ok()?;
         let mut params = ParamsString::try_from(engine.params()).ok()?;
@@ -110,11 +112,12 @@ impl Stored {
         const MALFORMED: Unsupported = Unsupported::Malformed(Format::Argon2);
         let hash = PasswordHash::new(phc).map_err(|_| MALFORMED)?;
         let algorithm = Algorithm::new(hash.algorithm).map_err(|_| MALFORMED)?;
-        // A string without a version has the version from before versions were written (the rule of
-        // the reference decoder).
+        // Old strings contain no version. As in the reference decoder, they have the version that
+        // argon2 had before strings contained one.
         let version = hash.version.map_or(Ok(Version::V0x10), Version::try_from);
-        // Each of the three must be there exactly once, because the crate would fill in defaults
-        // for missing ones. `data` belongs to hashes over more than a password.
+        // Each of these three parameters must be present exactly once, because the crate would use
+        // a default for a missing parameter. A string with `data` is refused, because its hash
+        // covers more than a password.
         let (mut memory_kib, mut iterations, mut parallelism) = (None, None, None);
         let mut pepper = None;
         for (name, value) in hash.params.iter() {
@@ -147,13 +150,13 @@ impl Stored {
         Ok(Self { kind, salt: hash.salt.ok_or(MALFORMED)?, tag })
     }
 
-    /// Whether the hash has exactly the form of a new hash.
+    /// Whether the hash has exactly the form that a new hash has.
     pub fn is_of(&self, today: Kind) -> bool {
         self.kind == today && self.salt.len() == SALT_BYTES && self.tag.len() == TAG_BYTES
     }
 }
 
-/// The version in a `keyid`. None if the key is of another system.
+/// The version that a `keyid` contains. None if the key belongs to another system.
 fn pepper_version(digits: &[u8]) -> Option<u16> {
     let version: u16 = std::str::from_utf8(digits).ok()?.parse().ok()?;
     (version.to_string().as_bytes() == digits).then_some(version)

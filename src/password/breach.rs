@@ -1,15 +1,18 @@
-//! [`Breach`]: a client of a service that knows breached passwords. The service does not learn the
-//! password (k-anonymity).
+//! [`Breach`]: a client of a service that knows which passwords are in breaches. The service does
+//! not learn the password (k-anonymity).
 //!
 //! The service receives the first five hexadecimal digits of the password's SHA-1. It responds with
-//! every suffix that it knows for them (NIST SP 800-63B-4 §3.1.1.2, ASVS 6.2.12). With
-//! `Add-Padding` it adds invented suffixes with the count 0, so that the length of the response
-//! reveals nothing to an eavesdropper. A new password causes at most one request, and a login
-//! causes none. If the service fails, the password is accepted, because an outage must not keep
-//! users from their accounts. The embedded list of common passwords applies in any case.
+//! the remaining digits of every breached password whose SHA-1 begins with these five digits (NIST
+//! SP 800-63B-4 §3.1.1.2, ASVS 6.2.12). The request has the header `Add-Padding`. It makes the
+//! service add invented entries with the count 0, so that the length of the response reveals
+//! nothing to an eavesdropper.
 //!
-//! The password is hashed as it is stored: in NFC and with its case. Neither the password nor its
-//! digest is logged or stored.
+//! A new password causes at most one request, and a login causes none. If the service fails, the
+//! password is accepted, because an outage must not keep users from their accounts. The password is
+//! always compared with the embedded list of common passwords, even if the service fails.
+//!
+//! The SHA-1 is computed from the password in NFC, with upper and lower case unchanged. Neither the
+//! password nor its digest is logged or stored.
 
 use std::fmt;
 use std::sync::Arc;
@@ -27,24 +30,25 @@ use crate::secret::{Secret, equal};
 use crate::telemetry::Metrics;
 use crate::telemetry::labels::BreachOutcome;
 
-/// A user waits for the response, so the limit is one second in all. A response has about 1 000 to
-/// 2 000 lines of 40 bytes, including the padding. 256 KiB are three times that.
+/// The limits of a request to the service. A user waits for the result, so the time limit is one
+/// second in all. A response has about 1 000 to 2 000 lines of 40 bytes, including the padding. The
+/// limit of 256 KiB is three times as much.
 pub const LIMITS: Limits = Limits {
     connect: Duration::from_millis(500),
     total: Duration::from_secs(1),
     body_bytes_max: 256 * 1024,
 };
-/// The most requests at once. A password beyond them is not checked, because waiting would delay
-/// its user.
+/// The maximum number of requests at once. If this many requests are running, a further password is
+/// not checked, because waiting would delay its user.
 const AT_ONCE_MAX: usize = 16;
-/// How many of the digest's 40 digits the service receives.
+/// The number of digits that the service receives, out of the 40 digits of the SHA-1.
 const PREFIX_DIGITS: usize = 5;
-/// How many of the digits the service does not receive.
+/// The number of digits that the service does not receive.
 const SUFFIX_DIGITS: usize = 35;
-/// The most digits of a count.
+/// The maximum number of digits that a count may have.
 const COUNT_DIGITS_MAX: usize = 12;
 
-/// The client of the service.
+/// A client of the service that knows breached passwords.
 pub struct Breach {
     egress: Egress,
     endpoint: Endpoint,
@@ -58,11 +62,11 @@ pub struct Breach {
 pub enum Finding {
     /// The password is known from a breach.
     Breached,
-    /// The password is not known, or the service could not be asked.
+    /// The service does not know the password, or the service could not be asked.
     Unknown,
 }
 
-/// The violation of a password that is known from a breach.
+/// The reason why a password is refused: it is known from a breach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Breached;
 
@@ -78,10 +82,11 @@ impl fmt::Display for Breached {
 }
 
 impl Breach {
-    /// The client for the service at `password.breach_url`. None if it is not set.
+    /// Creates a client for the service at `password.breach_url`. Returns None if that setting is
+    /// not set.
     ///
     /// # Errors
-    /// As [`Breach::new`].
+    /// The same as for [`Breach::new`].
     pub fn of(
         password: &config::Password,
         clock: &Clock,
@@ -91,11 +96,11 @@ impl Breach {
         url.map(|url| Self::new(url, LIMITS, clock.clone(), metrics.clone())).transpose()
     }
 
-    /// A client of the range service at `url`. The prefix is appended to the URL as one path
-    /// segment.
+    /// Creates a client for the range service at `url`. Each request appends the five digits to the
+    /// URL as one path segment.
     ///
     /// # Errors
-    /// When the URL cannot be used ([`Endpoint::parse`]), or TLS cannot be set up.
+    /// An error if the URL is not allowed ([`Endpoint::parse`]), or if TLS cannot be set up.
     pub fn new(
         url: &str,
         limits: Limits,
@@ -111,13 +116,14 @@ impl Breach {
         })
     }
 
-    /// Whether the service failed three times in a row and has not responded since.
+    /// Whether the service failed three times in a row and has not responded successfully since
+    /// then.
     pub fn is_in_doubt(&self) -> bool {
         self.breaker.is_open()
     }
 
-    /// Checks a new password that satisfies the other rules. Counts the check in
-    /// `latchkey.password.breach_checks`.
+    /// Checks a new password with the service. The caller has already checked the other rules. The
+    /// check is counted in `latchkey.password.breach_checks`.
     pub async fn check(&self, password: &Secret<String>) -> Finding {
         let (outcome, finding) = self.ask(password).await;
         self.metrics.breach_checks.one(outcome);
@@ -125,7 +131,8 @@ impl Breach {
     }
 
     async fn ask(&self, password: &Secret<String>) -> (BreachOutcome, Finding) {
-        // Neither of them waits, because requests must not queue here during an outage or a flood.
+        // Neither the semaphore nor the breaker waits, because requests must not queue up here
+        // during an outage or under heavy load.
         let (Ok(_slot), Some(pass)) = (self.slots.try_acquire(), self.breaker.pass()) else {
             return (BreachOutcome::Skipped, Finding::Unknown);
         };
@@ -166,8 +173,8 @@ impl fmt::Debug for Breach {
     }
 }
 
-/// The SHA-1 of the password as 40 upper-case digits. The format of the service requires SHA-1, and
-/// nothing here relies on it for protection.
+/// The SHA-1 of the password as 40 upper-case hexadecimal digits. The service requires SHA-1. The
+/// security of the password does not depend on SHA-1.
 fn sha1_digits(password: &Secret<String>) -> Zeroizing<String> {
     use fmt::Write as _;
     let text = normalized(password);
@@ -179,8 +186,8 @@ fn sha1_digits(password: &Secret<String>) -> Zeroizing<String> {
     digits
 }
 
-/// Searches for a suffix in `SUFFIX:COUNT` lines. None if a line has another form, because then the
-/// response is an error page or from another service.
+/// Searches the `SUFFIX:COUNT` lines of a response for `suffix`. Returns None if a line has another
+/// form, because such a response is an error page or comes from another service.
 fn search(body: &[u8], suffix: &str) -> Option<Finding> {
     let text = std::str::from_utf8(body).ok()?;
     let mut finding = Finding::Unknown;

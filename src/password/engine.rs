@@ -1,10 +1,11 @@
-//! The code that computes argon2, in two engines. The default is RustCrypto's `argon2`, with memory
-//! that is reused. The other is `argon2-rust`. It is 2.7 to 3 times as fast as measured, but has
-//! much `unsafe` code and no audit. It is used only if `password.engine` selects it.
+//! The two engines that compute argon2. The default engine is RustCrypto's `argon2`, with memory
+//! that is reused. The second engine is `argon2-rust`. In measurements it was 2.7 to 3 times as
+//! fast, but it has much `unsafe` code and was never audited. It is used only if `password.engine`
+//! selects it.
 //!
-//! The second engine must give the same results as the first. A property test checks that, and
-//! [`self_test`] checks it at every start, on the machine and with the CPU instructions in use. If
-//! the engines disagree, the daemon does not start.
+//! The second engine must give the same results as the default engine. A property test checks that.
+//! [`self_test`] also checks it at every start of the daemon, because the result can depend on the
+//! machine and on the CPU instructions in use. If the results differ, the daemon does not start.
 
 use std::error::Error;
 use std::fmt;
@@ -21,11 +22,11 @@ use crate::secret;
 
 /// An engine with memory of its own, for one hash at a time.
 pub(super) enum Engine {
-    /// RustCrypto's engine and its blocks. There are no blocks before the first use.
+    /// RustCrypto's engine. The vector is its memory, and is empty before the first use.
     Reference(Vec<Block>),
-    /// `argon2-rust`, which manages its memory itself. None before the first use. It is not `Sync`,
-    /// but a worker must be. The mutex only makes it `Sync` and is never locked outside of tests,
-    /// because its user owns the engine.
+    /// `argon2-rust`, which manages its memory itself. The hasher is None before the first use. The
+    /// hasher is not `Sync`, but a worker must be `Sync`, so the hasher is inside a mutex. The
+    /// mutex is locked only in tests, because other code has exclusive access to the engine.
     Simd(Mutex<Option<simd::Hasher>>),
 }
 
@@ -37,7 +38,8 @@ impl Engine {
         }
     }
 
-    /// Computes a tag. `own` is the kind of new hashes, whose memory is reused.
+    /// Computes a tag of the given kind. `own` is the kind of new hashes. Memory is reused only if
+    /// `kind` needs no more of it than `own` does.
     pub fn compute(
         &mut self,
         kind: Kind,
@@ -55,7 +57,7 @@ impl Engine {
         }
     }
 
-    /// The memory that stays allocated, in KiB (approximately).
+    /// The memory that stays allocated after a hash, in KiB (approximately).
     #[cfg(test)]
     pub fn kept_kib(&self) -> usize {
         match self {
@@ -78,8 +80,8 @@ fn by_reference(
     let engine = kind.reference(tag.len()).map_err(|_| HashError::Corrupt)?;
     let needed = engine.params().block_count();
     let own = own.reference(TAG_BYTES).map_err(HashError::engine)?.params().block_count();
-    // Memory for a foreign hash that is larger than usual is freed at once: such a hash is verified
-    // once and then replaced.
+    // If a foreign hash needs more memory than a new hash, this memory is freed at once, because
+    // such a hash is verified once and then replaced.
     let mut foreign = Vec::new();
     let blocks = if needed <= own { kept } else { &mut foreign };
     let size = needed.max(own);
@@ -102,7 +104,7 @@ fn by_simd(
 ) -> Result<(), HashError> {
     let wanted = simd_of(kind, tag.len())?;
     if kind.params.memory_kib > own.params.memory_kib {
-        // Its memory is freed at once, as in `by_reference`.
+        // The memory for this foreign hash is freed at once, as in `by_reference`.
         return wanted.hash_into(secret, salt, tag).map_err(HashError::engine);
     }
     let own = simd_of(own, TAG_BYTES)?;
@@ -121,7 +123,7 @@ fn simd_of(kind: Kind, tag_bytes: usize) -> Result<simd::Argon2, HashError> {
         .memory(simd::params::Memory::kib(memory_kib.into()))
         .passes(iterations)
         .lanes(parallelism)
-        // One thread per hash: the pool decides how many hashes run at once.
+        // Each hash uses one thread, because the pool decides how many hashes run at once.
         .threads(1)
         .tag_len(simd::params::TagLen::bytes(u64::try_from(tag_bytes).unwrap_or(u64::MAX)))
         .build()
@@ -157,8 +159,9 @@ impl fmt::Display for SelfTestFailed {
 
 impl Error for SelfTestFailed {}
 
-/// Tags from the tests of the reference implementation (phc-winner-argon2, `test.c`): password
-/// `password`, salt `somesalt`, 256 KiB, 2 passes, 32 bytes.
+/// Tags from the tests of the reference implementation (phc-winner-argon2, `test.c`). All of them
+/// have the password `password`, the salt `somesalt`, 256 KiB of memory, 2 passes and a tag of 32
+/// bytes.
 const VECTORS: [(Algorithm, Version, u32, &str); 5] = [
     (
         Algorithm::Argon2id,
@@ -192,14 +195,16 @@ const VECTORS: [(Algorithm, Version, u32, &str); 5] = [
     ),
 ];
 
-/// Memory in KiB, passes and lanes of edge cases: the least memory, sizes that are not a power of
-/// two, several lanes and passes, and enough blocks to reach every reference rule of argon2.
+/// Edge cases of the parameters, as (memory in KiB, passes, lanes). They include the smallest
+/// memory, sizes that are not a power of two, and several lanes and passes. The largest have enough
+/// blocks to reach every rule by which argon2 selects a reference block.
 const CORNERS: [(u32, u32, u32); 6] =
     [(8, 1, 1), (37, 3, 1), (64, 2, 4), (129, 1, 3), (1_024, 2, 1), (2_048, 1, 2)];
 
-/// Compares an engine with published vectors and, for random inputs, with the reference engine. It
-/// uses all algorithms and versions at several sizes, and the configured parameters. It takes some
-/// tens of milliseconds and twice the memory of one hash. It blocks.
+/// Compares an engine with published test vectors. For random inputs it also compares the engine
+/// with the reference engine: for all algorithms and versions at several sizes, and for the
+/// configured parameters. The test takes some tens of milliseconds and twice the memory of one
+/// hash. It blocks the thread.
 pub fn self_test(which: PasswordEngine, params: Params) -> Result<(), SelfTestFailed> {
     let mut engine = Engine::new(which);
     let own =
@@ -207,7 +212,7 @@ pub fn self_test(which: PasswordEngine, params: Params) -> Result<(), SelfTestFa
     agrees(own, |kind, secret, salt, tag| engine.compute(kind, own, secret, salt, tag))
 }
 
-/// The same check for any function that computes a tag.
+/// Does the check of [`self_test`] for any function that computes a tag.
 fn agrees(
     own: Kind,
     mut compute: impl FnMut(Kind, &[u8], &[u8], &mut [u8]) -> Result<(), HashError>,

@@ -1,5 +1,5 @@
-//! Tests of `engine.rs`: both engines compute argon2, and the self-test finds an engine that is
-//! wrong.
+//! Tests of `engine.rs`: both engines compute argon2, and the self-test finds an engine that gives
+//! wrong results.
 
 use proptest::prelude::*;
 
@@ -56,8 +56,8 @@ fn the_fast_engine_computes_the_test_vectors_of_rfc_9106() {
 
 #[test]
 fn an_engine_that_is_wrong_anywhere_fails_the_self_test() {
-    // Each engine here is wrong for one kind of input only. Vectors, edge cases and the configured
-    // parameters together reach all of these kinds.
+    // Each engine in this list gives wrong results for one kind of input only. The self-test must
+    // find each of them with its vectors, edge cases and configured parameters.
     let wrong: [fn(Kind) -> bool; 6] = [
         |kind| kind.algorithm == Algorithm::Argon2d,
         |kind| kind.version == Version::V0x10,

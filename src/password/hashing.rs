@@ -1,8 +1,10 @@
-//! Hashing and verifying: argon2id (RFC 9106) into PHC strings, and the formats of imported hashes.
+//! Hashes and verifies passwords. New hashes are argon2id (RFC 9106) in PHC strings. Imported
+//! hashes are verified in their own formats.
 //!
-//! A [`Hasher`] belongs to one worker and has memory of its own. It allocates the memory at its
-//! first use and does not free it, because page faults would cost a tenth of every hash. The memory
-//! is not wiped between hashes, because that costs as much again. Each hash overwrites it.
+//! A [`Hasher`] belongs to one worker and has memory of its own. It allocates this memory at the
+//! first hash and keeps it. If it allocated memory for every hash, page faults would take a tenth
+//! of the time of each hash. The memory is not wiped between two hashes, because wiping takes
+//! another tenth. The next hash overwrites the memory.
 
 use std::error::Error;
 use std::fmt;
@@ -18,25 +20,26 @@ use super::pepper::Peppers;
 use crate::config::{self, PasswordEngine};
 use crate::secret::{self, Secret};
 
-/// The longest stored string that is read, in bytes. It is five times the longest string that any
-/// format has with usual parts.
+/// The maximum length of a stored string, in bytes. It is five times the length of the longest
+/// usual string of all formats.
 pub const STORED_BYTES_MAX: usize = 1_024;
-/// How long a start or `doctor` measures hashes. Five usual hashes take less.
+/// The daemon at its start, and `latchkey doctor`, measure hashes until this time has passed. Five
+/// hashes with usual parameters take less time.
 const TIMED_WITHIN: Duration = Duration::from_millis(100);
 
-/// How hashes are computed.
+/// The settings for computing hashes.
 #[derive(Clone, Debug)]
 pub struct Setup {
     /// The parameters of new hashes.
     pub params: Params,
-    /// Which code computes argon2.
+    /// The engine that computes argon2.
     pub engine: PasswordEngine,
-    /// The keys that are applied before argon2.
+    /// The secret keys that are applied to a password before argon2.
     pub peppers: Peppers,
 }
 
 impl Setup {
-    /// The reference engine, without a pepper.
+    /// A setup with the reference engine and without a pepper.
     pub fn plain(params: Params) -> Self {
         Self { params, engine: PasswordEngine::Argon2, peppers: Peppers::default() }
     }
@@ -51,9 +54,9 @@ impl Setup {
         Self { params, engine: settings.engine, peppers }
     }
 
-    /// Checks whether a stored string could be verified at a login, and returns its format.
-    /// Computes no hash. A hash that this installation wrote itself is accepted with any parameters
-    /// and pepper that are configured.
+    /// Checks whether a login could verify a stored string, and returns the string's format.
+    /// Computes no hash. A hash of this installation is accepted if its costs are not above the
+    /// caps or the configured parameters, and if its pepper is configured.
     pub fn admit(&self, stored: &str) -> Result<Format, Unsupported> {
         Any::parse(stored)?.admitted(self)
     }
@@ -68,19 +71,20 @@ impl Setup {
     }
 }
 
-/// Checks whether a stored string of another system could be verified at a login, and returns its
-/// format. Computes no hash. An import uses it to refuse a line and to name the reason. A hash
-/// under a pepper is refused, because only [`Setup::admit`] knows the peppers.
+/// Checks whether a login could verify a stored string of another system, and returns the string's
+/// format. Computes no hash. If a line of an import contains a hash that this function refuses, the
+/// import refuses the line and reports the reason. A hash with a pepper is refused, because only
+/// [`Setup::admit`] knows the peppers.
 pub fn admit(stored: &str) -> Result<Format, Unsupported> {
     Setup::plain(Params { memory_kib: 0, iterations: 0, parallelism: 0 }).admit(stored)
 }
 
-/// The formats of stored hashes. `Display` is the name that users read.
+/// The formats of stored hashes. `Display` writes the name of a format that users read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// argon2id, argon2i or argon2d, version 16 or 19.
     Argon2,
-    /// `$2a$`, `$2b$`, `$2y$`.
+    /// bcrypt with the prefix `$2a$`, `$2b$` or `$2y$`.
     Bcrypt,
     Scrypt,
     /// PBKDF2 over HMAC-SHA-256.
@@ -104,17 +108,17 @@ impl fmt::Display for Format {
     }
 }
 
-/// Why a stored string cannot be verified. `Display` is a clause for the user who imports it. It
-/// contains nothing of the string.
+/// Why a stored string cannot be verified. `Display` writes the reason for the operator who imports
+/// the string. The reason contains no part of the string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unsupported {
-    /// The string has none of the formats.
+    /// The string has none of the supported formats.
     Algorithm,
-    /// The string begins like this format, but the rest is not well-formed.
+    /// The string begins like a string of this format, but the rest of it is malformed.
     Malformed(Format),
-    /// The hash costs more than the caps: a login would take too long or too much memory.
+    /// The hash costs more than the caps, so a login would take too long or need too much memory.
     TooCostly(Format),
-    /// It needs a pepper that is not configured.
+    /// The hash needs a pepper that is not configured.
     Pepper,
 }
 
@@ -144,25 +148,26 @@ impl Error for Unsupported {}
 /// The result of verifying a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The password is right, and its hash has today's parameters.
+    /// The password is right, and its hash has the current parameters.
     Match,
-    /// The password is right. Its hash has other parameters, another pepper or another format, so
-    /// it has to be hashed again.
+    /// The password is right. Its hash does not have the current parameters, pepper or format, so
+    /// the password has to be hashed again.
     MatchNeedsRehash,
     Mismatch,
 }
 
-/// Why there is no verdict or no hash. No variant contains anything about the password.
+/// Why a password could not be verified or hashed. No variant contains anything about the password.
 #[derive(Debug)]
 pub enum HashError {
     /// The stored string is not a hash in a known format.
     Corrupt,
-    /// The parameters, of a stored hash or of the settings, are above the caps.
+    /// The parameters are above the caps, or argon2 does not allow them. They are those of a stored
+    /// hash or of the settings.
     ParametersRefused,
-    /// The stored hash needs a pepper that is not configured. To fix it, add the pepper's version
-    /// to `password.pepper_previous`.
+    /// The stored hash needs a pepper that is not configured. To fix this, add the pepper with this
+    /// version to `password.pepper_previous`.
     PepperMissing,
-    /// The engine failed, for example because there was no memory.
+    /// The engine failed, for example because it could not allocate memory.
     Engine(Box<dyn Error + Send + Sync>),
 }
 
@@ -199,8 +204,8 @@ impl From<Unsupported> for HashError {
     }
 }
 
-/// Hashes and verifies passwords, one at a time, in memory of its own. Blocks its thread for the
-/// whole hash.
+/// Hashes and verifies passwords, one at a time, in memory of its own. A call blocks the thread
+/// until the hash is computed.
 pub struct Hasher {
     setup: Setup,
     engine: Engine,
@@ -208,8 +213,9 @@ pub struct Hasher {
 }
 
 impl Hasher {
-    /// A hasher for new hashes with the parameters of `setup`. Computes nothing and allocates no
-    /// memory yet. Parameters that argon2 does not allow are [`HashError::ParametersRefused`].
+    /// Creates a hasher that computes new hashes with the parameters of `setup`. This call computes
+    /// no hash and allocates no memory for hashes. If argon2 does not allow the parameters, it
+    /// returns [`HashError::ParametersRefused`].
     pub fn new(setup: Setup) -> Result<Self, HashError> {
         let tag = secret::random_bytes::<TAG_BYTES>();
         let decoy = setup
@@ -219,17 +225,18 @@ impl Hasher {
         Ok(Self { engine: Engine::new(setup.engine), setup, decoy })
     }
 
-    /// A PHC string of today's parameters that no password matches: a random salt with a random
-    /// tag.
+    /// A PHC string with the current parameters, a random salt and a random tag. No password
+    /// matches it.
     ///
-    /// It costs as much to verify as the hash of a user, so a login with an unknown address takes
-    /// as long as one with a known address.
+    /// To verify it costs as much as to verify a user's hash. So a login with an unknown email
+    /// address takes as long as a login with a known email address.
     pub fn decoy(&self) -> &str {
         &self.decoy
     }
 
-    /// The PHC string of a password under a new salt: argon2id, version 19, 16 bytes of salt, 32
-    /// bytes of tag, and the pepper's version if there is a pepper.
+    /// Hashes a password with a new salt, and returns the PHC string. The hash is argon2id, version
+    /// 19, with 16 bytes of salt and 32 bytes of tag. If a pepper is configured, the string
+    /// contains the version of the pepper.
     pub fn hash(&mut self, password: &Secret<String>) -> Result<String, HashError> {
         let salt = secret::random_bytes::<SALT_BYTES>();
         let mut tag = [0; TAG_BYTES];
@@ -240,12 +247,14 @@ impl Hasher {
 
     /// Verifies a password against a stored string of any [`Format`].
     ///
-    /// A string that cannot be read is [`HashError::Corrupt`], never a mismatch. A string that asks
-    /// for more than the caps (or than the configured parameters, if they are higher) is
-    /// [`HashError::ParametersRefused`], before any work.
+    /// If the string is malformed, the result is [`HashError::Corrupt`] and never a mismatch. If
+    /// the string needs more than the caps allow, the result is [`HashError::ParametersRefused`],
+    /// and nothing is computed. If the configured parameters are higher than the caps, they are the
+    /// limit instead.
     ///
-    /// A hash that is not of today's form may come from a system that hashed the password exactly
-    /// as it was typed. If NFC changed the password, both forms are tried.
+    /// A hash that does not have the current form can come from a system that hashed passwords
+    /// without NFC. So if NFC changes the password, both the password in NFC and the password as
+    /// typed are tried.
     pub fn verify(&mut self, password: &Secret<String>, phc: &str) -> Result<Verdict, HashError> {
         let stored = Any::parse(phc)?;
         stored.admitted(&self.setup)?;
@@ -260,9 +269,10 @@ impl Hasher {
         Ok(if is_right { Verdict::MatchNeedsRehash } else { Verdict::Mismatch })
     }
 
-    /// Measures how long one hash of today's parameters takes on this thread. It runs at least two
-    /// hashes, because the first use of the memory must not count. It runs up to five within 100
-    /// ms, and returns the shortest time, because other work at a start only makes a hash slower.
+    /// Measures how long one hash with the current parameters takes on this thread. It computes at
+    /// least two hashes, because the first hash also allocates the memory. It starts further hashes
+    /// until five are computed or 100 ms have passed. It returns the shortest time, because other
+    /// work of a starting daemon can only make a hash slower.
     pub fn time_one(&mut self) -> Result<Duration, HashError> {
         let password = Secret::new("how long does it take".to_owned());
         let (mut best, began) = (Duration::MAX, Instant::now());
@@ -318,7 +328,7 @@ impl Any {
         if stored.len() > STORED_BYTES_MAX {
             return Err(Unsupported::Algorithm);
         }
-        // Django writes its own name of the algorithm in front of the usual string.
+        // Django writes its own name of the algorithm before the usual string.
         let stored = match stored.strip_prefix("argon2") {
             Some(rest) if rest.starts_with("$argon2") => rest,
             _ => stored.strip_prefix("bcrypt$").unwrap_or(stored),
@@ -329,7 +339,8 @@ impl Any {
         Foreign::parse(stored).map(Self::Foreign)
     }
 
-    /// The format, if the hash is within the caps and its pepper is configured.
+    /// Returns the format of the hash. Returns an error if the hash costs more than the caps, or if
+    /// its pepper is not configured.
     fn admitted(&self, setup: &Setup) -> Result<Format, Unsupported> {
         match self {
             Self::Argon2(stored) => {

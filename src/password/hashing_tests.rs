@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::super::argon::{ITERATIONS_MAX, MEMORY_KIB_MAX, PARALLELISM_MAX};
 use super::*;
 
-/// The least that argon2 allows, because tests of behaviour need no cost.
+/// The smallest parameters that argon2 allows. Tests of behaviour do not need expensive hashes.
 const CHEAP: Params = Params { memory_kib: 8, iterations: 1, parallelism: 1 };
 
 fn hasher() -> Hasher {
@@ -106,8 +106,8 @@ fn a_password_is_the_same_in_every_unicode_form_and_in_no_other_spelling() {
 fn a_corrupt_stored_hash_is_an_error_and_never_a_mismatch() {
     let good = hasher().hash(&secret("a password")).unwrap();
     let mut cut: Vec<String> = (0..good.len()).map(|at| good[..at].to_owned()).collect();
-    // A tag that is cut at the end of a character is a valid, shorter tag. That string is a
-    // different hash and not a corrupt one.
+    // If a string is cut inside the tag, it can still be a valid string with a shorter tag. Such a
+    // string is another hash and not a corrupt one, so it is not tested here.
     cut.retain(|phc| phc.matches('$').count() < 5);
     let foreign = [
         "$2b$12$KIXQ4S7cZrnZb5oZ5v5b4uJ0m1yJ0y1yJ0y1yJ0y1yJ0y1yJ0y1y",

@@ -1,13 +1,13 @@
-//! Passwords: the rules for a new one ([`policy`]) and its storage as a hash ([`hashing`]).
+//! Passwords: the rules for new passwords ([`policy`]), and hashing and verifying ([`hashing`]).
 //!
-//! New hashes are argon2id ([`argon`]), computed by one of two engines ([`engine`]), under a secret
-//! key if one is configured ([`pepper`]). Imported hashes are verified in their own format
-//! (`foreign/`) and then replaced.
+//! New hashes are argon2id ([`argon`]). One of two engines computes them ([`engine`]). If a secret
+//! key is configured, it is applied to the password first ([`pepper`]). Imported hashes are
+//! verified in their own format (`foreign/`) and then replaced.
 //!
-//! Both modules use a password in NFC (`normalized`) and change nothing else in it (NIST SP
-//! 800-63B-4 §3.1.1.2). Hashing blocks a thread for milliseconds, so the worker
-//! ([`PasswordWorker`]) does it on a blocking thread. There are as many workers as hashes may run
-//! at once, which bounds CPU and memory.
+//! Both `policy` and `hashing` convert a password to NFC (`normalized`) and change nothing else in
+//! it (NIST SP 800-63B-4 §3.1.1.2). A hash blocks a thread for milliseconds, so the worker
+//! ([`PasswordWorker`]) computes it on a blocking thread. Each worker computes one hash at a time.
+//! So the number of workers bounds the use of CPU and memory.
 
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 use zeroize::Zeroizing;
@@ -32,12 +32,13 @@ pub use pepper::Peppers;
 pub use policy::{Policy, PolicyViolation};
 pub use worker::{OldHash, PasswordCommand, PasswordWorker, Passwords, ReplaceHash};
 
-/// The password in NFC, wiped when it is dropped. It leaves no other copy, except for a few
-/// characters in the normaliser's own buffer if the password was not in NFC.
+/// Returns the password in NFC. The returned string is wiped when it is dropped. No other copy
+/// stays in memory, with one exception: if the password was not in NFC, a few characters can stay
+/// in the normaliser's own buffer.
 fn normalized(password: &Secret<String>) -> Zeroizing<String> {
     let typed = password.expose();
-    // NFC is at most three times as long (UAX #15 §1.2). With this capacity the string never has
-    // to grow, which would leave copies.
+    // A password in NFC is at most three times as long as typed (UAX #15 §1.2). With this capacity
+    // the string never has to grow. A string that grows would leave copies in memory.
     let mut text = Zeroizing::new(String::with_capacity(3 * typed.len()));
     match is_nfc_quick(typed.chars()) {
         IsNormalized::Yes => text.push_str(typed),

@@ -32,7 +32,7 @@ fn verdict(hasher: &mut Hasher, phc: &str) -> Result<Verdict, HashError> {
 fn a_hash_says_which_pepper_it_is_under_and_the_decoy_likewise() {
     let mut hasher = hasher(Some(12), &[]);
     let phc = hasher.hash(&password()).unwrap();
-    // MTI is "12" in base64.
+    // "MTI" is the version "12" in base64.
     for phc in [&phc, hasher.decoy()] {
         assert!(phc.starts_with("$argon2id$v=19$m=8,t=1,p=1,keyid=MTI$"), "{phc}");
     }
@@ -66,7 +66,7 @@ fn a_replaced_pepper_verifies_while_it_is_listed() {
     assert_eq!(verdict(&mut rotated, &old).unwrap(), Verdict::MatchNeedsRehash);
     let new = rotated.hash(&password()).unwrap();
     assert_eq!(verdict(&mut rotated, &new).unwrap(), Verdict::Match);
-    // No pepper is current, and the old one is still listed.
+    // The settings have no current pepper, and the old pepper is still listed.
     assert_eq!(verdict(&mut hasher(None, &[1]), &old).unwrap(), Verdict::MatchNeedsRehash);
 }
 
@@ -77,7 +77,7 @@ fn a_hash_under_a_pepper_that_is_gone_is_an_error_and_never_a_mismatch() {
         let result = later.verify(&Secret::new("wrong".to_owned()), &old);
         assert!(matches!(result, Err(HashError::PepperMissing)), "{result:?}");
     }
-    // A key id of another system, which is never a version here.
+    // This key id is from another system. It is never a version of a pepper here.
     let foreign = old.replace("keyid=MQ", "keyid=8PDw8A");
     let result = hasher(Some(1), &[]).verify(&password(), &foreign);
     assert!(matches!(result, Err(HashError::PepperMissing)), "{result:?}");

@@ -1,8 +1,8 @@
-//! The rules for a new password: a least and a greatest length, not a common password, and not the
-//! user's own data.
+//! The rules for a new password. It has a minimum and a maximum length. It is not a common
+//! password, not a name of this installation and not the user's own data.
 //!
 //! There are no composition rules and no expiry (NIST SP 800-63B-4 §3.1.1.2, ASVS 6.2.5, 6.2.10).
-//! Only the whole password is compared, never a part of it: a longer phrase that contains
+//! Only the whole password is compared, never a part of it. So a longer phrase that contains
 //! `password` is allowed.
 
 use std::error::Error;
@@ -15,21 +15,21 @@ use super::{common, normalized};
 use crate::config::{Config, Url};
 use crate::secret::Secret;
 
-/// The greatest length of a password in code points after NFC. NIST asks for at least 64. The
-/// length is bounded because argon2's first hash reads every byte.
+/// The maximum length of a password, in code points after NFC. NIST requires that a maximum is at
+/// least 64. The length has a maximum because argon2 reads every byte of the password.
 pub const PASSWORD_CHARS_MAX: usize = 256;
 
 /// The rules for a new password.
 #[derive(Clone, Debug)]
 pub struct Policy {
     length_min: usize,
-    /// The names of this installation, in lower case.
+    /// The names of this installation, in lower case. A password may not be one of them.
     ours: Box<[String]>,
 }
 
 impl Policy {
-    /// The rules of an installation. A password has a least length in code points
-    /// (`password.min_length`). It is not `latchkey`, the host of `public_url`, one of the host's
+    /// Creates the rules from the settings. `password.min_length` is the minimum length in code
+    /// points. A password may not be `latchkey`, the host of `public_url`, one of the host's
     /// labels, or the name in `mail.from` (ASVS 6.2.11).
     pub fn of(config: &Config) -> Self {
         Self::new(config.password.min_length, &config.public_url, &config.mail.from)
@@ -45,9 +45,10 @@ impl Policy {
 
     /// Checks a password against the rules.
     ///
-    /// `context` is what an attacker would try for this user: the address, its local part, the
-    /// name, the teams. The comparison with it, with the names of the installation and with the
-    /// common passwords ignores case and uses the whole password.
+    /// `context` contains words that an attacker would try for this user: the email address, its
+    /// local part, the user's name and the names of the user's teams. The password is compared with
+    /// these words, with the names of the installation and with the common passwords. The
+    /// comparison ignores case and uses the whole password.
     pub fn check(
         &self,
         password: &Secret<String>,
@@ -72,24 +73,25 @@ impl Policy {
     }
 }
 
-/// A word in the form in which passwords are compared with it.
+/// Converts a word to the form in which words and passwords are compared: NFC, then lower case.
 fn folded(word: &str) -> String {
     word.nfc().collect::<String>().to_lowercase()
 }
 
-/// Why a password is refused. `Display` is a sentence for the user who chose it, because NIST
-/// requires a reason.
+/// Why a password is refused. `Display` writes the reason for the user who chose the password,
+/// because NIST requires a reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PolicyViolation {
     TooShort {
-        /// The least length in code points.
+        /// The minimum length in code points.
         length_min: usize,
     },
-    /// Longer than [`PASSWORD_CHARS_MAX`].
+    /// The password is longer than [`PASSWORD_CHARS_MAX`].
     TooLong,
-    /// On the list of common passwords.
+    /// The password is on the list of common passwords.
     TooCommon,
-    /// The address, the user's name, a team's name or a name of the installation.
+    /// The password is the user's email address or its local part, the user's name, the name of a
+    /// team, or a name of the installation.
     Contextual,
 }
 

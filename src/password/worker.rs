@@ -1,4 +1,4 @@
-//! [`Passwords`], the handle of the password workers, and [`PasswordWorker`]. A worker has one
+//! The password workers ([`PasswordWorker`]) and their handle ([`Passwords`]). A worker has one
 //! hasher and uses one thread at a time.
 
 use std::hash::Hash;
@@ -15,7 +15,7 @@ use crate::secret::Secret;
 use crate::telemetry::Metrics;
 use crate::telemetry::labels::HashOperation;
 
-/// The commands of the password workers.
+/// The commands for the password workers.
 pub enum PasswordCommand {
     /// See [`Passwords::hash`].
     Hash {
@@ -27,7 +27,7 @@ pub enum PasswordCommand {
     Verify {
         /// The password of the request.
         password: Secret<String>,
-        /// The stored PHC string. None if there is no account.
+        /// The stored PHC string of the account. None if there is no account.
         stored: Option<Secret<String>>,
         reply: FlatReply<Verdict>,
     },
@@ -35,7 +35,7 @@ pub enum PasswordCommand {
     Rehash(OldHash),
 }
 
-/// A password that was verified against a hash with older parameters.
+/// A right password whose stored hash does not have the current parameters.
 pub struct OldHash {
     pub user_id: Uuid,
     /// The stored PHC string.
@@ -43,13 +43,13 @@ pub struct OldHash {
     pub password: Secret<String>,
 }
 
-/// Stores the new PHC string of [`Passwords::rehash`]. Arguments: user, old PHC string, new PHC
-/// string. The composition root supplies the function, because the table of users belongs to a
-/// higher module.
+/// A function that stores the new PHC string of [`Passwords::rehash`]. Its arguments are the user's
+/// id, the old PHC string and the new PHC string. The composition root supplies the function,
+/// because the table of users belongs to a higher module.
 pub type ReplaceHash = Arc<dyn Fn(Uuid, String, String) + Send + Sync>;
 
-/// The handle of the password workers. Calls return [`Unavailable`] when the queue is full and when
-/// `deadline` passes.
+/// The handle of the password workers. A call returns [`Unavailable`] if the queue is full, or if
+/// `deadline` passes before the work is done.
 #[derive(Clone, Debug)]
 pub struct Passwords(Pool<PasswordCommand>);
 
@@ -58,18 +58,18 @@ impl Passwords {
         Self(pool)
     }
 
-    /// The pool, so that the daemon can drain and measure it.
+    /// The pool of password workers. The daemon drains and measures it.
     pub fn pool(&self) -> &Pool<PasswordCommand> {
         &self.0
     }
 
-    /// Checks whether the queue has a permit for this client key now. A login that would get none
-    /// is refused before it counts as an attempt.
+    /// Checks whether the queue has a permit for this client key now. If it has none, the login is
+    /// refused before it counts as an attempt.
     pub fn has_permit(&self, client_key: impl Hash) -> Result<(), Unavailable> {
         self.0.room_for(client_key)
     }
 
-    /// Computes the PHC string of a new password.
+    /// Hashes a new password, and returns the PHC string.
     pub async fn hash(
         &self,
         client_key: impl Hash,
@@ -80,9 +80,9 @@ impl Passwords {
         self.0.ask_for(client_key, deadline, command).await
     }
 
-    /// Checks whether a password matches a stored PHC string. Without a stored string a decoy of
-    /// the same cost is verified, and the verdict is a mismatch. A corrupt PHC string is
-    /// [`Unavailable`], not a mismatch.
+    /// Checks whether a password matches a stored PHC string. If `stored` is None, a decoy of the
+    /// same cost is verified, and the verdict is a mismatch. If the PHC string is malformed, the
+    /// result is [`Unavailable`] and not a mismatch.
     pub async fn verify(
         &self,
         client_key: impl Hash,
@@ -94,25 +94,25 @@ impl Passwords {
         self.0.ask_for(client_key, deadline, command).await
     }
 
-    /// Hashes a password with today's parameters and stores the result. Does not wait. If it fails,
-    /// the next login starts it again.
+    /// Starts to hash a password with the current parameters and to store the result. The call does
+    /// not wait for the hash. If the work fails, the next login starts it again.
     pub fn rehash(&self, old: OldHash) {
         let _ = self.0.nudge(PasswordCommand::Rehash(old));
     }
 }
 
-/// The worker. It allocates its memory at the first hash and reuses it.
+/// A password worker. It allocates memory at the first hash and reuses this memory.
 pub struct PasswordWorker {
     setup: Setup,
-    /// None while a hash runs on another thread. It stays None if the hash panicked there, and the
-    /// pool replaces the worker.
+    /// None before the first hash, and while a hash runs on another thread. If the hash panics
+    /// there, the field stays None, and the pool replaces the worker.
     hasher: Option<Hasher>,
     metrics: Arc<Metrics>,
     replace_hash: ReplaceHash,
 }
 
 impl PasswordWorker {
-    /// A worker with this setup, which `config/` has checked.
+    /// Creates a worker. `config/` has checked the setup.
     pub fn new(setup: Setup, metrics: Arc<Metrics>, replace_hash: ReplaceHash) -> Self {
         Self { setup, hasher: None, metrics, replace_hash }
     }
@@ -173,7 +173,7 @@ impl Worker for PasswordWorker {
                     }
                 }
             }
-            // The client no longer waits, so the expensive work is skipped.
+            // The caller no longer waits for the reply, so the expensive work is skipped.
             PasswordCommand::Hash { .. } | PasswordCommand::Verify { .. } => {}
         }
         Ok(())

@@ -1,8 +1,10 @@
-//! The error codes with name, status, title and advice, in the order of the documentation.
+//! The error codes. Each code has a name, a status, a title and advice for the client. The codes
+//! are in the order of the documentation.
 
 use hyper::StatusCode;
 
-/// Creates the enum, the list of all codes and the rows from one table.
+/// Creates the enum, the list of all codes, and the name, status, title and advice of each code
+/// from one table.
 macro_rules! catalogue {
     ($($(#[doc = $doc:literal])+ $code:ident = $name:literal $status:literal $title:literal $advice:literal;)+) => {
         /// A named error (docs/errors.md). The name is stable; the title and the advice may change.
@@ -29,18 +31,18 @@ catalogue! {
     /// 400: the request cannot be read.
     MalformedRequest = "malformed-request" 400
         "The request cannot be read"
-        "The body is not one JSON object in UTF-8 without duplicate members, or a header or the \
-            path breaks the rules of HTTP. Correct the request. The same request will fail again.";
+        "The body must be one JSON object in UTF-8 without duplicate members. The path and the \
+            headers must follow the rules of HTTP. Correct the request before you send it again.";
     /// 400: a token from a mail is unknown, replaced, used or expired.
     TokenInvalid = "token-invalid" 400
         "The link is not valid"
-        "The token from the mail is unknown, used or expired, or a newer mail has replaced it. \
-            Request a new mail.";
+        "The token from the mail is unknown, it was already used, it has expired, or a newer mail \
+            has replaced it. Request a new mail.";
     /// 400: the captcha is missing, wrong or already used.
     CaptchaInvalid = "captcha-invalid" 400
         "The captcha is missing or wrong"
-        "Get a challenge from GET /api/captcha or from the widget of the captcha vendor. Solve it \
-            and send the solution as `captcha`. A solution is valid once.";
+        "Get a challenge from GET /api/captcha or from the widget of the captcha vendor. Solve the \
+            challenge and send the solution as `captcha`. Each solution can be used only once.";
     /// 401: the email address and the password do not match.
     InvalidCredentials = "invalid-credentials" 401
         "The email address or the password is wrong"
@@ -54,13 +56,13 @@ catalogue! {
     /// 401: a refresh token was used again, so its session has ended.
     RefreshReused = "refresh-reused" 401
         "The token was used before"
-        "A refresh had already replaced this token. A token that is used again may be stolen, so \
-            the session has ended on every device that shared it. Log in again.";
-    /// 403: the caller is authenticated and may not do this.
+        "A refresh had already replaced this token. A token that is used again may have been \
+            stolen. Therefore the session has ended on every device that used it. Log in again.";
+    /// 403: the caller is authenticated, but does not have the permission.
     Forbidden = "forbidden" 403
         "This is not allowed"
-        "You are authenticated, but you may not do this. A browser that prefetches a link that \
-            changes something gets this error too.";
+        "You are authenticated, but you do not have permission to do this. A browser also gets \
+            this error if it prefetches a link that changes something.";
     /// 403: the account is disabled.
     AccountDisabled = "account-disabled" 403
         "The account is disabled"
@@ -78,8 +80,8 @@ catalogue! {
     /// 404: the path or the object does not exist.
     NotFound = "not-found" 404
         "The path or the object does not exist"
-        "The API does not have this path, or the object does not exist for you.";
-    /// 405, with `Allow`.
+        "The API does not have this path, or the object does not exist, or you may not see it.";
+    /// 405: the path does not take the method. The response has the `Allow` header.
     MethodNotAllowed = "method-not-allowed" 405
         "The method is not allowed for this path"
         "The `Allow` header lists the methods of this path.";
@@ -91,7 +93,7 @@ catalogue! {
     /// 413: the body is over 16 KiB.
     BodyTooLarge = "body-too-large" 413
         "The body is too large"
-        "A body may have at most 16 KiB.";
+        "The body of a request may have at most 16 KiB.";
     /// 414: the URI is over 4 KiB.
     UriTooLong = "uri-too-long" 414
         "The URI is too long"
@@ -99,12 +101,12 @@ catalogue! {
     /// 415: the body is not `application/json`.
     UnsupportedMediaType = "unsupported-media-type" 415
         "The media type is not supported"
-        "Send the body as `Content-Type: application/json`, without a content coding.";
+        "Send the body as `Content-Type: application/json`, without a `Content-Encoding`.";
     /// 431: a header is over its limit.
     HeadersTooLarge = "headers-too-large" 431
         "A header is too large"
-        "The `Authorization` header may have at most 8 KiB. All headers together may have at most \
-            16 KiB in 64 lines.";
+        "The `Authorization` header may have at most 8 KiB. A request may have at most 64 headers, \
+            and all headers together may have at most 16 KiB.";
     /// 409: the email address already has an account.
     EmailTaken = "email-taken" 409
         "The email address already has an account"
@@ -113,24 +115,23 @@ catalogue! {
     AlreadyVerified = "already-verified" 409
         "The email address is already verified"
         "There is nothing left to do. Log in.";
-    /// 409: the current state does not allow the request. The detail gives the reason.
+    /// 409: the current state does not allow the request. `detail` gives the reason.
     Conflict = "conflict" 409
         "The current state does not allow the request"
-        "The detail gives the reason. Change the state that it describes, then send the request \
-            again.";
+        "`detail` gives the reason. Remove the reason, then send the request again.";
     /// 422: one or more members break a rule. `errors` lists them.
     ValidationFailed = "validation-failed" 422
         "The request breaks a rule"
-        "`errors` lists each member that breaks a rule, with the rule.";
-    /// 429, with `Retry-After`.
+        "`errors` lists each member of the request that breaks a rule, together with the rule.";
+    /// 429: the client is over a limit. The response has the `Retry-After` header.
     RateLimited = "rate-limited" 429
         "Too many requests"
         "Wait for the number of seconds in the `Retry-After` header. Then send the request again.";
     /// 500: a defect of latchkey, for example a panic in a handler.
     InternalError = "internal-error" 500
         "An internal error occurred"
-        "This is a defect of latchkey. The operator can find the request in the log by its \
-            `traceId`.";
+        "This is a defect of latchkey. The operator can find the request in the log by the \
+            `traceId` of this response.";
     /// 503: refused before any work because of too much load.
     Overloaded = "overloaded" 503
         "The daemon is overloaded"
@@ -144,7 +145,7 @@ catalogue! {
 }
 
 impl Code {
-    /// The stable name, as in `code` and at the end of `type`.
+    /// The stable name. It is the value of `code` and the end of `type` in a response.
     pub const fn name(self) -> &'static str {
         self.row().0
     }
@@ -154,7 +155,7 @@ impl Code {
         StatusCode::from_u16(self.row().1).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
-    /// A short sentence for people, the same for every occurrence.
+    /// A short sentence for users. It is the same for every occurrence of the error.
     pub const fn title(self) -> &'static str {
         self.row().2
     }

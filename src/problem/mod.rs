@@ -1,9 +1,10 @@
-//! The catalogue of errors: every error code that a client can receive. A test pins it.
+//! The catalogue of errors, which contains every error code that a client can receive. A test fails
+//! if the catalogue changes.
 //!
 //! A [`Problem`] is what a handler returns instead of a success response. It has a [`Code`], a
-//! public detail and the private error that caused it. Only `http/dispatch.rs` turns it into a
-//! response (RFC 9457) and logs it, once. Modules below `http/` have their own error enums or use
-//! [`Unavailable`]. They do not know HTTP statuses.
+//! public detail and the private error that caused it. Only `http/dispatch.rs` turns a problem into
+//! a response (RFC 9457) and logs the problem once. Modules below `http/` have their own error
+//! enums or use [`Unavailable`]. These modules do not know HTTP statuses.
 
 mod code;
 
@@ -12,12 +13,12 @@ use std::fmt;
 
 pub use code::Code;
 
-/// A member of a request that breaks a rule: an entry of `errors` in a 422 response.
+/// An entry of `errors` in a 422 response: one member of the request and the rule that it breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldError {
     /// The member as a JSON pointer (RFC 6901), for example `/email`.
     pub pointer: String,
-    /// The rule: `required`, `type`, `format`, `too-short`, `too-long`, `too-common`,
+    /// The name of the rule: `required`, `type`, `format`, `too-short`, `too-long`, `too-common`,
     /// `forbidden-character`, …
     pub code: &'static str,
     /// The rule as a sentence.
@@ -29,23 +30,23 @@ pub struct FieldError {
 pub struct Problem {
     /// The code that the client receives.
     pub code: Code,
-    /// An additional sentence for the client. It never contains an error text of a library, a
-    /// query, a path or a secret.
+    /// A sentence for the client about this occurrence. It never contains an error text of a
+    /// library, a query, a path or a secret.
     pub detail: Option<String>,
-    /// The invalid members, for [`Code::ValidationFailed`].
+    /// The members that break a rule, for [`Code::ValidationFailed`].
     pub errors: Vec<FieldError>,
     /// The number of seconds after which the same request will be accepted, for 429 and 503.
     pub retry_after: Option<u32>,
     /// How many times harder than usual the captcha must be, for [`Code::CaptchaInvalid`].
     pub difficulty: Option<u32>,
-    /// The `error` member of the OAuth RFCs, for OAuth endpoints.
+    /// The `error` member that the OAuth RFCs define. Only OAuth endpoints set it.
     pub oauth: Option<OauthError>,
-    /// The internal cause. It is logged once and never sent.
+    /// The internal cause. It is logged once and never sent to the client.
     pub source: Option<Box<dyn Error + Send + Sync>>,
 }
 
 impl Problem {
-    /// A problem with only a code.
+    /// Creates a problem that has a code and nothing else.
     pub fn new(code: Code) -> Self {
         Self {
             code,
@@ -65,14 +66,14 @@ impl Problem {
         self
     }
 
-    /// Adds the member `error` of the OAuth RFCs, for OAuth clients.
+    /// Adds the member `error` that the OAuth RFCs define.
     #[must_use]
     pub fn oauth(mut self, error: OauthError) -> Self {
         self.oauth = Some(error);
         self
     }
 
-    /// Adds the internal cause.
+    /// Adds the internal cause for the log.
     #[must_use]
     pub fn because(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
@@ -86,17 +87,16 @@ impl Problem {
         self
     }
 
-    /// A 422 response with the invalid members.
+    /// Creates the problem for a 422 response. `errors` are the members that break a rule.
     pub fn validation(errors: Vec<FieldError>) -> Self {
         Self { errors, ..Self::new(Code::ValidationFailed) }
     }
 }
 
-/// The `error` value of RFC 6749 §5.2 and RFC 7009 §2.2.1. It gives standard OAuth clients the
-/// name that they know.
+/// The `error` value of RFC 6749 §5.2 and RFC 7009 §2.2.1. Standard OAuth clients know these names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OauthError {
-    /// A parameter is missing, sent twice or malformed, or the client authenticates in two ways.
+    /// A parameter is missing, malformed or sent twice, or the client authenticates in two ways.
     InvalidRequest,
     /// The client is unknown, or its secret is wrong or missing.
     InvalidClient,
@@ -109,7 +109,7 @@ pub enum OauthError {
 }
 
 impl OauthError {
-    /// The spelling of the RFCs.
+    /// The name as the RFCs spell it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::InvalidRequest => "invalid_request",
@@ -139,7 +139,7 @@ impl From<sea_orm::DbErr> for Problem {
     }
 }
 
-/// A dependency or a worker did not respond, for whatever reason. The response is 503.
+/// A dependency or a worker is overloaded or did not respond. The response is a 503.
 ///
 /// Every module converts the failures of its dependencies into this type, so that a failure is
 /// never mistaken for a negative result.
@@ -147,13 +147,13 @@ impl From<sea_orm::DbErr> for Problem {
 pub struct Unavailable {
     /// The name of the dependency: `database`, `token store`, `smtp`, or the name of a pool.
     pub dependency: &'static str,
-    /// Whether it was overloaded or failed.
+    /// Whether the dependency was overloaded or has failed.
     pub cause: Cause,
     /// The error of the dependency.
     pub source: Option<Box<dyn Error + Send + Sync>>,
 }
 
-/// Why something is [`Unavailable`].
+/// The reason why a dependency is [`Unavailable`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
     /// The call was refused before any work because of too much load.
@@ -163,7 +163,7 @@ pub enum Cause {
 }
 
 impl Unavailable {
-    /// A dependency that failed with `source`.
+    /// The dependency has failed with the error `source`.
     pub fn because(
         dependency: &'static str,
         source: impl Into<Box<dyn Error + Send + Sync>>,
@@ -179,7 +179,7 @@ impl Unavailable {
         }
     }
 
-    /// A dependency whose queue is full.
+    /// The queue of the dependency is full.
     pub fn shed(dependency: &'static str) -> Self {
         Self { dependency, cause: Cause::Shed, source: None }
     }
@@ -196,7 +196,7 @@ impl fmt::Display for Unavailable {
         match (&self.cause, &self.source) {
             (Cause::Shed, _) => write!(f, "{} is overloaded", self.dependency),
             (Cause::Dependency, Some(source)) => write!(f, "{}: {source}", self.dependency),
-            (Cause::Dependency, None) => write!(f, "{} did not answer", self.dependency),
+            (Cause::Dependency, None) => write!(f, "{} did not respond", self.dependency),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! [`KeyError`]: the error of all operations on keys. It contains no information about the key.
+//! [`KeyError`]: the error that all operations on keys return. It contains no information about the
+//! key.
 
 use aws_lc_rs::error;
 

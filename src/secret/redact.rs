@@ -1,7 +1,8 @@
-//! [`Redactor`]: removes secrets from texts that a library or a server wrote.
+//! [`Redactor`]: removes secrets from texts that a library or a server has written.
 //!
-//! The error of a driver can quote its URL, and a server can repeat a command with its arguments.
-//! Every such text passes through [`Redactor::redact`] before it is logged or returned.
+//! Such a text can contain a secret. For example, the error of a database driver can quote the URL,
+//! and a server can repeat a command with its arguments. So every such text passes through
+//! [`Redactor::redact`] before it is logged or returned.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{GeneralPurpose, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -11,13 +12,15 @@ use super::Secret;
 
 /// The text that replaces a secret.
 const BLANK: &str = "***";
-/// Shorter values are not searched for, because they also occur in ordinary words.
+/// The minimum length of a value that is removed. Shorter values are not removed, because they also
+/// occur in ordinary words.
 const CHARS_MIN: usize = 4;
-/// A list of at least this many bytes in the form of `Debug` (`[45, 45, …]`) is replaced, because
-/// PEM readers quote lines of keys in this form.
+/// The minimum number of bytes in a list that is removed. Lists of bytes in the `Debug` form (`[45,
+/// 45, …]`) are removed, because PEM readers quote lines of a private key in this form.
 const BYTES_MIN: usize = 8;
 
-/// URL parameters whose values are not secret and help to understand an error.
+/// URL parameters whose values are not removed. They are not secret, and they help to understand an
+/// error.
 const PLAIN_PARAMETERS: [&str; 13] = [
     "application_name",
     "cache",
@@ -34,27 +37,29 @@ const PLAIN_PARAMETERS: [&str; 13] = [
     "vfs",
 ];
 
-/// A set of secrets to remove from texts.
+/// A set of secrets that are removed from texts.
 #[derive(Clone, Debug, Default)]
 pub struct Redactor {
-    /// The forms in which the secrets can occur in a text, the longest first.
+    /// The forms in which the secrets can occur in a text. The longest form comes first.
     plain: Vec<Secret<String>>,
-    /// The base64 and base64url characters of the secrets that do not depend on the bytes before
-    /// and after.
+    /// The secrets in base64 and base64url. A form contains only those characters that do not
+    /// depend on the bytes before and after the secret.
     encoded: Vec<Secret<String>>,
-    /// User names of a URL. They are removed only where a server reports the user that it refuses,
-    /// because the same word can be the name of a database elsewhere.
+    /// The user names from a URL. A user name is removed only where a server reports the user that
+    /// it refuses. In other places the same word can be something else, for example the name of a
+    /// database.
     users: Vec<Secret<String>>,
 }
 
 impl Redactor {
-    /// A redactor for a URL, its password and the values of its parameters.
+    /// Creates a redactor that removes a URL, the URL's password and the values of the URL's
+    /// parameters.
     pub fn of_url(url: &str) -> Self {
         let (mut secrets, mut users) = (vec![url.to_owned()], Vec::new());
         let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
         let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
-        // If the password has an unescaped `/`, `?` or `#`, it ends at the last `@` of the whole
-        // text.
+        // A password can contain a `/`, `?` or `#` that is not escaped. Then it ends at the last
+        // `@` of the whole text. So both cases are tried.
         for text in [authority, rest] {
             let Some((userinfo, _)) = text.rsplit_once('@') else { continue };
             let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
@@ -75,8 +80,8 @@ impl Redactor {
         Self { users, ..Self::of_values(secrets.iter().map(String::as_str)) }
     }
 
-    /// A redactor for these values. It also finds each value percent-encoded, percent-decoded,
-    /// escaped, and in base64 and base64url.
+    /// Creates a redactor that removes these values. It also removes the percent-encoded,
+    /// percent-decoded, escaped, base64 and base64url forms of each value.
     pub fn of_values<'a>(values: impl IntoIterator<Item = &'a str>) -> Self {
         let (mut plain, mut encoded) = (Vec::new(), Vec::new());
         for value in values {
@@ -96,8 +101,8 @@ impl Redactor {
         Self { plain: sorted(plain), encoded: sorted(encoded), users: Vec::new() }
     }
 
-    /// The text without the secrets, without the user, password and parameters of any URL, and
-    /// without lists of bytes.
+    /// Returns the text without the secrets. The user, the password and the parameters of every URL
+    /// and all lists of bytes are removed as well.
     pub fn redact(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for secret in &self.plain {
@@ -107,7 +112,7 @@ impl Redactor {
             text = without_words(&text, secret.expose());
         }
         for user in self.users.iter().map(Secret::expose) {
-            // The phrases of PostgreSQL and Redis around a user name.
+            // In these phrases PostgreSQL and Redis report a user name.
             for (before, after) in [("user \"", "\""), ("role \"", "\""), ("User ", " has ")] {
                 let named = format!("{before}{user}{after}");
                 text = text.replace(&named, &format!("{before}{BLANK}{after}"));
@@ -117,7 +122,8 @@ impl Redactor {
     }
 }
 
-/// The text without the user, password and parameters of any URL, and without lists of bytes.
+/// Returns the text without the user, the password and the parameters of every URL, and without
+/// lists of bytes.
 pub fn redact(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -144,7 +150,8 @@ pub fn redact(text: &str) -> String {
     without_bytes(&out)
 }
 
-/// Removes duplicates and texts that are too short. The longest text comes first.
+/// Removes duplicates and texts that are too short, and sorts the other texts. The longest text
+/// comes first.
 fn sorted(mut texts: Vec<String>) -> Vec<Secret<String>> {
     texts.retain(|text| text.chars().count() >= CHARS_MIN);
     texts.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
@@ -152,18 +159,18 @@ fn sorted(mut texts: Vec<String>) -> Vec<Secret<String>> {
     texts.into_iter().map(Secret::new).collect()
 }
 
-/// The base64 characters that are the same wherever `text` occurs inside a longer text. `shift` is
-/// the offset of the text in a group of three bytes: 0, 1 or 2.
+/// The base64 characters of `text` that do not depend on the bytes around it, if `text` is part of
+/// a longer text. `shift` is the position of `text` in a group of three bytes: 0, 1 or 2.
 fn base64_inside(engine: &GeneralPurpose, text: &str, shift: usize) -> Option<String> {
     let bytes = [&vec![0; shift], text.as_bytes()].concat();
     let encoded = engine.encode(bytes);
     let from = [0, 2, 3].get(shift).copied()?;
-    // The last character of an incomplete group depends on the bytes that follow.
+    // If the last group is incomplete, its last character depends on the bytes that follow.
     let until = (shift + text.len()) * 8 / 6;
     encoded.get(from..until).filter(|sure| sure.len() >= CHARS_MIN).map(str::to_owned)
 }
 
-/// The text without every base64 or base64url word that contains `part`.
+/// Returns the text without the base64 and base64url words that contain `part`.
 fn without_words(text: &str, part: &str) -> String {
     let is_base64 = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '-' | '_' | '=');
     let mut out = String::with_capacity(text.len());
@@ -178,7 +185,7 @@ fn without_words(text: &str, part: &str) -> String {
     out + rest
 }
 
-/// The text without lists of bytes.
+/// Returns the text without lists of bytes.
 fn without_bytes(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;

@@ -77,8 +77,8 @@ fn a_short_secret_is_found_in_base64_and_base64url_at_every_offset() {
 }
 
 proptest! {
-    /// However a driver or a server quotes the URL or repeats the password, the redacted text does
-    /// not contain the password.
+    /// A driver or a server can quote the URL or repeat the password in any form. The redacted text
+    /// must never contain the password.
     #[test]
     fn no_quoted_url_shows_its_password(
         scheme in prop::sample::select(vec!["postgres", "redis+cluster", "smtps", "nonsense"]),
@@ -105,14 +105,15 @@ proptest! {
         }
     }
 
-    /// Without known secrets: a URL without white space loses everything before its last `@`.
+    /// The redactor knows no secrets in this test. If a URL contains no white space, everything
+    /// before its last `@` must be removed.
     #[test]
     fn no_url_in_a_text_shows_its_userinfo(user in "[!-~&&[^@]]{0,8}", host in "[a-z.:0-9]{1,8}") {
         let shown = redact(&format!("cannot connect to 'x://{user}MARKER@{host}' now"));
         prop_assert!(!shown.contains("MARKER"), "{shown}");
     }
 
-    /// A text without URLs, secrets and lists does not change.
+    /// A text that contains no URLs, secrets or lists must not change.
     #[test]
     fn other_texts_stay_as_they_are(text in "[a-zA-Z0-9 .,_@%-]{0,60}") {
         prop_assert_eq!(redact(&text), text);

@@ -1,9 +1,10 @@
-//! Encryption of the keys that the database stores, under the master key.
+//! Encrypts the keys that are stored in the database. The encryption key is derived from the master
+//! key.
 //!
-//! The cipher is AES-256-GCM with a key derived from the master key. The identity of the row is the
-//! associated data, so an encrypted key that is moved to another row cannot be decrypted. The
-//! layout is 12 bytes of random nonce, then the ciphertext and the tag. A random nonce is safe
-//! here: there are a few hundred keys, and collisions become likely near 2^32.
+//! The cipher is AES-256-GCM. The identity of the row is the associated data. So an encrypted key
+//! that is moved to another row cannot be decrypted. The output is 12 bytes of random nonce, then
+//! the ciphertext and the tag. A random nonce is safe for this use, because there are only a few
+//! hundred keys, and two equal nonces become likely only near 2^32 keys.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 
@@ -30,8 +31,8 @@ pub fn seal(
     Ok([nonce.as_slice(), &sealed].concat())
 }
 
-/// Decrypts the output of [`seal`]. It fails for another master key, another context or a changed
-/// byte.
+/// Decrypts the output of [`seal`]. It returns an error if the master key or the context is another
+/// one, or if a byte was changed.
 pub fn open(master: &MasterKey, context: &str, sealed: &[u8]) -> Result<Secret<Vec<u8>>, KeyError> {
     let (nonce, ciphertext) = sealed.split_at_checked(NONCE_LEN).ok_or(KeyError)?;
     let mut buffer = ciphertext.to_vec();

@@ -1,9 +1,9 @@
-//! [`AccountStatus`]: the state of an account and its membership. Every check of a request reads it
-//! with one SELECT.
+//! [`AccountStatus`]: the state of an account and its membership. The check of each request reads
+//! this state with one SELECT.
 //!
-//! The SELECT reads state, epoch, endings and membership together. So a token store that lost data
-//! or was restored can never bring an ended session back, and the next request sees a change of
-//! role.
+//! The SELECT reads from the database the user's state, epoch and membership, and whether the
+//! session was ended. So if the token store loses data or is restored, an ended session cannot
+//! become valid again. A change of role has an effect from the next request on.
 
 use sea_orm::{DbErr, FromQueryResult, Statement, Value};
 use uuid::Uuid;
@@ -18,32 +18,34 @@ use crate::user::{User, UserState};
 #[derive(Clone, Debug)]
 pub struct AccountStatus {
     pub id: Uuid,
-    /// The address as typed.
+    /// The email address as the user typed it.
     pub email: String,
-    /// The address in its normal form.
+    /// The email address in its normal form.
     pub email_normal: String,
     pub name: String,
     /// A PHC string.
     pub password_hash: Secret<String>,
-    /// Counts changes of the password and of the address.
+    /// A number that rises with each change of the password or the email address.
     pub password_version: i32,
     /// The epoch that a live session must have.
     pub session_epoch: i32,
     /// Whether the account may be used.
     pub state: UserState,
-    /// When the address was proven.
+    /// When the email address was proven. None if it is not proven.
     pub verified_at: Option<UnixMillis>,
     pub created_at: UnixMillis,
     /// The IP address of the registration. Empty if the operator created the account.
     pub created_ip: String,
-    /// Whether the password has opened a session before. The session of the registration does not
-    /// count.
+    /// Whether the user has logged in with the password before. The session that the registration
+    /// opens does not count.
     pub has_logged_in: bool,
-    /// The membership. None before the address is proven, or if the user is in no team.
+    /// The user's membership in the team of the session. None if the email address is not proven,
+    /// or if the user is in no team.
     pub membership: Option<Membership>,
-    /// Whether the session of the query was ended individually.
+    /// Whether the session in the query was ended individually, and not together with all sessions
+    /// of the user.
     pub session: SessionRow,
-    /// Whether the vaultToken of the query was revoked.
+    /// Whether the vaultToken in the query was revoked.
     pub token: TokenRow,
 }
 
@@ -55,15 +57,15 @@ pub struct Membership {
     /// Whether the team may be used.
     pub team_state: TeamState,
     pub role: Role,
-    /// The epoch of the membership: `mep` in the vaultToken.
+    /// The epoch of the membership. It is the claim `mep` of the vaultToken.
     pub epoch: i32,
     /// The project's id and name. None if the team has no project.
     pub project: Option<(Uuid, String)>,
 }
 
 impl Membership {
-    /// Whether tokens for this team are valid. They are not while the operator has disabled the
-    /// team.
+    /// Whether tokens for this team are valid. They are invalid while the team is disabled by the
+    /// operator.
     pub fn is_active(&self) -> bool {
         self.team_state == TeamState::Active
     }
@@ -72,16 +74,17 @@ impl Membership {
 /// What the table `ended_sessions` contains about a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SessionRow {
-    /// No row. The token store decides.
+    /// The table has no row for the session. The token store decides whether the session is live.
     Absent,
-    /// The session has ended, whatever the token store contains.
+    /// The table has a row for the session. The session has ended, even if the token store still
+    /// contains it.
     Ended,
 }
 
 /// What the table `revoked_tokens` contains about a vaultToken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenRow {
-    /// No row.
+    /// The table has no row for the token.
     Absent,
     /// The token was revoked.
     Revoked,
@@ -112,11 +115,12 @@ struct Row {
     revoked: i64,
 }
 
-/// `$1` is the session, `$2` and `$3` are its team and project, `$4` is the user, `$5` the
-/// vaultToken.
+/// `$1` is the id of the session, and `$2` and `$3` are the ids of its team and project. `$4` is
+/// the user's id or email address, and `$5` is the `jti` of the vaultToken.
 ///
-/// If the membership is gone, the membership that the user chose last takes its place, or else the
-/// oldest. Disabled teams come last.
+/// If the user is no longer a member of the session's team, another membership of the user is read:
+/// the one that the user chose last, or the oldest if the user never chose one. A membership in a
+/// disabled team is read only if there is no other.
 macro_rules! select {
     ($membership:literal, $filter:literal) => {
         concat!(
@@ -131,7 +135,7 @@ macro_rules! select {
     };
 }
 
-/// The SELECT on SQLite, where the query itself names user and team.
+/// The SELECT on SQLite. The query itself contains the conditions for user and team.
 macro_rules! on_sqlite {
     ($filter:literal) => {
         select!(
@@ -150,8 +154,8 @@ macro_rules! on_sqlite {
     };
 }
 
-/// The SELECT on PostgreSQL, where the same lookup is a function that may read the memberships of
-/// this user (migration `000004_tenancy`).
+/// The SELECT on PostgreSQL. A database function does the same lookup. This function may read the
+/// memberships of this user (`migration/src/baseline/row_security.rs`).
 macro_rules! on_postgres {
     ($filter:literal) => {
         select!(
@@ -165,7 +169,7 @@ macro_rules! on_postgres {
 /// The session and the vaultToken to look up.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StatusQuery<'a> {
-    /// The session's id. Empty if there is none yet.
+    /// The session's id. Empty if there is no session yet.
     pub sid: &'a str,
     /// The session's team.
     pub team: Option<Uuid>,
@@ -182,7 +186,7 @@ impl AccountStatus {
         read(db, sql, place, id.into()).await
     }
 
-    /// Reads the user with this address. `normal` is its normal form.
+    /// Reads the user with this email address. `normal` is the normal form of the address.
     pub async fn by_email(db: &Db, normal: &str) -> Result<Option<Self>, DbErr> {
         let sql = (on_sqlite!("u.email_normal = $4"), on_postgres!("u.email_normal = $4"));
         read(db, sql, StatusQuery::default(), normal.into()).await
@@ -209,7 +213,7 @@ impl AccountStatus {
         }
     }
 
-    /// Whether the address is proven.
+    /// Whether the email address is proven.
     pub fn is_verified(&self) -> bool {
         self.verified_at.is_some()
     }

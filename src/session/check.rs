@@ -1,11 +1,13 @@
-//! The check of a token: first its signature and claims, then the session, then the user.
+//! The check of a token. It first checks the signature and the claims of the token, then the
+//! session, then the user.
 //!
-//! The check reads the current state. A userToken or vaultToken is refused at once after a logout,
-//! a removal or a revocation.
+//! The check reads the current state from the stores. So a userToken or vaultToken is refused from
+//! the moment of a logout, of a removal from the team or of a revocation.
 //!
-//! The cheapest step comes first: work without I/O, then the token store, then the database. So a
-//! forged token causes no I/O, and an ended session causes no query. If a dependency fails, the
-//! result is [`Refused::Unavailable`] and never [`Refused::Invalid`].
+//! The cheapest step comes first: first the work without I/O, then the token store, then the
+//! database. So a forged token causes no I/O, and the token of an ended session causes no database
+//! query. If a dependency fails, the result is [`Refused::Unavailable`] and never
+//! [`Refused::Invalid`].
 
 use uuid::Uuid;
 
@@ -22,7 +24,7 @@ use crate::user::UserState;
 /// The principal of a request: a user with a live session.
 #[derive(Clone, Debug)]
 pub struct Principal {
-    /// The session of the token.
+    /// The session to which the token belongs.
     pub session: Session,
     /// The current status of the user's account.
     pub standing: AccountStatus,
@@ -31,7 +33,7 @@ pub struct Principal {
 /// Why a token is refused.
 #[derive(Debug)]
 pub enum Refused {
-    /// The token is not valid. The client gets no other reason.
+    /// The token is not valid. The client does not learn why.
     Invalid,
     /// A dependency fails, so the token cannot be checked.
     Unavailable(Unavailable),
@@ -68,20 +70,20 @@ impl From<KeysError> for Refused {
 #[derive(Clone, Copy, Debug)]
 pub struct Check<'a> {
     pub keys: &'a KeyRing,
-    /// `iss` of our tokens.
+    /// The value of `iss` in the tokens of this installation.
     pub issuer: &'a str,
-    /// `aud` of our vaultTokens.
+    /// The value of `aud` in the vaultTokens of this installation.
     pub audience: &'a str,
     /// The token store, which holds live sessions.
     pub store: &'a Store,
-    /// The database, which holds users and endings.
+    /// The database, which holds users and the records of ended sessions.
     pub db: &'a Db,
     pub clock: &'a Clock,
 }
 
 impl Check<'_> {
-    /// Verifies a userToken and returns its claims. Needs I/O only for a key that this replica has
-    /// not read yet.
+    /// Verifies a userToken and returns its claims. Needs I/O only if the token was signed with a
+    /// key that this replica has not read yet.
     pub async fn claims(&self, token: &str, expiry: Expiry) -> Result<(Uuid, UserClaims), Refused> {
         let keys = self.keys.for_token(token).await?;
         let now = self.clock.now_seconds();
@@ -91,8 +93,8 @@ impl Check<'_> {
         Ok((user_id, claims))
     }
 
-    /// Verifies a vaultToken and returns its claims. Needs I/O only for a key that this replica has
-    /// not read yet.
+    /// Verifies a vaultToken and returns its claims. Needs I/O only if the token was signed with a
+    /// key that this replica has not read yet.
     pub async fn vault_claims(&self, token: &str) -> Result<VaultClaims, Refused> {
         let keys = self.keys.for_token(token).await?;
         let now = self.clock.now_seconds();
@@ -102,13 +104,13 @@ impl Check<'_> {
 
     /// Checks whether a vaultToken is valid now. The caller has verified its claims.
     ///
-    /// A token of a session needs one read of the token store and one SELECT. A token of a project
-    /// key needs the SELECT alone. The token is refused in these cases:
+    /// The check of a session's token needs one read of the token store and one SELECT. The check
+    /// of a project key's token needs only the SELECT. The token is refused in these cases:
     ///
-    /// - It names no team, or its team is disabled.
-    /// - Its session has ended.
-    /// - Its membership has changed.
-    /// - Its key is revoked or expired.
+    /// - The token names no team, or the team is disabled.
+    /// - The session of the token has ended.
+    /// - The membership has changed since the token was issued.
+    /// - The project key of the token is revoked or expired.
     /// - The token itself is revoked.
     pub async fn vault_is_live(&self, claims: &VaultClaims) -> Result<(), Refused> {
         let id = |text: &str| text.parse::<Uuid>().map_err(|_| Refused::Invalid);
@@ -121,7 +123,8 @@ impl Check<'_> {
         }
     }
 
-    /// Checks a token of a project key. It is valid while the key is, for scopes that the key has.
+    /// Checks a token of a project key. The token is valid if the key is valid and has all scopes
+    /// of the token.
     async fn key_is_live(
         &self,
         claims: &VaultClaims,
@@ -164,8 +167,8 @@ impl Check<'_> {
         if good { Ok(()) } else { Err(Refused::Invalid) }
     }
 
-    /// Returns the principal of a userToken whose claims were verified. Any unexpired token of a
-    /// live session is valid.
+    /// Returns the principal of a userToken. The caller has verified the claims. While a session is
+    /// live, each of its unexpired tokens is valid, not only the newest one.
     pub async fn caller_of(
         &self,
         user_id: Uuid,
@@ -190,15 +193,15 @@ impl Check<'_> {
         Self::join(session, standing)
     }
 
-    /// Reads the live session of verified claims.
+    /// Reads the live session that the verified claims name.
     async fn session(&self, user_id: Uuid, claims: &UserClaims) -> Result<Session, Refused> {
         let session = self
             .store
             .session(user_id, &claims.sid, self.clock.now())
             .await?
             .ok_or(Refused::Invalid)?;
-        // The token is newer than the one in the store. The store has lost its last writes, the
-        // rotation to this token among them.
+        // The client's token is newer than the token in the store. So the store has lost its last
+        // writes, and the rotation that issued this token was one of them.
         if claims.generation > session.generation {
             return Err(Refused::Invalid);
         }
@@ -217,8 +220,8 @@ impl Check<'_> {
         Self::join(session, standing)
     }
 
-    /// Reads a user whose account is active, in a session that was not ended individually.
-    /// [`Check::join`] checks the epoch of the session.
+    /// Reads a user. Refuses the token if the account is not active, or if the session has a row in
+    /// the table of ended sessions. [`Check::join`] checks the epoch of the session.
     pub async fn person(
         &self,
         user_id: Uuid,
@@ -231,8 +234,8 @@ impl Check<'_> {
         standing.filter(alive).ok_or(Refused::Invalid)
     }
 
-    /// Combines a session with its user. Refuses a session with another epoch than the user's,
-    /// because it has ended with all others.
+    /// Combines a session with its user. If the epoch of the session is not the user's epoch, the
+    /// session is refused, because it was ended together with all other sessions of the user.
     pub fn join(session: Session, standing: AccountStatus) -> Result<Principal, Refused> {
         if session.epoch == standing.session_epoch {
             Ok(Principal { session, standing })

@@ -1,4 +1,4 @@
-//! The tokens of a session and of a project key. The functions here need no I/O.
+//! Functions that create the tokens of sessions and of project keys. They need no I/O.
 
 use std::fmt;
 
@@ -90,8 +90,8 @@ pub fn tokens(
         amr: session.amr.clone(),
         auth_time: session.created_at.div_euclid(1000),
     };
-    // Before the address is proven, the token names no team, even if there are memberships. It
-    // never names a disabled team.
+    // If the user's email address is not proven, the token names no team, even if the user has
+    // memberships. The token never names a disabled team.
     let membership = standing.membership.as_ref();
     let membership = membership.filter(|team| standing.is_verified() && team.is_active());
     let project = membership.and_then(|membership| membership.project.as_ref());
@@ -114,11 +114,11 @@ pub fn tokens(
     Ok(Tokens { user_token: mint(&keys.user, &user)?, vault_token: mint(&keys.vault, &vault)? })
 }
 
-/// Creates a vaultToken for a project key with the given part of its scopes, and returns it with
+/// Creates a vaultToken for a project key and for some of the key's scopes. Returns the token and
 /// its `exp`.
 ///
 /// The token belongs to no session and no member, so it has no `sid`, `role` and `mep`. If the key
-/// expires first, the token expires with the key.
+/// expires before the normal lifetime of the token ends, the token expires together with the key.
 pub fn key_token(
     keys: &KeySet,
     config: &config::Tokens,

@@ -11,8 +11,8 @@ use crate::database::Db;
 use crate::problem::Unavailable;
 use crate::store::{Session, Store};
 
-/// Returns the sessions of the token store, without those that have ended according to the
-/// database.
+/// Returns an account's sessions from the token store, without the sessions that have ended
+/// according to the database.
 pub async fn live(
     store: &Store,
     db: &Db,

@@ -1,9 +1,11 @@
-//! Sessions: a login opens one, a refresh rotates its token, and several events end it.
+//! Sessions. A login opens a session, a refresh rotates the session's token, and several events end
+//! the session.
 //!
-//! The token store holds live sessions, and the database holds their endings. [`Sessions`] is the
-//! handle that opens, rotates and ends sessions. [`check`] verifies a userToken. [`issue`] creates
-//! the tokens of a session. Each change is one atomic step of a store. An ending is written to the
-//! database first, so that the session stays ended even if the token store loses data.
+//! The token store holds live sessions, and the database holds the records of ended sessions.
+//! [`Sessions`] is the handle that opens, rotates and ends sessions. [`check`] verifies a
+//! userToken. [`issue`] creates the tokens of a session. Each change is one atomic step of a store.
+//! When a session ends, this is first written to the database, so that the session stays ended even
+//! if the token store loses data.
 
 pub mod account_status;
 pub mod check;
@@ -28,12 +30,12 @@ pub use refused::{RefusedPassword, Tried};
 pub use work::sweep_endings;
 pub use worker::{Issuer, SessionCommand, SessionWorker, Sessions};
 
-/// What is new about a login. By default nothing is.
+/// What is new about a login. By default nothing is new.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LoginContext {
-    /// The password opens a session for the first time.
+    /// This is the first login with the password of this account.
     pub first: bool,
-    /// The device is new, and the user gets a mail about it.
+    /// The login comes from a new device, and the user gets a mail about the new device.
     pub new_device: bool,
 }
 
@@ -44,21 +46,21 @@ pub struct RefreshRequest {
     pub sid: String,
     /// The `jti` of the token that the client sent.
     pub jti: String,
-    /// The generation of that token.
+    /// The generation of the token that the client sent.
     pub generation: u64,
 }
 
 /// Result of a refresh.
 #[derive(Debug)]
 pub enum Outcome {
-    /// The session continues with this current token: after a rotation, or within the grace period
-    /// of the last one.
+    /// The session is live and has this current token. Either this refresh rotated the token, or
+    /// the client repeated a refresh within the grace period after the last rotation.
     Alive(Box<Session>),
-    /// The token was replaced before, so it counts as stolen. The session has ended, and the user
-    /// gets a mail.
+    /// The client sent a token that was already replaced, so the token counts as stolen. The
+    /// session has ended, and the user gets a mail.
     Reused,
-    /// There is no such session, or the token is newer than the one in the store. The response is
-    /// 401.
+    /// The session does not exist, or the client's token is newer than the token in the store. The
+    /// response is 401.
     Gone,
 }
 
@@ -67,12 +69,13 @@ pub enum Outcome {
 pub enum EndedBy {
     /// A logout with a token of the session.
     Logout,
-    /// The user revoked it in the list of sessions, or a client sent its token to `/api/revoke`.
+    /// The user revoked the session in the list of sessions, or a client sent a token of the
+    /// session to `/api/revoke`.
     Revocation,
 }
 
 impl EndedBy {
-    /// The value in `ended_sessions.reason`.
+    /// The value in the column `ended_sessions.reason`.
     const fn name(self) -> &'static str {
         match self {
             Self::Logout => "logout",
@@ -90,9 +93,9 @@ pub enum Which {
         /// When the session would have expired at the latest.
         absolute_end: UnixMillis,
     },
-    /// All sessions but one, which continues with a new epoch.
+    /// All sessions of the user except one. The remaining session gets a new epoch.
     Others {
-        /// The `sid` of the session that stays.
+        /// The `sid` of the session that does not end.
         keep: String,
     },
 }

@@ -1,9 +1,10 @@
-//! The audit of refused passwords. It gets at most one row for each action, account, client address
-//! and hour, so that wrong passwords do not fill the table.
+//! The recording of refused passwords in the audit. There is at most one row for each combination
+//! of action, account, IP address of the client and hour, so that wrong passwords do not fill the
+//! table.
 //!
-//! A worker writes the row, and the response does not wait for it. For an address without an
-//! account, the same work is done on decoy rows. So neither the response time nor the load reveals
-//! whether an account exists.
+//! A worker writes the row, and the response does not wait for it. If an email address has no
+//! account, the worker does the same work on decoy rows. So neither the response time nor the load
+//! reveals whether an account exists.
 
 use std::net::IpAddr;
 
@@ -28,16 +29,17 @@ pub struct RefusedPassword {
     pub address: String,
     /// The account, if there is one.
     pub account: Option<Uuid>,
-    /// The client's IP address. Rows are counted by its /32 or /64.
+    /// The client's IP address. For the limit of one row an hour, all IPv6 addresses in the same
+    /// /64 count as one address.
     pub client: IpAddr,
     pub origin: RequestOrigin,
 }
 
-/// What a refused password was for.
+/// The action for which the refused password was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tried {
-    /// A login, with the reason of its refusal: `password` or `disabled`. Only the first refusal of
-    /// an hour is recorded.
+    /// A login, with the reason of its refusal: `password` or `disabled`. Only the first refused
+    /// login of an hour is recorded.
     LogIn(&'static str),
     /// The name of a change that a logged-in user had to confirm by password.
     Change(&'static str),
@@ -71,8 +73,9 @@ impl SessionWorker {
         let hour = now.div_euclid(HOUR_MS);
         let source = ClientKey::narrow(refused.client).bytes();
         let address = refused.address.as_bytes();
-        // The key does not contain the reason. Otherwise a disabled account would get two rows an
-        // hour, and the second would reveal that the password was right.
+        // The key of the limit does not contain the reason of the refusal. Otherwise a disabled
+        // account could get two rows in an hour, and the row with the reason `disabled` would
+        // reveal that the password was right.
         let mut key = self.chain.name(&[
             refused.tried.action().as_str().as_bytes(),
             address,
@@ -80,8 +83,8 @@ impl SessionWorker {
             &hour.to_be_bytes(),
         ]);
         if refused.account.is_none() {
-            // A client can invent addresses. So addresses without an account share 4096 keys, which
-            // differ in two characters of a digest.
+            // A client can invent any number of email addresses. So all addresses without an
+            // account share 4096 keys, which differ in two characters of a digest.
             key.truncate(NAME_PREFIX.len() + 2);
         }
         let spent = self.store.spend_once(&key, (hour + 1) * HOUR_MS, now).await;

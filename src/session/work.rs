@@ -1,4 +1,4 @@
-//! How a session worker runs its commands: it refreshes, opens and ends sessions.
+//! The functions by which a session worker refreshes, opens and ends sessions.
 
 use latchkey_entity::{ended_session, user};
 use sea_orm::sea_query::{LockType, OnConflict};
@@ -18,7 +18,7 @@ use crate::secret::random_id;
 use crate::store::{Refreshed, Session};
 use crate::user::table;
 
-/// Whether this call wrote the ending, or an earlier one did.
+/// Whether this call or an earlier call wrote the row of the ended session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ending {
     New,
@@ -45,9 +45,10 @@ impl SessionWorker {
         })
     }
 
-    /// Ends a session whose token was stolen. The ending and the mail are written in one
-    /// transaction, and then the session is deleted from the store. The store keeps a tombstone
-    /// until then, so that a crash in between loses neither.
+    /// Ends a session whose token was stolen. The row of the ended session and the mail are written
+    /// in one transaction. Then the session is deleted from the token store. Until then the store
+    /// has a tombstone for the session. So if the daemon crashes between these steps, the next
+    /// refresh of the session repeats them.
     async fn end_stolen(
         &self,
         cx: &ChangeContext<'_>,
@@ -55,8 +56,9 @@ impl SessionWorker {
     ) -> Result<(), Unavailable> {
         let now = cx.now;
         let tx = cx.db.begin().await?;
-        // The user's row is locked before the rows that refer to it. The notice locks it too, and
-        // in another order two endings of one account would wait for each other.
+        // The user's row is locked before the rows that refer to it. The notice also locks the
+        // user's row. If the user's row were locked last, two transactions that end sessions of one
+        // account could block each other forever.
         user::Entity::find_by_id(session.user_id).lock(LockType::NoKeyUpdate).one(&tx).await?;
         let ending =
             write_ending(&tx, session.user_id, &session.sid, "reused", session.absolute_end, now)
@@ -73,7 +75,8 @@ impl SessionWorker {
         self.store.end_session(session.user_id, &session.sid).await
     }
 
-    /// Opens a session and records it. Tokens are returned only after the login is in the audit.
+    /// Opens a session and records the login in the audit. Tokens are returned to the client only
+    /// after the login is recorded.
     pub(super) async fn open(
         &self,
         cx: &ChangeContext<'_>,
@@ -82,8 +85,8 @@ impl SessionWorker {
     ) -> Result<(), Unavailable> {
         self.store.open_session(session, cx.now).await?;
         if let Err(error) = record_opened(cx, session, context).await {
-            // No client gets the tokens of this session. If it stays in the store, it expires
-            // unused.
+            // No client gets the tokens of this session. If the session cannot be deleted from the
+            // store, it expires without being used.
             let _ = self.store.end_session(session.user_id, &session.sid).await;
             return Err(error.into());
         }
@@ -97,8 +100,9 @@ impl SessionWorker {
         which: Which,
     ) -> Result<(), Unavailable> {
         let now = cx.now;
-        // The epoch is raised in any case, because a store that lost a session may get it back.
-        // Only the audit event needs a session that ends.
+        // The epoch is raised even if the store contains no other session, because a store that
+        // lost a session can be restored with this session. The audit event is written only if the
+        // store contains another session.
         let has_others = match &which {
             Which::Others { keep } => {
                 let sessions = self.store.sessions(user_id, now).await?;
@@ -119,8 +123,8 @@ impl SessionWorker {
                     cx.record_own(&tx, action, user_id, Detail::none()).await?;
                 }
                 tx.commit().await?;
-                // The session has ended from here on, whatever the store does: the check finds its
-                // row and refuses it.
+                // From now on the session has ended, even if the token store still contains it,
+                // because the check finds the row of the ended session.
                 if let Err(error) = self.store.end_session(user_id, &sid).await {
                     tracing::warn!(
                         error = %error,
@@ -199,7 +203,7 @@ async fn write_ending<C: ConnectionTrait>(
     Ok(if written == 1 { Ending::New } else { Ending::Known })
 }
 
-/// Deletes endings of sessions that would have expired by now.
+/// Deletes the rows of ended sessions that would by now have expired anyway.
 pub async fn sweep_endings(db: &crate::database::Db, now: UnixMillis) -> Result<u64, DbErr> {
     let swept = ended_session::Entity::delete_many()
         .filter(ended_session::Column::ExpiresAt.lt(now))

@@ -1,4 +1,4 @@
-//! [`Sessions`], the handle of the session workers, and [`SessionWorker`], which runs each command.
+//! [`Sessions`] is the handle of the session workers. [`SessionWorker`] runs the commands.
 
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ pub enum SessionCommand {
     Refresh {
         refresh: Box<RefreshRequest>,
         origin: RequestOrigin,
-        /// Sent after the token store has rotated or refused the token.
+        /// The reply. The worker sends it after the token store has rotated or refused the token.
         reply: FlatReply<Outcome>,
     },
     /// Runs [`Sessions::end`].
@@ -42,7 +42,8 @@ pub enum SessionCommand {
         user_id: Uuid,
         which: Which,
         origin: RequestOrigin,
-        /// Sent after the endings are in the database.
+        /// The reply. The worker sends it after the database has recorded that the sessions have
+        /// ended.
         reply: FlatReply<()>,
     },
     /// Runs [`Sessions::record_refused`].
@@ -50,14 +51,14 @@ pub enum SessionCommand {
 }
 
 /// The handle of the session workers. Each call returns [`Unavailable`] if the queue is full, if a
-/// dependency fails, or if `deadline` passes.
+/// dependency fails, or if the deadline of the request passes.
 #[derive(Clone, Debug)]
 pub struct Sessions {
     pool: Pool<SessionCommand>,
     issuer: Issuer,
 }
 
-/// What is needed to create the tokens of sessions.
+/// The dependencies for creating the tokens of sessions.
 #[derive(Clone, Debug)]
 pub struct Issuer {
     pub keys: Arc<KeyRing>,
@@ -66,7 +67,7 @@ pub struct Issuer {
     /// Lifetimes of sessions.
     pub sessions: config::Sessions,
     pub clock: Clock,
-    /// Counts the tokens.
+    /// The metrics that count the tokens.
     pub metrics: Arc<Metrics>,
     /// Delivers the mail about a new device.
     pub deliveries: Deliveries,
@@ -77,7 +78,7 @@ impl Sessions {
         Self { pool, issuer }
     }
 
-    /// The pool, for draining and for metrics.
+    /// The worker pool, for the shutdown of the daemon and for metrics.
     pub fn pool(&self) -> &Pool<SessionCommand> {
         &self.pool
     }
@@ -115,7 +116,7 @@ impl Sessions {
         Ok(tokens)
     }
 
-    /// Opens a session. Its tokens are valid once this returns.
+    /// Opens a session. The tokens of the session are valid as soon as this function returns.
     pub async fn open(
         &self,
         (deadline, origin): (Instant, RequestOrigin),
@@ -148,11 +149,11 @@ impl Sessions {
         self.pool.ask(deadline, |reply| SessionCommand::End { user_id, which, origin, reply }).await
     }
 
-    /// Records in the audit that a password was refused. Does not wait for it, so that the response
-    /// time reveals nothing about the account.
+    /// Records in the audit that a password was refused. Does not wait until the event is written,
+    /// so that the response time reveals nothing about the account.
     ///
     /// # Errors
-    /// If the queue is full. The refusal is not recorded then.
+    /// Returns an error if the queue is full. In this case the refusal is not recorded.
     pub fn record_refused(&self, refused: RefusedPassword) -> Result<(), Unavailable> {
         self.pool.nudge(SessionCommand::RecordRefused(Box::new(refused)))
     }
@@ -163,7 +164,7 @@ impl Sessions {
 pub struct SessionWorker {
     /// The token store, which holds live sessions.
     pub store: Store,
-    /// The database, which holds endings.
+    /// The database, which holds the records of ended sessions.
     pub db: Db,
     pub chain: Chain,
     pub clock: Clock,
@@ -186,7 +187,7 @@ impl Worker for SessionWorker {
                 let _ = reply.send(self.end(&self.change(origin), user_id, which).await);
             }
             SessionCommand::RecordRefused(refused) => self.record_refused(*refused).await,
-            // The client has disconnected.
+            // The client has disconnected before the work began, so nothing is done.
             SessionCommand::Open { .. } | SessionCommand::Refresh { .. } => {}
         }
         Ok(())

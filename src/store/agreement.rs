@@ -1,7 +1,7 @@
-//! Checks that two stores return the same results for the same operations.
+//! A test that two stores return the same results for the same operations.
 //!
-//! The integration tests compile this file too. There, `super` contains the same names as for the
-//! suite.
+//! The integration tests also compile this file. In the integration tests, `super` contains the
+//! same names as for `suite.rs`.
 
 use std::time::Duration;
 
@@ -89,7 +89,8 @@ pub async fn agree(left: &Store, right: &Store, seeds: &[u64]) {
     }
 }
 
-/// One operation of the login back-off, and everything that is stored about it afterwards.
+/// Runs one operation of the login back-off. Returns its result and everything that the store then
+/// contains about the account.
 async fn attempt(
     store: &Store,
     key: AttemptKey<'_>,

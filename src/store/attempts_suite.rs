@@ -1,4 +1,5 @@
-//! The required behaviour of every store for the login back-off. Compiled twice, like `suite.rs`.
+//! Tests of the login back-off that every store must pass. This file is compiled twice, in the same
+//! way as `suite.rs`.
 
 use std::time::Duration;
 
@@ -13,8 +14,9 @@ use super::{
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
 
-/// Two failures without a wait, then 5 s, then one minute. After eight failures a captcha is
-/// needed.
+/// The settings for these tests. The first failure of a client has no wait, the second has a wait
+/// of 5 s, and the third and later failures have a wait of one minute. After eight failures of all
+/// clients together, a captcha is needed.
 pub static BACK_OFF: BackOff = BackOff {
     waits: &[Duration::ZERO, Duration::ZERO, Duration::from_secs(5), Duration::from_mins(1)],
     captcha_failures: (2, 2),
@@ -73,7 +75,7 @@ impl Counted<'_> {
         self.store.prove_client(&BACK_OFF, &self.account, client, now).await.unwrap();
     }
 
-    /// One failure each from eight clients.
+    /// Makes one failed attempt from each of eight clients, so that the cap is reached.
     async fn reach_the_cap(&self) {
         for n in 0..8 {
             assert_eq!(self.admit(&n.to_string(), NOW).await, ADMITTED);
@@ -83,7 +85,7 @@ impl Counted<'_> {
 
 const ADMITTED: AttemptVerdict = AttemptVerdict::Admitted { failures: 0 };
 
-/// The verdict without the number of failures.
+/// Returns the verdict without the number of failures.
 fn plain(found: AttemptVerdict) -> AttemptVerdict {
     if matches!(found, AttemptVerdict::Admitted { .. }) { ADMITTED } else { found }
 }
@@ -96,7 +98,7 @@ fn captcha(difficulty: u32) -> AttemptVerdict {
     AttemptVerdict::CaptchaNeeded { difficulty }
 }
 
-/// Checks every behaviour. Each check has its own account.
+/// Runs all tests. Each test has its own account.
 pub async fn holds(store: &Store) {
     let fresh = || Counted { store, account: random_id() };
     a_client_backs_off_and_waits_exactly(&fresh()).await;
@@ -148,7 +150,8 @@ async fn a_success_removes_the_failures_of_its_client_alone(it: &Counted<'_>) {
     assert_eq!(it.reset("a", NOW).await, 2);
     assert_eq!(it.reset("a", NOW).await, 0);
     assert_eq!(it.admit("b", NOW).await, wait(5_000));
-    // Two of the eight failures are left, so six more attempts are admitted.
+    // Two failures are counted, so six more attempts are admitted until the cap of eight is
+    // reached.
     let clients: Vec<String> = (0..12).map(|n| format!("c{n}")).collect();
     let found = join_all(clients.iter().map(|client| it.admit(client, NOW))).await;
     assert_eq!(found.iter().filter(|it| **it == ADMITTED).count(), 6);
@@ -181,7 +184,8 @@ async fn beyond_the_cap_captchas_grow_harder_and_waits_longer(it: &Counted<'_>) 
         assert_eq!(it.with("other", solved(9), now).await, wait(step * 1_000));
         now += step * 1_000;
     }
-    // A success beyond the cap removes its own attempt. The failures of the other clients stay.
+    // A successful attempt beyond the cap is no longer counted as a failure. The failures of the
+    // other clients stay.
     assert_eq!(it.with("owner", solved(3), now).await, ADMITTED);
     assert_eq!(it.reset("owner", now).await, 1);
     assert_eq!(it.with("other", solved(0), now + HOUR_MS).await, captcha(3));
@@ -247,14 +251,16 @@ async fn a_cancelled_attempt_does_not_count(it: &Counted<'_>) {
         assert_eq!(it.admit("a", NOW).await, ADMITTED);
         it.cancel("a", NOW).await;
     }
-    // One of two failures is left. It has no wait, and the next failure brings the wait for two.
+    // One of the two failures is still counted. One failure has no wait. After the next failure,
+    // the client has to wait as after two failures.
     assert_eq!(it.admit("a", NOW).await, ADMITTED);
     assert_eq!(it.admit("a", NOW).await, ADMITTED);
     assert_eq!(it.admit("a", NOW).await, wait(5_000));
     it.cancel("a", NOW).await;
     assert_eq!(it.admit("a", NOW).await, ADMITTED);
     assert_eq!(it.admit("a", NOW).await, wait(5_000));
-    // The eighth failure reaches the cap. When it is cancelled, the cap is no longer reached.
+    // With the eighth failure, the cap is reached. When the eighth failure is cancelled, the cap is
+    // no longer reached.
     for client in ["b", "c", "d", "e", "f", "g"] {
         assert_eq!(it.admit(client, NOW).await, ADMITTED);
     }
@@ -275,8 +281,8 @@ async fn a_right_or_cancelled_attempt_beyond_the_cap_closes_nothing(it: &Counted
         it.cancel("owner", now).await;
     }
     assert_eq!(it.with("other", solved(1), now).await, ADMITTED);
-    // A cancelled attempt also does not use up the allowance, and does not open an account that is
-    // closed.
+    // An attempt that is cancelled also does not use up the allowance, and does not open a closed
+    // account.
     let closed = Counted { store: it.store, account: random_id() };
     closed.reach_the_cap().await;
     closed.prove("home", NOW).await;

@@ -1,9 +1,9 @@
-//! The login back-off of one account: how many attempts failed, from which clients, and whether one
-//! more may be made.
+//! The login back-off of one account: how many attempts have failed, which clients made them, and
+//! whether a client may make another attempt.
 //!
 //! This module contains the rules as pure functions. The embedded store runs them in a transaction.
 //! Redis has the same rules in `admit.lua`, `reset_attempts.lua`, `cancel_attempt.lua` and
-//! `prove_client.lua`. The caller passes the numbers as [`BackOff`].
+//! `prove_client.lua`. The caller passes the waits and limits as [`BackOff`].
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,46 +12,50 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::{UnixMillis, millis};
 
-/// If an account's record has more clients than this, an attempt removes the expired ones.
+/// If an account's record has more clients than this number, the next attempt removes the expired
+/// records of clients.
 const CLIENTS_MAX: usize = 124;
 
-/// The [`ClientAttempts::open_before`] of an attempt that does not count towards the cap. It is
-/// later than every time. A double can represent it exactly, which Lua needs.
+/// The [`ClientAttempts::open_before`] of an attempt that does not count towards the cap. This
+/// value is later than every real time. Lua stores numbers as doubles, and a double can represent
+/// this value exactly.
 const NOT_COUNTED: UnixMillis = (1 << 53) - 1;
 
-/// The settings of the back-off.
+/// The settings of the login back-off.
 #[derive(Clone, Copy, Debug)]
 pub struct BackOff {
-    /// How long a client waits after its n-th failure; the index is n. The last wait applies to all
-    /// further failures. There is at least one entry.
+    /// The waits of a client. The entry with the index n is the wait after the client's n-th
+    /// failure. The last entry applies to all further failures. There is at least one entry.
     pub waits: &'static [Duration],
-    /// The first and the last number of a client's failures at which a captcha replaces the wait.
-    /// Both are included.
+    /// If the number of a client's failures is in this range, a captcha can replace the wait. The
+    /// first and the last number are in the range.
     pub captcha_failures: (u32, u32),
-    /// The cap: after this many failures of all anonymous clients together, each of them needs a
-    /// captcha.
+    /// The cap. When all anonymous clients together have made this many failed attempts, each
+    /// anonymous client needs a captcha.
     pub failures_max: u32,
-    /// How long all anonymous clients wait when the cap is reached. It is also the longest wait
-    /// beyond the cap.
+    /// How long all anonymous clients wait when the cap is reached. No wait beyond the cap is
+    /// longer than this.
     pub cap_wait: Duration,
     /// How much each failure beyond the cap adds to the wait between two attempts of anonymous
     /// clients.
     pub cap_step: Duration,
     pub difficulty_max: u32,
-    /// After a new password, this many clients without a failure may log in without a captcha
-    /// beyond the cap.
+    /// When a new password was set, this many clients without a failure may log in without a
+    /// captcha, even if the cap is reached.
     pub allowance: u32,
-    /// How long a client's failures are kept after its last attempt. It is longer than every wait.
+    /// How long a client's failures are stored after the client's last attempt. This time is longer
+    /// than every wait.
     pub client_ttl: Duration,
-    /// How long one failure counts towards the cap. Failures fade one after the other, one in each
-    /// period of this length.
+    /// How long one failure counts towards the cap. Failures fade one after the other: in each
+    /// period of this length, one failure stops counting.
     pub failure_ttl: Duration,
 }
 
-/// The client and the account of an attempt. Both are parts of keys: digests, never an address.
+/// The client and the account of an attempt. Both are digests, because they are parts of keys in
+/// the store. They are never an email address or an IP address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AttemptKey<'a> {
-    /// The account, or the email address if it has no account.
+    /// The digest for the account, or for an email address that has no account.
     pub account: &'a str,
     pub client: &'a str,
     /// Whether the client has proven that it belongs to the account.
@@ -61,9 +65,11 @@ pub struct AttemptKey<'a> {
 /// Whether a client has proven that it belongs to the account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClientKind {
-    /// It has proven nothing. Its failures count towards the cap, and the cap applies to it.
+    /// The client has proven nothing. Its failures count towards the cap, and the cap applies to
+    /// this client.
     Anonymous,
-    /// A known device or an active session. Only its own back-off applies to it.
+    /// The client is a known device or has an active session. Only its own back-off applies to this
+    /// client.
     Known,
 }
 
@@ -72,78 +78,79 @@ pub enum ClientKind {
 pub struct AttemptCaptcha {
     /// Whether a client can get a captcha at all.
     pub available: bool,
-    /// Whether a captcha replaces the short waits of a client.
+    /// Whether a client can solve a captcha instead of waiting a short time.
     pub replaces_waits: bool,
-    /// The difficulty of the captcha that the client solved. 0 if it solved none.
+    /// The difficulty of the captcha that the client has solved. 0 if the client has solved none.
     pub solved: u32,
 }
 
-/// The properties of an attempt besides its keys.
+/// The other properties of an attempt, which are not part of its [`AttemptKey`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AttemptContext {
     pub captcha: AttemptCaptcha,
-    /// Whether a record may be created if the store has none for the account.
+    /// Whether the store may create a record for the account if it has none.
     pub may_add: bool,
 }
 
-/// Whether one more attempt may be made.
+/// Whether the client may make another attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AttemptVerdict {
-    /// It may be made. It counts as a failure until it is reset or cancelled.
+    /// The client may make the attempt. The attempt counts as a failure until it is reset or
+    /// cancelled.
     Admitted {
         /// The failures of anonymous clients for the account, including this attempt.
         failures: u32,
     },
-    /// It must wait. Nothing was counted.
+    /// The client must wait. The attempt is not counted.
     Wait {
-        /// The wait ends after this time. A captcha can still be needed then, and another client
-        /// can be first.
+        /// The wait ends after this time. At that time, the client can still need a captcha, or
+        /// must wait again if another client makes an attempt first.
         retry_after: Duration,
     },
-    /// It needs a captcha of this difficulty. Nothing was counted.
+    /// The client needs a captcha of this difficulty. The attempt is not counted.
     CaptchaNeeded {
-        /// At least 1.
+        /// The difficulty of the captcha. It is at least 1.
         difficulty: u32,
     },
-    /// The store has no record of the account and may not create one. Nothing was counted.
+    /// The store has no record of the account and may not create one. The attempt is not counted.
     Full,
 }
 
-/// The record of one account. A record in another format counts as expired.
+/// The back-off record of one account. A record in another format counts as expired.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AccountAttempts {
-    /// When the last failure of anonymous clients has faded. [`AccountAttempts::failures`] is
-    /// computed from it.
+    /// When the last failure of anonymous clients has faded. [`AccountAttempts::failures`] computes
+    /// the number of failures from this time.
     pub faded_at: UnixMillis,
-    /// Beyond the cap, anonymous clients may make an attempt from this time on.
+    /// If the cap is reached, anonymous clients may make an attempt from this time on.
     pub open_at: UnixMillis,
-    /// How many anonymous clients without a failure may still make an attempt beyond the cap
-    /// without a captcha.
+    /// How many anonymous clients without a failure may still make an attempt without a captcha,
+    /// although the cap is reached.
     pub allowance: u32,
-    /// The record expires at this time, and never before one of its clients.
+    /// The record expires at this time. It never expires before the record of one of its clients.
     pub expires_at: UnixMillis,
     /// The records of the clients, by client key.
     pub clients: BTreeMap<String, ClientAttempts>,
 }
 
-/// The record of one client of an account.
+/// The back-off record of one client for an account.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClientAttempts {
-    /// The attempts that were neither reset nor cancelled.
+    /// The number of the client's attempts that were neither reset nor cancelled.
     pub failures: u32,
-    /// The attempts among them that count towards the cap.
+    /// The number of the client's failures that count towards the cap.
     pub counted: u32,
     /// The client may make the next attempt from this time on.
     pub wait_until: UnixMillis,
     /// The record expires at this time.
     pub expires_at: UnixMillis,
-    /// Until this time the cap does not apply to the client, because it has proven the mailbox or
-    /// the password.
+    /// Until this time the cap does not apply to the client, because the client has proven that it
+    /// can read the account's mail or knows the password.
     pub proven_until: UnixMillis,
     /// The value of [`AccountAttempts::open_at`] before the client's last attempt.
     pub open_before: UnixMillis,
-    /// Whether the client's last attempt used one of [`AccountAttempts::allowance`].
+    /// Whether the client's last attempt used one unit of [`AccountAttempts::allowance`].
     pub allowed: bool,
 }
 
@@ -153,7 +160,8 @@ impl BackOff {
         self.waits[step]
     }
 
-    /// How long all anonymous clients wait after the failure with the number `failures`.
+    /// How long all anonymous clients wait after a failure that reaches or exceeds the cap.
+    /// `failures` is the number of counted failures, including this failure.
     fn wait_at_cap(&self, failures: u32, captcha_available: bool) -> Duration {
         let beyond = failures.saturating_sub(self.failures_max);
         if beyond == 0 || !captcha_available {
@@ -162,20 +170,20 @@ impl BackOff {
         self.cap_step.saturating_mul(beyond).min(self.cap_wait)
     }
 
-    /// The difficulty of the captcha that an anonymous client needs beyond the cap.
+    /// The difficulty of the captcha that an anonymous client needs if the cap is reached.
     pub fn difficulty(&self, failures: u32) -> u32 {
         (failures.saturating_sub(self.failures_max) + 1).min(self.difficulty_max)
     }
 
-    /// The greatest number of failures that are counted. Above twice the cap, more failures change
-    /// nothing.
+    /// The greatest number of failures that are counted. It is twice the cap, because more failures
+    /// would change nothing.
     pub(super) fn counted_max(&self) -> u32 {
         self.failures_max * 2
     }
 }
 
 impl AccountAttempts {
-    /// The failures of anonymous clients that have not faded yet.
+    /// The number of failures of anonymous clients that have not faded yet.
     pub fn failures(&self, rules: &BackOff, now: UnixMillis) -> u32 {
         let ttl = millis(rules.failure_ttl).max(1);
         let left = self.faded_at.saturating_sub(now).max(0);
@@ -188,19 +196,20 @@ impl AccountAttempts {
         self.clients.get(client).copied().filter(|it| it.expires_at > now).unwrap_or_default()
     }
 
-    /// Whether there is nothing to store.
+    /// Whether the record is empty, so that it need not be stored.
     pub(super) fn is_empty(&self) -> bool {
         self.faded_at == 0 && self.clients.is_empty()
     }
 
-    /// Stores a client's record. The account's record expires no earlier than the client's.
+    /// Stores a client's record. The account's record never expires before the client's record.
     fn set(&mut self, rules: &BackOff, client: &str, own: ClientAttempts, now: UnixMillis) {
         self.clients.insert(client.to_owned(), own);
         let ttl = now.saturating_add(millis(rules.client_ttl));
         self.expires_at = self.expires_at.max(self.faded_at).max(ttl);
     }
 
-    /// Undoes the effect of a client's last attempt beyond the cap.
+    /// If a client's last attempt was beyond the cap, undoes the effect of this attempt on the
+    /// other clients.
     fn reopen(&mut self, own: &mut ClientAttempts) {
         if own.failures > 0 {
             self.open_at = self.open_at.min(own.open_before);
@@ -216,7 +225,8 @@ impl AccountAttempts {
     }
 }
 
-/// Decides about an attempt. Also returns the changed record if the attempt is admitted.
+/// Decides about an attempt. If the attempt is admitted, also returns the changed record of the
+/// account.
 pub(super) fn admit(
     rules: &BackOff,
     (client, kind): (&str, ClientKind),
@@ -272,12 +282,14 @@ pub(super) fn admit(
         let faded_at = account.faded_at.max(now).saturating_add(ttl);
         account.faded_at = faded_at.min(now.saturating_add(latest));
         let failures = account.failures(rules, now);
-        // A client's count never exceeds the account's count: failures fade, and there is a
-        // greatest number of counted failures.
+        // A client's count must never be greater than the account's count. The account's count can
+        // be lower than the sum of all failures, because failures fade and because their number is
+        // limited.
         own.counted = own.counted.saturating_add(1).min(failures);
         if failures >= rules.failures_max {
             let wait = rules.wait_at_cap(failures, context.captcha.available);
-            // An attempt that uses the allowance must not shorten the wait of the other clients.
+            // This is a maximum, because an attempt that uses the allowance must not shorten the
+            // wait of the other clients.
             account.open_at = account.open_at.max(now.saturating_add(millis(wait)));
         }
     }
@@ -289,7 +301,8 @@ pub(super) fn admit(
     (AttemptVerdict::Admitted { failures: account.failures(rules, now) }, Some(account))
 }
 
-/// How long this client would have to wait now, by the same rules. Counts nothing.
+/// How long this client would have to wait now. The rules are the same as in `admit`, but no
+/// attempt is counted.
 pub fn wait_of(
     rules: &BackOff,
     client: (&str, ClientKind),
@@ -303,8 +316,9 @@ pub fn wait_of(
     }
 }
 
-/// The record after this client sent the right password: its failures are removed, those of other
-/// clients stay. Also returns the number of removed failures.
+/// Returns the account's record after a client has sent the right password. The failures of this
+/// client are removed, and the failures of other clients stay. Also returns the number of removed
+/// failures.
 pub(super) fn reset_attempts(
     rules: &BackOff,
     client: &str,
@@ -324,8 +338,9 @@ pub(super) fn reset_attempts(
     Some((account, own.failures))
 }
 
-/// The record after an admitted attempt ended without a result. The client has one failure less,
-/// and waits no longer than it would without that failure. `None` if there is nothing to cancel.
+/// Returns the account's record after an admitted attempt has ended without a result. The client
+/// has one failure less, and waits no longer than without that failure. `None` if there is no
+/// attempt to cancel.
 pub(super) fn cancel_attempt(
     rules: &BackOff,
     (client, kind): (&str, ClientKind),
@@ -354,9 +369,9 @@ pub(super) fn cancel_attempt(
     Some(account)
 }
 
-/// The record after a new password was set. The client that set it has proven itself. A few clients
-/// without a failure may log in for the first time. The failures of other clients stay, and so do
-/// their waits.
+/// Returns the account's record after a client has set a new password. The client counts as proven,
+/// so the cap does not apply to it. A few other clients without a failure may log in even if the
+/// cap is reached. The failures and the waits of other clients stay.
 pub(super) fn prove(
     rules: &BackOff,
     client: &str,

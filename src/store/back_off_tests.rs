@@ -1,4 +1,5 @@
-//! Random sequences of attempts, compared with a simple model that keeps all attempts.
+//! Property tests of the login back-off. They run random sequences of attempts and compare the
+//! results with a simple model that remembers all attempts.
 
 use proptest::prelude::*;
 
@@ -12,13 +13,13 @@ const SOLVED: AttemptCaptcha =
     AttemptCaptcha { available: true, replaces_waits: false, solved: 1_000 };
 const OPEN: AttemptContext = AttemptContext { captcha: SOLVED, may_add: true };
 
-/// The attempts of each client since its last success.
+/// The model: the attempts of each client since the client's last success.
 #[derive(Default)]
 struct Model(Vec<(i64, String)>);
 
 impl Model {
-    /// The number of a client's consecutive failures and the time of the last one. A pause of a day
-    /// resets them.
+    /// The number of a client's consecutive failures, and the time of the last failure. If the
+    /// client makes no attempt for a day, its failures are reset.
     fn client(&self, client: &str, now: i64) -> (u32, i64) {
         let mut found = (0, i64::MIN);
         for (at, _) in self.0.iter().filter(|(_, of)| of == client) {
@@ -50,8 +51,8 @@ fn attempt(
 const ADMITTED: AttemptVerdict = AttemptVerdict::Admitted { failures: 0 };
 
 proptest! {
-    /// A known client is admitted exactly when it has waited after its own failures, whatever
-    /// anonymous clients do.
+    /// A known client is admitted if and only if it has waited long enough after its own failures.
+    /// The attempts of anonymous clients do not matter.
     #[test]
     fn a_known_client_waits_as_its_own_history_says(
         steps in prop::collection::vec((0..9_usize, 0..3_usize, 0..12_u8, 0..4_usize), 1..90),
@@ -82,7 +83,8 @@ proptest! {
         }
     }
 
-    /// After a cancelled attempt the failures are as before, and the wait is not shorter.
+    /// After an attempt is cancelled, the number of failures is the same as before the attempt, and
+    /// the wait is not shorter.
     #[test]
     fn a_cancelled_attempt_counts_no_more(
         steps in prop::collection::vec((0..9_usize, 0..3_usize, any::<bool>()), 1..60),
@@ -109,8 +111,8 @@ proptest! {
         }
     }
 
-    /// Anonymous clients get at most 100 attempts in any hour, plus those that a new password
-    /// allows, even with every captcha solved. No wait is longer than one hour.
+    /// In any hour, anonymous clients can make at most 100 attempts, even if they solve every
+    /// captcha. A new password allows a few attempts more. No wait is longer than one hour.
     #[test]
     fn an_hour_has_at_most_a_hundred_attempts_of_anonymous_clients(
         steps in prop::collection::vec((0..6_usize, 0..60_usize, any::<bool>()), 200..500),

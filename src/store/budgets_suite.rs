@@ -1,4 +1,5 @@
-//! The required behaviour of every store for budgets. Compiled twice, like `suite.rs`.
+//! Tests of budgets that every store must pass. This file is compiled twice, in the same way as
+//! `suite.rs`.
 
 use std::time::Duration;
 
@@ -7,14 +8,14 @@ use futures_util::future::join_all;
 use super::suite::{HOUR_MS, NOW};
 use super::{BudgetVerdict, Charge, Quota, Store, UnixMillis, random_id};
 
-/// Checks every behaviour in order. Each check has its own keys.
+/// Runs all tests in order. Each test has its own keys.
 pub async fn holds(store: &Store) {
     a_budget_never_allows_more_than_its_quota(store).await;
     a_budget_says_honestly_when_to_come_back(store).await;
     of_several_budgets_the_first_that_holds_enough_is_spent(store).await;
 }
 
-/// Five units at once, and one more every 100 ms.
+/// A budget of five units at once. One unit is regained every 100 ms.
 const QUOTA: Quota = Quota { burst: 5, period: Duration::from_millis(100) };
 
 async fn spend(store: &Store, key: &str, cost: u32, now: UnixMillis) -> BudgetVerdict {

@@ -1,8 +1,8 @@
 //! The token store as a table of the database, for a daemon without Redis.
 //!
-//! Each read-modify-write is one transaction. SQLite has one writer, and it takes the lock at the
-//! start. On PostgreSQL the transaction first takes an advisory lock on the key, because a row that
-//! does not exist cannot be locked.
+//! Each operation that reads a row and then changes it is one transaction. SQLite has only one
+//! writer, and the transaction takes SQLite's lock when it begins. On PostgreSQL the transaction
+//! first takes an advisory lock on the key, because a row that does not exist yet cannot be locked.
 
 mod attempts;
 mod budgets;
@@ -28,8 +28,8 @@ use crate::database::{Db, Transaction};
 use crate::health::StoreHealth;
 use crate::problem::Unavailable;
 
-/// The number of rows that one statement of a sweep deletes. Other writers can write between two
-/// statements.
+/// The greatest number of rows that one statement of a sweep deletes. Other writers can write
+/// between two of these statements.
 const SWEEP_ROWS_MAX: u64 = 1000;
 
 /// The embedded token store.
@@ -43,7 +43,7 @@ pub struct Embedded {
 struct Locked(Transaction);
 
 impl Embedded {
-    /// The database must already have the schema.
+    /// Creates the store. The database must already have the schema.
     pub(super) fn new(db: Db) -> Self {
         Self { db, health: StoreHealth::new() }
     }
@@ -223,7 +223,7 @@ impl Embedded {
 
     pub(super) async fn sweep(&self, now: UnixMillis) -> Result<u64, Unavailable> {
         let backend = self.db.writer().get_database_backend();
-        // A row that is locked by another replica's sweep or by another writer is skipped.
+        // Rows that are locked by another replica's sweep or by another writer are skipped.
         let (mark, skip) = match backend {
             DatabaseBackend::Postgres => ("$1", " FOR UPDATE SKIP LOCKED"),
             _ => ("?1", ""),

@@ -1,33 +1,36 @@
-//! [`KeyBudget`]: limits how many keys clients can add to the token store.
+//! [`KeyBudget`]: a limit for the number of keys that clients can add to the token store.
 //!
-//! A client can send a million email addresses without an account, and solve a million captchas.
-//! Each adds an entry until it expires, so the number of new entries is limited.
+//! A client can send a million email addresses without an account, or solve a million captchas.
+//! Each of them adds an entry to the store, which stays until it expires. So the number of new
+//! entries is limited.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use crate::clock::{UnixMillis, millis};
 
-/// The number of time units in a millisecond.
+/// The number of time units in a millisecond. [`KeyBudget`] counts time in these units.
 const SCALE: i64 = 1_000;
 
-/// A budget of keys: `capacity` keys at once, and as many again over the lifetime of a key.
+/// A budget of keys. `capacity` keys can be added at once, and `capacity` more keys during the
+/// lifetime of a key.
 ///
 /// So at most twice `capacity` keys exist at any time. The state is one number: the time at which
-/// the budget is full again (GCRA). The crate governor has no refund, which is needed when a key is
-/// deleted.
+/// the budget is full again (GCRA). The crate governor is not used, because it cannot give back
+/// units when a key is deleted.
 #[derive(Debug)]
 pub struct KeyBudget {
     /// When the budget is full again. All times are in 1/1000 ms, because a large budget regains a
     /// key in less than a millisecond.
     full_at: AtomicI64,
     ttl: i64,
-    /// The time until one key is regained.
+    /// The time in which the budget regains one key.
     period: i64,
 }
 
 impl KeyBudget {
-    /// A budget of `keys_max` keys for all `replicas` together. Each key is kept for `ttl`.
+    /// Creates the budget of one replica. All `replicas` together can have `keys_max` keys in the
+    /// store. Each key stays in the store for `ttl`.
     pub fn new(keys_max: u32, replicas: u32, ttl: Duration) -> Self {
         let capacity = (keys_max / 2 / replicas.max(1)).max(1);
         let ttl = millis(ttl) * SCALE;
@@ -39,12 +42,13 @@ impl KeyBudget {
         self.full_at.load(Ordering::Relaxed).saturating_sub(now) <= self.ttl - self.period
     }
 
-    /// Subtracts `units` keys that were added.
+    /// Takes `units` keys from the budget, because they were added to the store.
     pub fn spend(&self, units: u32, now: UnixMillis) {
         self.add(self.period.saturating_mul(i64::from(units)), now);
     }
 
-    /// Returns `keys` keys that were deleted before they expired.
+    /// Gives `keys` keys back to the budget, because they were deleted from the store before they
+    /// expired.
     pub fn refund(&self, keys: u32, now: UnixMillis) {
         self.add(-self.period.saturating_mul(i64::from(keys)), now);
     }
@@ -63,7 +67,7 @@ mod tests {
     const DAY: Duration = Duration::from_hours(24);
     const DAY_MS: i64 = 24 * 3_600_000;
 
-    /// How many keys fit at one point in time.
+    /// Spends keys at one point in time until the budget is empty. Returns their number.
     fn fill(budget: &KeyBudget, now: i64) -> usize {
         let spend = || budget.has_room(now).then(|| budget.spend(1, now));
         std::iter::from_fn(spend).count()

@@ -1,5 +1,5 @@
-//! The names of keys, which are the same in Redis and in the table. They contain ids and digests,
-//! never a token or an email address.
+//! The names of keys. They are the same in Redis and in the table `token_store`. They contain ids
+//! and digests, but never a token or an email address.
 
 use uuid::Uuid;
 
@@ -14,56 +14,56 @@ pub(super) fn session(user: Uuid, sid: &str) -> String {
     format!("{}{sid}", session_prefix(user))
 }
 
-/// The list of a user's sessions, ordered by the time they were last seen. In the table, this name
-/// is the lock for the user's sessions.
+/// The key of the list of a user's sessions, which is ordered by the time of each session's last
+/// refresh. In the embedded store, this name is the name of the lock for the user's sessions.
 pub(super) fn sessions(user: Uuid) -> String {
     format!("lk:{{{user}}}:sessions")
 }
 
-/// The active token of a kind of a user.
+/// The key of a user's active token of a kind.
 pub(super) fn token(user: Uuid, kind: TokenKind) -> String {
     format!("lk:{{{user}}}:t:{}", kind.name())
 }
 
-/// The index entry that leads from a digest to its token.
+/// The key of the index entry by which a token is found from its digest.
 pub(super) fn token_index(digest: &str) -> String {
     format!("lk:t:{digest}")
 }
 
-/// The value of an index entry: the user and the kind of the token.
+/// The value of an index entry. It contains the user and the kind of the token.
 pub(super) fn token_address(user: Uuid, kind: TokenKind) -> String {
     format!("{user}:{}", kind.name())
 }
 
-/// The inverse of [`token_address`].
+/// Reads the user and the kind from the value that [`token_address`] writes.
 pub(super) fn read_token_address(address: &str) -> Option<(Uuid, TokenKind)> {
     let (user, kind) = address.split_once(':')?;
     Some((Uuid::try_parse(user).ok()?, TokenKind::from_name(kind)?))
 }
 
-/// An entry that can be used once.
+/// The key of an entry that can be used only once.
 pub(super) fn once(key: &str) -> String {
     format!("lk:once:{key}")
 }
 
-/// A budget. The text before the first colon is the hash tag, so one script can spend both `a` and
-/// `a:captchas`.
+/// The key of a budget. The hash tag is the text before the first colon. So `a` and `a:captchas`
+/// are on the same node of a cluster, and one script can spend from both.
 pub(super) fn budget(key: &str) -> String {
     let tag = tag(key);
     format!("lk:budget:{{{tag}}}{}", &key[tag.len()..])
 }
 
-/// The hash tag of a budget.
+/// The hash tag in the key of a budget.
 pub(super) fn tag(key: &str) -> &str {
     key.split(':').next().unwrap_or_default()
 }
 
-/// The login back-off of an account, or of an email address without an account.
+/// The key of the login back-off of an account, or of an email address without an account.
 pub(super) fn attempts(account: &str) -> String {
     format!("lk:{{{account}}}:guesses")
 }
 
-/// The entry that a probe writes to the table.
+/// The key of the entry that a probe writes to the table `token_store`.
 pub(super) const PROBE: &str = "lk:probe";
 
 /// The keys that a probe writes to Redis under one of [`PROBE_TAGS`]: a hash, a sorted set and a
@@ -72,8 +72,9 @@ pub(super) fn probe(tag: u8) -> [String; 3] {
     ["hash", "set", "string"].map(|kind| format!("lk:{{probe-{tag}}}:{kind}"))
 }
 
-/// The hash tags of the probe's keys. Each tag lies in another sixteenth of a cluster's slots, in
-/// order. So the probe reaches every node that has at least a sixteenth of the slots.
+/// The hash tags of the probe's keys. The slots of a cluster are divided into 16 equal ranges, and
+/// each tag has its slot in another range. The tags are in the order of these ranges. So the probe
+/// reaches every node that has at least one sixteenth of the slots.
 pub(super) const PROBE_TAGS: [u8; 16] =
     [13, 3, 62, 40, 12, 2, 63, 41, 11, 1, 60, 42, 10, 0, 61, 43];
 

@@ -11,8 +11,8 @@ use crate::database::Transaction;
 use crate::problem::Unavailable;
 
 impl Store {
-    /// Spends from the first budget that has enough, in one atomic step. A refused call spends
-    /// nothing.
+    /// Spends from the first budget that has enough units, in one atomic step. A refused call
+    /// spends nothing.
     pub async fn spend_budgets(
         &self,
         charges: &[Charge],
@@ -21,8 +21,8 @@ impl Store {
         on!(self, it => it.spend_budgets(charges, now).await)
     }
 
-    /// Spends as part of a transaction of the database. With the embedded store, the transaction
-    /// must commit to spend. Redis spends at once.
+    /// Spends from budgets while a transaction of the database is open. The embedded store spends
+    /// when the transaction commits. Redis spends at once, even if the transaction does not commit.
     pub async fn spend_budgets_in(
         &self,
         tx: &Transaction,
@@ -35,8 +35,8 @@ impl Store {
         }
     }
 
-    /// How many units can be spent from the budget `key` now. If there are none, also the time
-    /// until there is one.
+    /// How many units can be spent from the budget `key` now. If it has no unit, also returns the
+    /// time until it has one.
     pub async fn read_budget(
         &self,
         key: &str,
@@ -51,13 +51,13 @@ impl Store {
         })
     }
 
-    /// Makes a budget full again. Returns whether it had an entry.
+    /// Makes a budget full again. Returns whether the store had an entry for the budget.
     pub async fn forget_budget(&self, key: &str) -> Result<bool, Unavailable> {
         on!(self, it => it.forget_budget(key).await)
     }
 
-    /// Admits one more attempt at a password and counts it as a failure, in one atomic step. N
-    /// parallel calls are admitted no more often than N calls in a row.
+    /// Admits one more attempt at a password and counts it as a failure, in one atomic step. If N
+    /// calls run in parallel, no more attempts are admitted than with N calls one after the other.
     pub async fn admit_attempt(
         &self,
         rules: &BackOff,
@@ -68,7 +68,8 @@ impl Store {
         on!(self, it => it.admit_attempt(rules, key, context, now).await)
     }
 
-    /// Removes the failures of a client after the right password, and returns how many there were.
+    /// Removes the failures of a client that has sent the right password. Returns the number of
+    /// removed failures.
     pub async fn reset_attempts(
         &self,
         rules: &BackOff,
@@ -88,7 +89,7 @@ impl Store {
         on!(self, it => it.cancel_attempt(rules, key, now).await)
     }
 
-    /// Marks the client as proven after a new password, so that the cap does not apply to it.
+    /// Marks a client that has set a new password as proven, so that the cap does not apply to it.
     pub async fn prove_client(
         &self,
         rules: &BackOff,
@@ -99,7 +100,7 @@ impl Store {
         on!(self, it => it.prove_client(rules, account, client, now).await)
     }
 
-    /// The login back-off of an account.
+    /// The record of the login back-off of an account.
     pub async fn attempts(
         &self,
         account: &str,
@@ -109,7 +110,7 @@ impl Store {
         Ok(stored.filter(|it| it.expires_at > now))
     }
 
-    /// Deletes the login back-off of an account. Returns whether there was one.
+    /// Deletes the record of the login back-off of an account. Returns whether there was a record.
     pub async fn forget_attempts(&self, account: &str) -> Result<bool, Unavailable> {
         on!(self, it => it.forget_attempts(account).await)
     }

@@ -1,50 +1,50 @@
-//! The token store. It holds everything with a TTL: sessions, mailed tokens, used captchas, budgets
-//! and login attempts.
+//! The token store. It holds all data that has a TTL: sessions, mailed tokens, used captchas,
+//! budgets and login attempts.
 //!
 //! # Map
 //!
-//! - `mod.rs`: [`Store`] and its operations. Those that limit clients are in `limits.rs`.
-//!   `types.rs` contains the arguments and results, and `keys.rs` the names of keys.
-//! - `rules.rs`: the decisions as pure functions. `embedded.rs` runs them in a transaction.
-//!   `redis.rs` has the same decisions as scripts (`*.lua`), and each script is atomic. `suite.rs`
-//!   checks that both behave the same.
+//! - `mod.rs`: [`Store`] and its operations. The operations that limit clients are in `limits.rs`.
+//!   `types.rs` contains the arguments and results, and `keys.rs` contains the names of keys.
+//! - `rules.rs`: the decisions as pure functions. `embedded.rs` calls them in a transaction.
+//!   `redis.rs` makes the same decisions in scripts (`*.lua`), and each script is atomic.
+//!   `suite.rs` tests that both stores behave in the same way.
 //!
-//! State that must survive the loss of the store is not here. The end of a session is in SQL
-//! (`ended_sessions`, `users.session_epoch`), and a session from this store must still pass that
-//! check.
+//! Data that is still needed after the token store has lost its data is not in this store. The
+//! database records that a session has ended (`ended_sessions`, `users.session_epoch`). A session
+//! that is in the token store is valid only if the database does not say that it has ended.
 //!
 //! # Outages
 //!
 //! Every operation returns a result or [`Unavailable`] ("token store"). With Redis, each call to
-//! the server takes at most 250 ms. A key of the wrong type and an unreadable value are outages
-//! too. An error is never reported as an absent entry. Connections are opened on first use and
-//! reopened automatically.
+//! the server takes at most 250 ms. A key of the wrong type or an unreadable value is also an
+//! outage. An operation never returns "absent" because of an error. A connection is opened when it
+//! is first used, and is reopened automatically.
 //!
-//! An operation that returned `Unavailable` may have been done. Every operation can be repeated,
-//! and the repetition finds the first result. There are three exceptions:
-//! [`spend_budgets`](Store::spend_budgets) and [`admit_attempt`](Store::admit_attempt) can count
-//! twice, and [`cancel_attempt`](Store::cancel_attempt) can cancel twice.
+//! If an operation returned `Unavailable`, the store may nevertheless have done it. Every operation
+//! can be repeated, and the repetition then returns the result of the first call. There are three
+//! exceptions: [`spend_budgets`](Store::spend_budgets) and [`admit_attempt`](Store::admit_attempt)
+//! can count twice, and [`cancel_attempt`](Store::cancel_attempt) can cancel twice.
 //!
 //! # Keys
 //!
 //! | key | Redis type | holds |
 //! |---|---|---|
 //! | `lk:{<user>}:s:<sid>` | hash | a session or its tombstone |
-//! | `lk:{<user>}:sessions` | sorted set | the user's `sid`s by `seen_at` (Redis only) |
+//! | `lk:{<user>}:sessions` | sorted set | the `sid`s of the user's sessions, ordered by `seen_at` (only in Redis) |
 //! | `lk:{<user>}:t:<kind>` | hash | the user's active token of a kind |
-//! | `lk:t:<digest>` | string | the user and the kind of that token: an index; the user's key decides |
-//! | `lk:once:<key>` | hash | until when the entry counts as used, and by which call |
-//! | `lk:budget:{<key>}<part>` | string | when the budget is full again |
-//! | `lk:{probe-<n>}:hash`, `lk:{probe-<n>}:set`, `lk:{probe-<n>}:string` | hash, sorted set, string | the values of the last probe, for a minute |
+//! | `lk:t:<digest>` | string | the index entry of a token: its user and its kind (the token itself is in the user's key) |
+//! | `lk:once:<key>` | hash | the time until which the entry counts as used, and the call that used it |
+//! | `lk:budget:{<key>}<part>` | string | the time at which the budget is full again |
+//! | `lk:{probe-<n>}:hash`, `lk:{probe-<n>}:set`, `lk:{probe-<n>}:string` | hash, sorted set, string | the values of the last probe, which are kept for a minute |
 //! | `lk:{<account>}:guesses` | hash | the login back-off of an account with all its clients |
 //!
-//! The keys of a user share a hash tag. So they are on one node of a cluster, and one script can
-//! access all of them.
+//! All keys of a user have the same hash tag. So they are on one node of a cluster, and one script
+//! can access all of them.
 //!
-//! `expires_at` is compared with the caller's `now`. Expired entries are deleted one hour later
-//! (`PEXPIRE`, [`Store::sweep`]), so the clocks of replicas may differ and jump.
+//! `expires_at` is compared with the caller's `now`. An expired entry is deleted one hour after it
+//! has expired (`PEXPIRE`, [`Store::sweep`]). So the clocks of replicas can differ and can jump.
 
-/// Runs the same operation on either store.
+/// Runs an operation on Redis or on the embedded store.
 macro_rules! on {
     ($store:expr, $it:ident => $call:expr) => {
         match $store {
@@ -101,15 +101,15 @@ use crate::secret::Secret;
 use crate::secret::{random_id, uuid_v7};
 use crate::telemetry::Metrics;
 
-/// The greatest number of sessions of one user. Users have a few devices, and this limits how much
-/// one account can store.
+/// The greatest number of sessions of one user. It limits how much data one account can store.
+/// Users have only a few devices, so they do not reach it.
 pub const SESSIONS_PER_USER_MAX: usize = 100;
 
-/// How long after its expiry an entry is deleted. It is longer than the clocks of replicas differ
-/// or jump back.
+/// The time between the expiry of an entry and its deletion. It is longer than the difference
+/// between the clocks of two replicas, and longer than a clock jumps back.
 const COLLECT_SLACK_MS: i64 = 3_600_000;
 
-/// The token store, which all replicas share. Cloning is cheap.
+/// The token store, which all replicas share. A clone costs almost nothing.
 #[derive(Clone, Debug)]
 pub enum Store {
     /// Redis or Valkey, one server or a cluster.
@@ -119,30 +119,32 @@ pub enum Store {
 }
 
 impl Store {
-    /// Redis at `redis://` or `rediss://` (TLS), or a cluster at `redis+cluster://` or
-    /// `rediss+cluster://` with one or more nodes (`host:port,host:port`). This needs a tokio
-    /// runtime but no running server, because it connects on first use.
+    /// Creates a store in Redis. The URL of a single server begins with `redis://` or `rediss://`
+    /// (TLS). The URL of a cluster begins with `redis+cluster://` or `rediss+cluster://` and names
+    /// one or more nodes (`host:port,host:port`). This function needs a tokio runtime, but no
+    /// running server, because the store connects when it is first used.
     ///
     /// # Errors
-    /// When the URL cannot be parsed.
+    /// Returns an error if the URL cannot be parsed.
     pub fn connect_redis(url: &Secret<String>) -> Result<Self, Unavailable> {
         redis::Redis::connect(url).map(Self::Redis)
     }
 
-    /// The table of a database that is already migrated.
+    /// Creates a store in a table of the database. The database must already be migrated.
     pub fn embedded(db: Db) -> Self {
         Self::Embedded(embedded::Embedded::new(db))
     }
 
-    /// Measures calls to Redis from now on. Calls to the table are measured with the database.
+    /// Measures calls to Redis from now on. Calls to the embedded store are measured as calls to
+    /// the database.
     pub fn watch(&self, metrics: &Arc<Metrics>) {
         if let Self::Redis(it) = self {
             it.watch(metrics);
         }
     }
 
-    /// Opens a session. If the user already has [`SESSIONS_PER_USER_MAX`] sessions, the least
-    /// recently seen one ends in the same step.
+    /// Opens a session. If the user already has [`SESSIONS_PER_USER_MAX`] sessions, the session
+    /// whose last refresh is the oldest ends in the same step.
     pub async fn open_session(
         &self,
         session: &Session,
@@ -151,7 +153,7 @@ impl Store {
         on!(self, it => it.open_session(session, now).await)
     }
 
-    /// The session, if it is active.
+    /// Returns the session if it is active.
     pub async fn session(
         &self,
         user: Uuid,
@@ -161,8 +163,8 @@ impl Store {
         on!(self, it => it.session(user, sid, now).await)
     }
 
-    /// The active sessions of a user, the newest first. There are at most
-    /// [`SESSIONS_PER_USER_MAX`].
+    /// Returns the active sessions of a user, the newest first. A user has at most
+    /// [`SESSIONS_PER_USER_MAX`] sessions.
     pub async fn sessions(&self, user: Uuid, now: UnixMillis) -> Result<Vec<Session>, Unavailable> {
         let mut sessions = on!(self, it => it.sessions(user, now).await)?;
         sessions.sort_by_cached_key(|it| (Reverse(it.created_at), it.sid.clone()));
@@ -172,8 +174,8 @@ impl Store {
     /// Rotates the token of a session in one atomic step. See [`Refreshed`].
     ///
     /// After [`Refreshed::Reused`] the caller first records the end of the session in SQL, and then
-    /// calls [`end_session`](Self::end_session). So a crash between the two loses neither the
-    /// record nor the mail.
+    /// calls [`end_session`](Self::end_session). So if the daemon crashes between these two steps,
+    /// neither the record nor the mail is lost.
     pub async fn refresh(
         &self,
         ask: &Refresh<'_>,
@@ -187,8 +189,9 @@ impl Store {
         on!(self, it => it.end_session(user, sid).await)
     }
 
-    /// Ends every session of a user except `except`, and returns how many. Expired sessions that
-    /// are not deleted yet count too. Tombstones do not count and stay.
+    /// Ends every session of a user except `except`. Returns the number of ended sessions,
+    /// including expired sessions that were not deleted yet. Tombstones are not ended and not
+    /// counted.
     pub async fn end_sessions(&self, user: Uuid, except: Option<&str>) -> Result<u64, Unavailable> {
         on!(self, it => it.end_sessions(user, except).await)
     }
@@ -236,8 +239,9 @@ impl Store {
         }
     }
 
-    /// Stores the user's only active token of its kind, unless there is an active token from a
-    /// newer row. The same row may be put again.
+    /// Stores a token. The token becomes the user's only active token of its kind. If there is an
+    /// active token of a newer outbox row, nothing is stored. The token of the same row can be
+    /// stored again.
     pub async fn put_token(
         &self,
         token: &OneTimeToken,
@@ -246,7 +250,7 @@ impl Store {
         on!(self, it => it.put_token(token, now).await)
     }
 
-    /// The active token with this digest.
+    /// Returns the active token with this digest.
     pub async fn find_token(
         &self,
         digest: &str,
@@ -256,7 +260,8 @@ impl Store {
         Ok(found.filter(|it| it.digest == digest && it.expires_at > now))
     }
 
-    /// Removes a user's active token of a kind, unless it belongs to `keep_row`.
+    /// Removes a user's active token of a kind, unless the token belongs to the outbox row
+    /// `keep_row`.
     pub async fn drop_token(
         &self,
         user: Uuid,
@@ -266,8 +271,9 @@ impl Store {
         on!(self, it => it.drop_token(user, kind, keep_row).await)
     }
 
-    /// Marks a key as used until `expires_at`. Of N parallel calls exactly one returns
-    /// [`Spend::First`]. A call with an `expires_at` that has passed returns [`Spend::Again`].
+    /// Marks a key as used until `expires_at`. If N calls run in parallel, exactly one of them
+    /// returns [`Spend::First`]. If `expires_at` has already passed, the call returns
+    /// [`Spend::Again`].
     pub async fn spend_once(
         &self,
         key: &str,
@@ -285,8 +291,9 @@ impl Store {
         on!(self, it => it.forget_user(user).await)
     }
 
-    /// Deletes entries that expired more than an hour ago, in batches of 1000 rows, and returns how
-    /// many. Redis deletes them itself, so the result is 0.
+    /// Deletes entries that expired more than an hour ago, in batches of 1000 rows. Returns the
+    /// number of deleted entries. Redis deletes its expired entries itself, so with Redis the
+    /// result is 0.
     pub async fn sweep(&self, now: UnixMillis) -> Result<u64, Unavailable> {
         match self {
             Self::Redis(_) => Ok(0),
@@ -311,11 +318,11 @@ impl Store {
         }
     }
 
-    /// What Redis does when its memory is full. `None` for the embedded store, and if Redis does
-    /// not allow the question.
+    /// The eviction policy of Redis, which says what Redis does when its memory is full. `None` for
+    /// the embedded store, and if Redis does not allow clients to read the policy.
     ///
-    /// Every policy except `noeviction` can remove active sessions and used captchas, so the daemon
-    /// logs a warning.
+    /// With every policy except `noeviction`, Redis can remove active sessions and used captchas.
+    /// Then the daemon logs a warning.
     pub async fn eviction_policy(&self) -> Result<Option<String>, Unavailable> {
         match self {
             Self::Redis(it) => it.eviction_policy().await,

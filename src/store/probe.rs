@@ -1,4 +1,5 @@
-//! Whether the token store accepts writes: its state, and the probe that determines it.
+//! The state that says whether the token store accepts writes, and the probe that determines this
+//! state.
 
 use super::Store;
 use crate::clock::UnixMillis;
@@ -14,7 +15,7 @@ pub struct StoreProbeError {
 }
 
 impl Store {
-    /// The state that the prober and requests report to.
+    /// The state of the store. The prober and the requests write to it.
     pub fn health(&self) -> &StoreHealth {
         match self {
             Self::Redis(it) => it.health(),
@@ -22,8 +23,8 @@ impl Store {
         }
     }
 
-    /// Why the store accepts no writes. `None` while it accepts them. The embedded store also has
-    /// the reasons of its database.
+    /// Why the store accepts no writes. `None` while it accepts writes. The embedded store accepts
+    /// no writes either if its database accepts none.
     pub fn reason(&self) -> Option<Reason> {
         let beneath = match self {
             Self::Redis(_) => None,
@@ -32,7 +33,7 @@ impl Store {
         self.health().reason().or(beneath)
     }
 
-    /// What the operator can do about a reason.
+    /// What the operator can do if the store accepts no writes for this reason.
     pub fn fix(&self, reason: Reason) -> &'static str {
         match self {
             Self::Redis(_) => reason.redis_fix(),
@@ -40,11 +41,11 @@ impl Store {
         }
     }
 
-    /// Writes one entry as requests do, reads it back and lets it expire. The daemon calls this at
-    /// intervals, never for a request.
+    /// Writes one entry in the same way as a request, reads the entry back and lets it expire. The
+    /// daemon calls this function at intervals, but never for a request.
     ///
     /// # Errors
-    /// Why writes fail now.
+    /// The error says why writes fail now.
     pub async fn probe_write(&self, now: UnixMillis) -> Result<Probed, StoreProbeError> {
         match self {
             Self::Redis(it) => it.probe_write().await.map(|()| Probed::Writable),
@@ -52,11 +53,12 @@ impl Store {
         }
     }
 
-    /// Refuses a request that ends with a write, if the store is known to refuse writes. So nothing
-    /// else is changed before. Also checks that the store responds.
+    /// Called at the beginning of a request that ends with a write to the store. If the store is
+    /// known to refuse writes, this function returns an error, so that the request changes nothing.
+    /// Also checks that the store responds.
     ///
     /// # Errors
-    /// When the store does not respond or accepts no writes.
+    /// Returns an error if the store does not respond or accepts no writes.
     pub async fn ready(&self) -> Result<(), Unavailable> {
         if let Some(reason) = self.reason().filter(|it| it.refuses_every_write()) {
             return Err(super::lost(format!("it accepts no writes: {}", reason.name())));
@@ -64,8 +66,8 @@ impl Store {
         self.ping().await
     }
 
-    /// The commands and keys that the Redis ACL does not allow. Each command is tried. Empty for
-    /// the embedded store.
+    /// Tries each command, and returns the commands and keys that the Redis ACL does not allow.
+    /// Empty for the embedded store.
     pub async fn missing_rights(&self) -> Vec<&'static str> {
         match self {
             Self::Redis(it) => it.missing_rights().await,

@@ -1,8 +1,9 @@
-//! The token store in Redis or Valkey: one multiplexed connection, and one script per operation.
+//! The token store in Redis or Valkey. It has one multiplexed connection, and one script for each
+//! operation.
 //!
-//! A value of an unexpected type or form is an outage. A refresh whose caller already got an error
-//! is not done later: `refresh.lua` compares the server's clock with a deadline, see
-//! [`Redis::deadline`].
+//! A value with an unexpected type or format is an outage. If the caller of a refresh has already
+//! received an error, the server must not do the refresh later. So `refresh.lua` compares the
+//! server's clock with a deadline (see [`Redis::deadline`]).
 
 mod attempts;
 mod budgets;
@@ -38,11 +39,11 @@ use crate::telemetry::Metrics;
 /// A hash in a response of Redis.
 type Fields = HashMap<String, String>;
 
-/// How late a refresh may run, in milliseconds: the 250 ms of a call, and the error of our estimate
-/// of the server's clock.
+/// How many milliseconds after its start a refresh may still run on the server. The value covers
+/// the 250 ms of a call and the error in latchkey's estimate of the server's clock.
 const LATE_MS: i64 = 1_000;
 
-/// The value of [`Redis::server_ahead_ms`] before the server's clock was read.
+/// The value of [`Redis::server_ahead_ms`] while the server's clock has not been read yet.
 const UNKNOWN: i64 = i64::MIN;
 
 #[derive(Clone)]
@@ -132,8 +133,9 @@ impl Redis {
     ) -> Result<Refreshed, Unavailable> {
         let mut answer = self.ask_refresh(ask, now).await?;
         if answer.0 == "late" {
-            // We are still waiting, so the call is not late. The server's clock has changed, and
-            // this first response told us its new value.
+            // This caller is still waiting, so the call is not late. The server's clock must have
+            // changed. The new value of the clock is now known from this response, so the call is
+            // repeated.
             answer = self.ask_refresh(ask, now).await?;
         }
         let (verdict, fields) = answer;
@@ -167,12 +169,13 @@ impl Redis {
         Ok((answer.0, answer.1))
     }
 
-    /// The latest time, by the server's clock, at which a call that starts now may run. 0 while
-    /// that clock is unknown.
+    /// The latest time at which the server may run a call that starts now, according to the
+    /// server's clock. 0 while the server's clock is unknown.
     ///
-    /// A server that stalls (stopped, swapping, failing over) later runs the calls in its sockets,
-    /// when the callers already received 503. If such a call rotated the token, the client would
-    /// not have the new one. Its next refresh would then look like a stolen token.
+    /// A server can stall because it is stopped, is swapping or is failing over. Later it runs the
+    /// calls that are still in its sockets, although their callers have already received 503. If a
+    /// refresh were done then, the client would not have the new token. The client's next refresh
+    /// with the old token would then look like the use of a stolen token.
     fn deadline(&self) -> i64 {
         match self.server_ahead_ms.load(Ordering::Relaxed) {
             UNKNOWN => 0,
@@ -231,8 +234,9 @@ impl Redis {
             "stored" => {}
             _ => return Err(lost("the script returned an unknown result for a one-time token")),
         }
-        // In a cluster the index can be on another node, so it is written second. Until then the
-        // token is not found, and a retry writes both again.
+        // In a cluster, the index entry can be on another node than the token, so it is written
+        // after the token. If writing the index entry fails, the token is not found, and a retry
+        // writes both again.
         let mut index = redis::cmd("SET");
         index.arg(keys::token_index(&token.digest));
         index.arg(keys::token_address(token.user_id, token.kind)).arg("PX").arg(keep);
@@ -311,8 +315,9 @@ impl Redis {
     }
 }
 
-/// How long the server keeps an entry, in milliseconds. The value is relative, because the server's
-/// clock differs from ours. It is never shorter than the lifetime of the entry.
+/// How many milliseconds the server keeps an entry. The value is a duration and not a point in
+/// time, because the server's clock can differ from the daemon's clock. The duration is never
+/// shorter than the lifetime of the entry.
 fn keep_ms(expires_at: UnixMillis, now: UnixMillis) -> i64 {
     expires_at.saturating_sub(now).clamp(0, i64::MAX / 4) + COLLECT_SLACK_MS
 }
@@ -337,7 +342,7 @@ fn session_fields(session: &Session) -> Result<Vec<(&'static str, String)>, Unav
     Ok(fields)
 }
 
-/// The session in a hash. `None` if the hash does not exist.
+/// Reads a session from the fields of a hash. `None` if the hash does not exist.
 fn read_session(user: Uuid, sid: &str, fields: &Fields) -> Result<Option<Stored>, Unavailable> {
     if fields.is_empty() {
         return Ok(None);

@@ -1,7 +1,8 @@
-//! The decisions of the store, as pure functions of the stored value, the request and the time.
+//! The decisions of the token store, as pure functions of the stored value, the request and the
+//! time.
 //!
-//! [`Embedded`](super::embedded::Embedded) uses these functions. The scripts of Redis contain the
-//! same rules in Lua, and the suite tests both.
+//! [`Embedded`](super::embedded::Embedded) uses these functions. The Redis scripts contain the same
+//! rules in Lua. `suite.rs` tests both.
 
 use std::time::Duration;
 
@@ -10,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::types::{BudgetVerdict, Charge, OneTimeToken, PutToken, Quota, Refresh, Session};
 use crate::clock::{UnixMillis, millis};
 
-/// The longest period in milliseconds. A double can represent it exactly, which Lua needs.
+/// The longest period in milliseconds. Lua stores numbers as doubles, and a double can represent
+/// this value exactly.
 const SPAN_MS_MAX: i64 = 1 << 50;
 
 /// A stored session.
@@ -18,7 +20,8 @@ const SPAN_MS_MAX: i64 = 1 << 50;
 pub(super) struct Stored {
     #[serde(flatten)]
     pub(super) session: Session,
-    /// Whether a replaced token of the session was used again. The session is then a tombstone.
+    /// Whether a replaced token of the session was used again. If it was, this record is a
+    /// tombstone and not a live session.
     #[serde(default)]
     pub(super) reused: bool,
 }
@@ -30,22 +33,23 @@ impl Stored {
     }
 }
 
-/// The result of the rules for a refresh.
+/// What the store must do for a refresh, according to the rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum RefreshRule {
-    /// Store this session.
+    /// The token is rotated. Store this session.
     Rotate(Box<Session>),
-    /// Return the session and store nothing.
+    /// The client's token was replaced within the grace period. Return the session and store
+    /// nothing.
     Current,
-    /// Store the tombstone, unless the session is one already.
+    /// A replaced token was used again. Store a tombstone, unless there is one already.
     Reused,
-    /// Store nothing.
+    /// The client's token is newer than the store. Store nothing.
     Ahead,
-    /// There is no session.
+    /// The session does not exist. Store nothing.
     Gone,
 }
 
-/// Decides about a refresh. A tombstone is checked before the generations are compared.
+/// Decides about a refresh. The check for a tombstone comes before the generations are compared.
 pub(super) fn refresh(stored: Option<&Stored>, ask: &Refresh<'_>, now: UnixMillis) -> RefreshRule {
     let Some(Stored { session, reused }) = stored.filter(|it| it.session.expires_at > now) else {
         return RefreshRule::Gone;
@@ -57,8 +61,8 @@ pub(super) fn refresh(stored: Option<&Stored>, ask: &Refresh<'_>, now: UnixMilli
         return RefreshRule::Ahead;
     }
     if ask.generation == session.generation {
-        // The same generation with another `jti`: the store lost a rotation and then made another
-        // one.
+        // The client's token has the same generation as the stored token, but another `jti`. So the
+        // store has lost a rotation, and then the token was rotated again.
         if ask.jti != session.jti {
             return RefreshRule::Ahead;
         }
@@ -82,8 +86,8 @@ pub(super) fn refresh(stored: Option<&Stored>, ask: &Refresh<'_>, now: UnixMilli
     RefreshRule::Reused
 }
 
-/// Decides whether a token replaces the stored one. The same row may be put again, because it is a
-/// retry of the same mail.
+/// Decides whether a token replaces the stored token. A token of the same outbox row also replaces
+/// it, because the delivery of the same mail can be tried again.
 pub(super) fn put_token(
     stored: Option<&OneTimeToken>,
     token: &OneTimeToken,
@@ -95,14 +99,14 @@ pub(super) fn put_token(
     }
 }
 
-/// A cost and a quota in milliseconds, as GCRA (ITU-T I.371) uses them.
+/// A cost and a quota, converted to milliseconds, as GCRA (ITU-T I.371) uses them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Gcra {
     /// The time in which one unit is regained.
     period: i64,
     /// The cost of this call.
     pub(super) cost: i64,
-    /// The greatest amount that can be saved up.
+    /// The amount in a full budget.
     pub(super) capacity: i64,
 }
 
@@ -119,16 +123,18 @@ impl Gcra {
         Self { period, cost: times(cost), capacity: times(quota.burst) }
     }
 
-    /// When the budget is full again if the cost is spent. `full_at` is when it is full without the
-    /// cost, if there is an entry.
+    /// The time at which the budget is full again if the cost is spent. `full_at` is the time at
+    /// which the budget is full again if the cost is not spent. `None` if the store has no entry
+    /// for the budget.
     pub(super) fn after(&self, full_at: Option<UnixMillis>, now: UnixMillis) -> UnixMillis {
         full_at.map_or(now, |at| at.max(now)).saturating_add(self.cost)
     }
 
     /// Decides whether the cost can be spent. `after` is the result of [`Gcra::after`].
     ///
-    /// A caller whose clock is behind the previous caller's finds less in the budget than there is,
-    /// and waits longer. It never finds more.
+    /// The clocks of two callers can differ. If a caller's clock is behind the clock of the caller
+    /// that spent last, the caller sees less in the budget than there is, and waits longer. A
+    /// caller never sees more than there is.
     pub(super) fn decide(&self, after: UnixMillis, now: UnixMillis) -> BudgetVerdict {
         let missing_ms = after.saturating_sub(now);
         let spare_ms = self.capacity.saturating_sub(missing_ms);
@@ -143,8 +149,9 @@ impl Gcra {
     }
 }
 
-/// The verdict of several budgets together, and the index of the one to spend: the first that
-/// allows the cost. If none does, the wait is the shortest of all.
+/// Combines the verdicts of several budgets. Returns the index of the first budget that allows the
+/// cost, and the verdict. If no budget allows the cost, the wait is the shortest wait of all
+/// budgets.
 pub(super) fn first_that_allows(found: &[BudgetVerdict]) -> (Option<usize>, BudgetVerdict) {
     let allows = |it: &BudgetVerdict| matches!(it, BudgetVerdict::Allowed { .. });
     if let Some(at) = found.iter().position(allows) {

@@ -1,7 +1,7 @@
-//! The required behaviour of every store.
+//! Tests of sessions and tokens that every store must pass.
 //!
-//! This file is compiled twice: into the unit tests with SQLite, and into the integration tests
-//! with Redis and PostgreSQL. There, `super` contains the same names.
+//! This file is compiled twice: into the unit tests, which use SQLite, and into the integration
+//! tests, which use Redis and PostgreSQL. In both, `super` contains the same names.
 
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ use super::{
     TokenKind, UnixMillis, Uuid, random_id, uuid_v7,
 };
 
-/// The time at which every check starts.
+/// The time at which every test starts.
 pub const NOW: UnixMillis = 1_795_467_791_042;
 pub const HOUR_MS: i64 = 3_600_000;
 const GRACE_MS: i64 = 30_000;
 const IDLE: Duration = Duration::from_hours(2);
 
-/// Checks every behaviour in order. Each check has its own users and keys.
+/// Runs all tests in order. Each test has its own users and keys.
 pub async fn holds(store: &Store) {
     store.ping().await.unwrap();
     a_session_is_found_until_it_expires(store).await;
@@ -59,7 +59,7 @@ pub fn new_session() -> Session {
     }
 }
 
-/// The refresh that a client sends.
+/// Creates the refresh that a client sends.
 pub fn ask<'a>(
     session: &'a Session,
     jti: &'a str,
@@ -236,7 +236,7 @@ async fn one_session_too_many_ends_the_least_recently_seen(store: &Store) {
         store.open_session(&session, NOW).await.unwrap();
         sids.push(session.sid);
     }
-    // The oldest session is refreshed, so the second oldest is the next to end.
+    // The oldest session is refreshed. So the second oldest session is the next one that ends.
     let oldest = Session { user_id, sid: sids[0].clone(), ..new_session() };
     rotated(store, &ask(&oldest, "jti-0", 7, "jti-1"), NOW + 5_000).await;
     let more = |n: usize| Session { user_id, seen_at: seen(n), ..new_session() };
@@ -250,7 +250,8 @@ async fn one_session_too_many_ends_the_least_recently_seen(store: &Store) {
     let listed = store.sessions(user_id, NOW).await.unwrap();
     assert_eq!(listed.len(), SESSIONS_PER_USER_MAX);
     assert!(alive(&sids[0]).await && !alive(&sids[17]).await && alive(&sids[18]).await);
-    // Expired sessions are removed first: all except the refreshed one.
+    // Expired sessions are removed first. At this time, all sessions except the refreshed session
+    // have expired.
     store
         .open_session(&Session { expires_at: NOW + 9 * HOUR_MS, ..more(0) }, NOW + HOUR_MS)
         .await
@@ -273,7 +274,7 @@ async fn a_live_session_can_be_amended(store: &Store) {
     assert_eq!(store.restamp_session(user, "unknown", 1, NOW).await.unwrap(), None);
 }
 
-/// A token of a user with a digest of its own.
+/// Creates a token of a user. Each token has a different digest.
 fn new_token(user_id: Uuid, kind: TokenKind, row_at: UnixMillis) -> OneTimeToken {
     OneTimeToken {
         kind,

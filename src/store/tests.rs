@@ -1,4 +1,5 @@
-//! Runs the suite on SQLite, and checks the rules with random sequences of operations.
+//! Runs the tests of `suite.rs` on SQLite, and property tests of the rules with random sequences of
+//! operations.
 
 use std::path::Path;
 use std::time::Duration;
@@ -81,8 +82,8 @@ async fn a_url_that_is_none_of_redis_is_refused_and_a_dead_server_is_not() {
 }
 
 proptest! {
-    /// For any tokens at any times: the chain of tokens is linear, a tombstone stays, and nothing
-    /// is valid after its end.
+    /// This holds for refreshes with any tokens at any times: the tokens of a session form one
+    /// chain, a tombstone is never replaced, and a session is never valid after its end.
     #[test]
     fn a_chain_of_tokens_is_linear(
         steps in prop::collection::vec((0..4_i64, 0..6_u64, 0..4_usize), 1..60),
@@ -138,8 +139,8 @@ proptest! {
         }
     }
 
-    /// In any period, no more is spent than the burst and the amount regained. A caller that waits
-    /// for `retry_after` is allowed.
+    /// In any period, callers can spend at most the burst and the amount that is regained in this
+    /// period. If a caller waits for `retry_after`, its next call is allowed.
     #[test]
     fn a_budget_holds_in_every_window(
         burst in 1..8_u32,
@@ -178,7 +179,7 @@ proptest! {
         }
     }
 
-    /// No quota and no time causes an arithmetic overflow.
+    /// No value of a quota or a time causes an arithmetic overflow.
     #[test]
     fn any_quota_can_be_counted(burst: u32, cost: u32, nanos: u64, now: i64, full_at: Option<i64>) {
         let gcra = Gcra::new(Quota { burst, period: Duration::from_nanos(nanos) }, cost);

@@ -7,18 +7,19 @@ use uuid::Uuid;
 
 use crate::clock::UnixMillis;
 
-/// The login of one user on one device. Its times are compared with the caller's `now`. It does not
-/// exist from `expires_at` on.
+/// The login of one user on one device. The times in a session are compared with the caller's
+/// `now`. From `expires_at` on, the session counts as deleted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
     pub user_id: Uuid,
     /// The public id of the session: 128 random bits in base64url.
     pub sid: String,
-    /// The `jti` of its only valid userToken.
+    /// The `jti` of the session's current userToken.
     pub jti: String,
-    /// The number of rotations, counted from the value at the opening. Below 2^53.
+    /// The generation of the current token. Each rotation adds 1 to the value that the session had
+    /// when it was opened. It is less than 2^53.
     pub generation: u64,
-    /// The previous `jti`. `None` before the first rotation.
+    /// The `jti` that the last rotation replaced. `None` before the first rotation.
     pub previous_jti: Option<String>,
     /// When the current `jti` was created.
     pub rotated_at: UnixMillis,
@@ -27,11 +28,11 @@ pub struct Session {
     pub team_id: Option<Uuid>,
     pub project_id: Option<Uuid>,
     pub created_at: UnixMillis,
-    /// When it was last refreshed.
+    /// When the session was last refreshed.
     pub seen_at: UnixMillis,
-    /// The earlier of the idle end and the absolute end.
+    /// When the session expires. This is the idle end or the absolute end, whichever is earlier.
     pub expires_at: UnixMillis,
-    /// The absolute end. A refresh does not change it.
+    /// The absolute end of the session. A refresh does not change it.
     pub absolute_end: UnixMillis,
     /// The IP address at the last refresh.
     pub ip: String,
@@ -41,7 +42,7 @@ pub struct Session {
     pub amr: Vec<String>,
 }
 
-/// A token that a client sends to rotate it, and its replacement.
+/// A refresh: the token that a client sends, and the data of the token that replaces it.
 #[derive(Clone, Copy, Debug)]
 pub struct Refresh<'a> {
     /// The `sub` of the token.
@@ -67,18 +68,21 @@ pub struct Refresh<'a> {
 /// The result of a [`Refresh`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refreshed {
-    /// The token was the current one. This is the session after the rotation.
+    /// The client's token was the current token of the session. This is the session after the
+    /// rotation.
     Rotated(Session),
-    /// The token was the previous one, within the grace period. This is the session, which did not
-    /// change.
+    /// The client's token was the one that the last rotation replaced, and the grace period has not
+    /// ended. This is the session. It has not changed.
     Current(Session),
-    /// The token was older, or it was the previous one after the grace period, so it may be stolen.
-    /// The session is now a tombstone. Every further refresh gets this result, until
-    /// [`end_session`](super::Store::end_session) or the expiry.
+    /// The client's token was replaced by an earlier rotation, or by the last rotation and the
+    /// grace period has ended. So the token may be stolen. The session is now a tombstone. Every
+    /// further refresh gets this result, until [`end_session`](super::Store::end_session) is called
+    /// or the session expires.
     Reused(Session),
-    /// The token is newer than the store, because the store lost its last writes. Nothing changed.
+    /// The client's token is newer than the session in the store, because the store has lost its
+    /// last writes. Nothing has changed.
     Ahead,
-    /// The session does not exist, or not any more.
+    /// The session never existed or no longer exists.
     Gone,
 }
 
@@ -98,7 +102,7 @@ impl TokenKind {
     /// All kinds.
     pub const ALL: [Self; 3] = [Self::Verify, Self::Recover, Self::ChangeEmail];
 
-    /// The name in keys.
+    /// The name of the kind in the keys of the store.
     pub fn name(self) -> &'static str {
         match self {
             Self::Verify => "verify",
@@ -112,48 +116,51 @@ impl TokenKind {
     }
 }
 
-/// A mailed token. The store only knows its digest.
+/// A mailed token. The store knows only the digest of the token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OneTimeToken {
     pub kind: TokenKind,
     pub user_id: Uuid,
-    /// The outbox row that mails the token. It is a UUIDv7, so a greater id is newer.
+    /// The id of the outbox row of the mail with this token. The id is a UUIDv7, so a greater id
+    /// belongs to a newer mail.
     pub row_id: Uuid,
     /// SHA-256 of the token in base64url.
     pub digest: String,
-    /// The version of the object that the token changes, at the time of the request for the mail.
+    /// The version of the object that the token changes. It is the version at the time when the
+    /// mail was requested.
     pub stamp: i32,
-    /// The object that the token is about, besides the user.
+    /// The id of the object that the token concerns in addition to the user.
     pub subject: Option<Uuid>,
-    /// The token does not exist from this time on.
+    /// The token counts as deleted from this time on.
     pub expires_at: UnixMillis,
 }
 
 /// The result of putting a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PutToken {
-    /// It is now the user's only active token of its kind.
+    /// The token is stored. It is now the user's only active token of its kind.
     Stored,
-    /// A newer token is active. Nothing changed.
+    /// A newer token of this kind is active. Nothing has changed.
     Superseded,
 }
 
 /// Whether a key was used for the first time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spend {
-    /// This call used it first.
+    /// This call used the key for the first time.
     First,
-    /// It was used before, or it has expired.
+    /// The key was used before, or it has expired.
     Again,
 }
 
-/// The size of a budget: `burst` units at once, and one more every `period`.
+/// The size of a budget. `burst` units can be spent at once, and one unit is regained every
+/// `period`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quota {
-    /// The greatest number of units that can be saved up.
+    /// The number of units in a full budget.
     pub burst: u32,
-    /// The time in which one unit is regained. It is counted in whole milliseconds, rounded up, at
-    /// least one.
+    /// The time in which one unit is regained. It is rounded up to whole milliseconds and is at
+    /// least one millisecond.
     pub period: Duration,
 }
 
@@ -163,11 +170,12 @@ pub struct Charge {
     /// The name of the budget. All budgets in one call have the same text before the first colon.
     pub key: String,
     pub quota: Quota,
-    /// The number of units. 0 spends nothing and only returns the state.
+    /// The number of units to spend. If it is 0, nothing is spent, and the call only returns the
+    /// state of the budget.
     pub cost: u32,
 }
 
-/// Whether one of the budgets allowed the cost.
+/// Whether one of the budgets had enough units for the cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BudgetVerdict {
     /// The cost was spent.
@@ -177,8 +185,9 @@ pub enum BudgetVerdict {
     },
     /// Nothing was spent.
     Limited {
-        /// After this time the same call succeeds, if no other client spends. [`Duration::MAX`] if
-        /// the cost is greater than the burst, so that it never succeeds.
+        /// After this time the same call succeeds, if no other client spends from the budget in the
+        /// meantime. [`Duration::MAX`] if the cost is greater than the burst, because then the call
+        /// can never succeed.
         retry_after: Duration,
     },
 }

@@ -10,11 +10,11 @@ use crate::audit::{self, Action, Detail, Outcome};
 use crate::database::Transaction;
 use crate::database::tenant_scope::{self, TenantScope};
 
-/// A change of a team that has begun. The team is locked, so that its changes run one after
-/// another.
+/// A change of a team that has begun. The change holds a lock on the team, so the changes of one
+/// team run one after another.
 #[derive(Debug)]
 pub struct TeamChange<'a> {
-    /// The transaction, which is inside the team.
+    /// The transaction, which is inside the tenant scope of the team.
     pub tx: Transaction,
     /// The current role of the acting member.
     pub role: Role,
@@ -22,10 +22,10 @@ pub struct TeamChange<'a> {
     cx: &'a ChangeContext<'a>,
 }
 
-/// Begins a change of a team: locks the team, and checks the member's permission again.
+/// Begins a change of a team. Locks the team, and checks the acting member's permission again.
 ///
-/// `subject` is the other user whom the change is about. Every transaction locks users before
-/// teams, so that there is no deadlock.
+/// `subject` is the other user whom the change concerns, if there is one. Every transaction locks
+/// users before teams, so two transactions cannot block each other forever.
 pub async fn begin<'a>(
     cx: &'a ChangeContext<'a>,
     actor: Actor,
@@ -45,7 +45,7 @@ pub async fn begin<'a>(
 }
 
 impl TeamChange<'_> {
-    /// Records the change in the audit, and commits both together.
+    /// Records the change in the audit, and commits the change and the audit event together.
     pub async fn commit(
         self,
         action: Action,
@@ -62,8 +62,8 @@ impl TeamChange<'_> {
 /// Locks a team until the transaction ends, and returns the user's role in it and the team's state.
 /// On SQLite the whole file is locked.
 ///
-/// The membership is locked too. So PostgreSQL returns its newest version, not the one from before
-/// the wait.
+/// The row of the membership is also locked. So after waiting for the lock, PostgreSQL returns the
+/// newest version of this row, not the version from before the wait.
 pub async fn lock_role<C: ConnectionTrait>(
     tx: &C,
     actor: Actor,

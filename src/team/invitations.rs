@@ -1,9 +1,11 @@
-//! Invitations as a team manages them: creating, listing, mailing again and revoking. Their role is
-//! never above the inviter's own. [`joining`](super::joining) is for the invited user.
+//! The functions by which a team creates, lists, mails again and revokes its invitations. The role
+//! in an invitation is never above the inviter's own role. The functions for the invited user are
+//! in [`joining`](super::joining).
 //!
-//! The table stores only the digest of a mailed link. The token itself is derived from the outbox
-//! row (see [`mailed_token`]). A team has at most one invitation of an address. Inviting or mailing
-//! again creates a new link and makes the older one invalid.
+//! The table stores only the digest of the token in a mailed link. The token itself is derived from
+//! the outbox row (see [`mailed_token`]). A team has at most one invitation for each email address.
+//! If the address is invited again or the invitation is mailed again, the mail contains a new link,
+//! and the old link becomes invalid.
 
 use std::time::Duration;
 
@@ -30,30 +32,32 @@ use crate::user::EmailAddress;
 
 pub use latchkey_entity::invitation::Model as Invitation;
 
-/// How long an expired invitation stays in the list, so that it can be mailed again.
+/// How long an expired invitation stays in the team's list. During this time a member can mail it
+/// again.
 const KEPT_EXPIRED: Duration = Duration::from_hours(30 * 24);
 const DAY_MS: i64 = 24 * 3_600_000;
 
-/// What is needed to mail an invitation.
+/// The data and limits that are needed to mail an invitation.
 #[derive(Clone, Debug)]
 pub struct Post<'a> {
     /// The key `"mail-token"`, derived from the master key.
     pub key: &'a Secret<[u8; 32]>,
-    /// Data of the mail, such as its language. It contains nothing about the inviter's device,
-    /// because the recipient may not know the inviter.
+    /// Data for the mail, such as its language. This data contains nothing about the inviter's
+    /// device, because the recipient may not know the inviter.
     pub data: MailData,
     /// The trace of the request.
     pub traceparent: &'a str,
-    /// `teams.members_max`: limits members and open invitations together.
+    /// The setting `teams.members_max`. It limits the sum of members and open invitations.
     pub members_max: u64,
-    /// `teams.invitations_per_day`.
+    /// The setting `teams.invitations_per_day`.
     pub per_day: u32,
-    /// Limits the inviter and the mailbox.
+    /// The limits for the inviter and for the recipient's email address.
     pub admission: &'a Admission,
 }
 
-/// Lists a team's invitations after `after`, at most `limit`, in the order of ids. Expired
-/// invitations stay in the list for 30 days, so that they can be mailed again.
+/// Lists at most `limit` invitations of a team, in the order of their ids. The list begins after
+/// the id `after`. Expired invitations stay in the list for 30 days, so that a member can mail them
+/// again.
 pub async fn list(db: &Db, team: Uuid, after: Uuid, limit: u64) -> Result<Vec<Invitation>, DbErr> {
     let tx = tenant_scope::read(db, TenantScope::Team(team)).await?;
     let found = invitation::Entity::find()
@@ -67,15 +71,15 @@ pub async fn list(db: &Db, team: Uuid, after: Uuid, limit: u64) -> Result<Vec<In
     Ok(found)
 }
 
-/// Whether a team has an invitation of an address already.
+/// Whether a team already has an invitation for an email address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Is {
     New,
     There,
 }
 
-/// Invites an address. Whether it has an account is not checked. An address that was invited before
-/// gets a new link, with this role.
+/// Invites an email address. This function does not check whether the address has an account. If
+/// the team has already invited the address, the invitation gets a new link and this role.
 pub async fn create(
     cx: &ChangeContext<'_>,
     actor: Actor,
@@ -96,9 +100,9 @@ pub async fn create(
     Ok(sent)
 }
 
-/// Prepares an invitation before it is mailed, and finds out whether the address was invited
-/// before. Refuses a role above the caller's own, for the new invitation and for the one that it
-/// replaces.
+/// Prepares an invitation before it is mailed, and finds out whether the team has already invited
+/// the address. Refuses the new invitation if its role is above the caller's own role, or if it
+/// replaces an invitation whose role is above the caller's own role.
 async fn draft(
     act: &TeamChange<'_>,
     cx: &ChangeContext<'_>,
@@ -129,8 +133,8 @@ async fn draft(
     Ok((made, is))
 }
 
-/// Mails an invitation again, with the caller as its inviter. It gets a new link and is valid for
-/// another week. The older link is invalid.
+/// Mails an invitation again, with the caller as its inviter. The invitation gets a new link and is
+/// valid for a week from now. The old link becomes invalid.
 pub async fn resend(
     cx: &ChangeContext<'_>,
     actor: Actor,
@@ -145,7 +149,7 @@ pub async fn resend(
     Ok(sent)
 }
 
-/// Revokes an invitation. Its link is invalid.
+/// Revokes an invitation. Its link becomes invalid.
 pub async fn revoke(cx: &ChangeContext<'_>, actor: Actor, id: Uuid) -> Result<(), Refusal> {
     let act = change::begin(cx, actor, None, Permission::ManageInvitations).await?;
     let found = within_reach(&act, actor.team_id, id).await?;
@@ -153,10 +157,11 @@ pub async fn revoke(cx: &ChangeContext<'_>, actor: Actor, id: Uuid) -> Result<()
     Ok(act.commit(Action::InvitationRevoked, None, told_of(&found)).await?)
 }
 
-/// What the audit records about an invitation: its id and its address.
+/// The data that the audit records about an invitation: its id and its email address.
 ///
-/// The address is stored with the personal data of the acting member and is deleted with it. It
-/// cannot be stored with its owner, because it may have no account yet.
+/// The address is stored with the personal data of the acting member, and is deleted together with
+/// this data. It cannot be stored with the data of the invited user, because that user may have no
+/// account yet.
 fn told_of(invitation: &Invitation) -> Detail {
     Detail::none().id("invitation", invitation.id).personal("email", invitation.email.as_str())
 }
@@ -171,7 +176,7 @@ pub async fn sweep(db: &Db, now: UnixMillis) -> Result<(), DbErr> {
     tx.commit().await
 }
 
-/// Reads an invitation of the team whose role is not above the caller's own.
+/// Reads an invitation of the team. Refuses it if its role is above the caller's own role.
 async fn within_reach(act: &TeamChange<'_>, team: Uuid, id: Uuid) -> Result<Invitation, Refusal> {
     let found = invitation::Entity::find_by_id(id)
         .filter(invitation::Column::TeamId.eq(team))
@@ -200,8 +205,8 @@ fn of(team: Uuid, id: Uuid) -> SimpleExpr {
     invitation::Column::TeamId.eq(team).and(invitation::Column::Id.eq(id))
 }
 
-/// Writes the mail, and returns the invitation with its new inviter, digest and expiry. The caller
-/// has locked the team.
+/// Writes the mail to the outbox. Returns the invitation with its new inviter, digest and expiry.
+/// The caller has locked the team.
 async fn send(
     act: &TeamChange<'_>,
     cx: &ChangeContext<'_>,
@@ -211,8 +216,8 @@ async fn send(
 ) -> Result<Invitation, Refusal> {
     let tx = &act.tx;
     admit(tx, &invitation, &post, cx.now).await?;
-    // This check comes last, so that a refused invitation takes nothing from budgets that all teams
-    // share.
+    // This check comes last, because it spends budgets that all teams share. So an invitation that
+    // another check refuses spends nothing.
     post.admission.admit_invitation(tx, actor.user_id, &invitation.email_normal).await?;
     let inviter = user::Entity::find_by_id(actor.user_id).one(tx).await?;
     let team = team::Entity::find_by_id(actor.team_id).one(tx).await?;
@@ -239,8 +244,9 @@ async fn send(
     })
 }
 
-/// Refuses a member's address, an invitation above the limit of members, and a mail above the limit
-/// of the day. Counts the mail. The caller has locked the team.
+/// Refuses an invitation if its email address belongs to a member, if the team would exceed its
+/// limit of members, or if the team has reached its limit of mails for today. Otherwise counts the
+/// mail. The caller has locked the team.
 async fn admit(
     tx: &Transaction,
     invitation: &Invitation,
@@ -265,7 +271,8 @@ async fn is_member(tx: &Transaction, invitation: &Invitation) -> Result<bool, Db
     Ok(tx.query_one_raw(statement).await?.is_some())
 }
 
-/// Refuses if members and other open invitations together have reached the limit.
+/// Refuses an invitation if the team's members and its other open invitations together have reached
+/// the limit.
 async fn room_for_one_more(
     tx: &Transaction,
     invitation: &Invitation,
@@ -293,8 +300,8 @@ pub(super) async fn members_of(tx: &Transaction, team: Uuid) -> Result<u64, DbEr
     membership::Entity::find().filter(membership::Column::TeamId.eq(team)).count(tx).await
 }
 
-/// Counts one mail against the team's limit for this day (UTC), or refuses it. The count is part of
-/// the transaction.
+/// Counts one mail against the team's limit for this day (UTC). Refuses the mail if the limit is
+/// reached. The count is part of the transaction.
 async fn count_the_day(
     tx: &Transaction,
     team: Uuid,

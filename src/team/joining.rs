@@ -1,11 +1,12 @@
-//! Invitations as the invited user sees them: their list, and how they are accepted or declined.
+//! The functions by which an invited user lists, accepts and declines invitations.
 //!
-//! An invitation is for an email address. A user who has proven that address accepts it, by the
-//! mailed link or while logged in.
+//! An invitation is for an email address. Only a user who has proven that address can accept the
+//! invitation. The user accepts it with the mailed link or in the list of invitations after a
+//! login.
 //!
-//! What the inviter needed to invite is checked again at acceptance. An invitation cannot be
-//! accepted if the inviter may no longer invite, or no longer has at least the role that the
-//! invitation gives.
+//! The inviter's permission is checked again when the invitation is accepted. An invitation cannot
+//! be accepted if the inviter may no longer invite users, or if the inviter's role is now below the
+//! role that the invitation gives.
 
 use latchkey_entity::{invitation, membership, team, user};
 use sea_orm::sea_query::ExprTrait as _;
@@ -27,13 +28,13 @@ use crate::database::tenant_scope::{self, TenantScope};
 use crate::database::{Db, Transaction};
 use crate::secret::uuid_v7;
 
-/// An invitation that can be accepted, as the invited user sees it.
+/// An invitation that can be accepted, with the data that the invited user sees.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct Offer {
     pub id: Uuid,
-    /// The address as it was typed.
+    /// The invited email address as it was typed.
     pub email: String,
-    /// The address in its normal form, which is compared.
+    /// The invited email address in its normal form. It is compared with the address of the user.
     pub email_normal: String,
     pub team_id: Uuid,
     pub team_name: String,
@@ -48,21 +49,21 @@ pub struct Offer {
     pub expires_at: i64,
 }
 
-/// What identifies an invitation that a user accepts.
+/// The value by which a user identifies the invitation to accept.
 #[derive(Clone, Copy, Debug)]
 pub enum Shown<'a> {
     /// The digest of the mailed token.
     Link(&'a str),
-    /// The invitation's id. The invited user is logged in.
+    /// The invitation's id. A logged-in user sends it.
     Id(Uuid),
 }
 
 /// The limits for memberships.
 #[derive(Clone, Copy, Debug)]
 pub struct Room {
-    /// `teams.members_max`.
+    /// The setting `teams.members_max`.
     pub members_max: u64,
-    /// `teams.max_per_user`.
+    /// The setting `teams.max_per_user`.
     pub teams_max: u64,
 }
 
@@ -71,8 +72,9 @@ const OFFERS: &str = "SELECT i.id, i.email, i.email_normal, i.team_id, t.name AS
      FROM invitations i JOIN teams t ON t.id = i.team_id LEFT JOIN users u ON u.id = i.invited_by \
      WHERE t.status = 'active' AND i.expires_at > $1";
 
-/// Lists the invitations of a proven address after `after`, at most `limit`, in the order of ids.
-/// Only invitations of active teams that have not expired are listed.
+/// Lists at most `limit` invitations of a proven email address, in the order of their ids. The list
+/// begins after the id `after`. It contains only invitations that have not expired and whose team
+/// is active.
 pub async fn offers(
     db: &Db,
     address: &str,
@@ -89,12 +91,14 @@ pub async fn offers(
     Ok(found)
 }
 
-/// Whether any team has invited an address. `registration.mode = "invite"` needs this.
+/// Whether any team has invited an email address. The setting `registration.mode = "invite"` needs
+/// this.
 pub async fn is_invited(db: &Db, address: &str, now: UnixMillis) -> Result<bool, DbErr> {
     Ok(!offers(db, address, (Uuid::nil(), 1), now).await?.is_empty())
 }
 
-/// Returns the invitation of a mailed link, or none if it is no longer valid. Changes nothing.
+/// Returns the invitation of a mailed link, or none if the link is no longer valid. Changes
+/// nothing.
 pub async fn offer_of(db: &Db, digest: &str, now: UnixMillis) -> Result<Option<Offer>, DbErr> {
     let sql = format!("{OFFERS} AND i.digest = $2");
     let tx = tenant_scope::read(db, TenantScope::Invitation(digest)).await?;
@@ -105,11 +109,11 @@ pub async fn offer_of(db: &Db, digest: &str, now: UnixMillis) -> Result<Option<O
     Ok(found)
 }
 
-/// Makes the user a member and deletes the invitation. Of any number of calls at once, one
-/// succeeds. Returns the team as the user sees it.
+/// Makes the user a member and deletes the invitation. If several calls do this at once, only one
+/// of them succeeds. Returns the team as the user sees it.
 ///
-/// Users are locked before teams, as everywhere. The invitation is read again after the team is
-/// locked.
+/// Every transaction locks users before teams, and so does this one. The invitation is read again
+/// after the team is locked.
 pub async fn accept(
     cx: &ChangeContext<'_>,
     user_id: Uuid,
@@ -137,8 +141,8 @@ pub async fn accept(
     if members_of(&tx, team.id).await? >= room.members_max {
         return Err(conflict("The team already has the maximum number of members."));
     }
-    // A user who was in the team before had a lower epoch, so the tokens of that time stay out of
-    // date.
+    // The new epoch is higher than every old epoch of this user in the team. So if the user was a
+    // member before, the tokens of that time stay out of date.
     let epoch = next_epoch(&tx, cx, team.id).await?;
     let row = membership::ActiveModel {
         id: Set(uuid_v7(cx.now)),
@@ -157,7 +161,7 @@ pub async fn accept(
     Ok(MyTeam::of(team, role))
 }
 
-/// Deletes an invitation of the user's own address, without making the user a member.
+/// Deletes an invitation for the user's own email address, without making the user a member.
 pub async fn decline(cx: &ChangeContext<'_>, user_id: Uuid, id: Uuid) -> Result<(), Refusal> {
     let tx = cx.db.begin().await?;
     let person = locked(&tx, user_id).await?;
@@ -167,8 +171,8 @@ pub async fn decline(cx: &ChangeContext<'_>, user_id: Uuid, id: Uuid) -> Result<
     Ok(end(cx, tx, &invitation, (user_id, Action::InvitationDeclined, detail)).await?)
 }
 
-/// Returns the teams that have an invitation of a proven address, in the order of ids. Expired
-/// invitations are included.
+/// Returns the teams that have an invitation for a proven email address, in the order of the team
+/// ids. Expired invitations are included.
 pub async fn inviting(tx: &Transaction, address: &str) -> Result<Vec<Uuid>, DbErr> {
     tenant_scope::enter(tx, TenantScope::Address(address)).await?;
     invitation::Entity::find()
@@ -181,8 +185,9 @@ pub async fn inviting(tx: &Transaction, address: &str) -> Result<Vec<Uuid>, DbEr
         .await
 }
 
-/// Deletes a team's invitation of an address, and returns it. Runs in the caller's transaction,
-/// which is inside the team from then on. The caller has locked the team.
+/// Deletes a team's invitation for an email address, and returns the invitation. Runs in the
+/// caller's transaction. From then on, that transaction is inside the tenant scope of the team. The
+/// caller has locked the team.
 pub async fn withdraw(
     tx: &Transaction,
     team: Uuid,
@@ -201,7 +206,7 @@ pub async fn withdraw(
 }
 
 impl Shown<'_> {
-    /// The refusal for an invitation that does not exist, or no longer exists.
+    /// The refusal for an invitation that never existed or no longer exists.
     fn gone(self) -> Refusal {
         match self {
             Self::Link(_) => Refusal::LinkInvalid,
@@ -214,15 +219,16 @@ fn conflict(detail: &str) -> Refusal {
     Refusal::Conflict(detail.to_owned())
 }
 
-/// Locks the user until the transaction ends, so that two calls at once cannot exceed the limit of
-/// teams together. Refuses a user whose address is not proven.
+/// Locks the user until the transaction ends, so that two calls at the same time cannot together
+/// exceed the user's limit of teams. Refuses a user whose email address is not proven.
 async fn locked(tx: &Transaction, user_id: Uuid) -> Result<user::Model, Refusal> {
     let found = user::Entity::find_by_id(user_id).lock_exclusive().one(tx).await?;
     found.filter(|person| person.verified_at.is_some()).ok_or(Refusal::Forbidden)
 }
 
-/// Reads the invitation if it is for this user. With a link, other users learn that it is for
-/// another address. With an id, they learn nothing.
+/// Reads the invitation if it is for this user. If another user sends the link, the refusal says
+/// that the invitation is for another email address. If another user sends the id, the refusal is
+/// the same as for an unknown id.
 async fn find(
     tx: &Transaction,
     shown: Shown<'_>,
@@ -248,8 +254,8 @@ async fn find(
 }
 
 /// Enters the team's tenant scope, locks the team, and reads the invitation again. Returns none if
-/// the invitation has ended, has expired or was mailed again meanwhile. On SQLite the whole file is
-/// locked.
+/// the invitation was deleted, has expired or was mailed again in the meantime. On SQLite the whole
+/// file is locked.
 async fn lock(
     tx: &Transaction,
     seen: &Invitation,
@@ -266,8 +272,8 @@ async fn lock(
     Ok(found.zip(team))
 }
 
-/// Whether the inviter is still a member who may invite with this role, and whose account is
-/// active. The caller has locked the team.
+/// Whether the inviter is still a member, has an active account and may still invite users with
+/// this role. The caller has locked the team.
 async fn inviter_may(tx: &Transaction, invitation: &Invitation, role: Role) -> Result<bool, DbErr> {
     let Some(inviter) = invitation.invited_by else { return Ok(false) };
     let statement = Statement::from_sql_and_values(
@@ -283,7 +289,7 @@ async fn inviter_may(tx: &Transaction, invitation: &Invitation, role: Role) -> R
     }))
 }
 
-/// Deletes the invitation, records its result in the audit, and commits.
+/// Deletes the invitation, records in the audit whether it was accepted or declined, and commits.
 async fn end(
     cx: &ChangeContext<'_>,
     tx: Transaction,

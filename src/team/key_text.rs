@@ -1,9 +1,10 @@
-//! The text of a project key: `lk_<public id>_<secret>`. Secret scanners can find it by its format.
+//! The text of a project key: `lk_<public id>_<secret>`. Secret scanners can find the text by its
+//! format.
 //!
-//! The public id is the key's id without hyphens. The secret has 256 random bits as 43 digits of
-//! base 62. Six more digits are the CRC-32 of everything before them. So a scanner knows without a
-//! request whether a text can be a key ([`PATTERN`]). Every character belongs to one word, so a
-//! double click selects the whole text.
+//! The public id is the key's id without hyphens. The secret begins with 256 random bits as 43
+//! digits of base 62. The last six digits are the CRC-32 of all characters before them. So a
+//! scanner can check without a request whether a text can be a key ([`PATTERN`]). The text contains
+//! only letters, digits and underscores, so a double click selects the whole text.
 
 use uuid::Uuid;
 use zeroize::Zeroizing;
@@ -16,16 +17,16 @@ pub const PATTERN: &str = r"\blk_[0-9a-f]{32}_[0-9A-Za-z]{49}\b";
 
 const PREFIX: &str = "lk_";
 const ID_DIGITS: usize = 32;
-/// 43 digits of base 62 hold 256 bits: 62^43 > 2^256.
+/// 43 digits of base 62 can represent 256 bits, because 62^43 > 2^256.
 const SECRET_DIGITS: usize = 43;
-/// 6 digits of base 62 hold 32 bits.
+/// 6 digits of base 62 can represent 32 bits.
 const CHECK_DIGITS: usize = 6;
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// A key as a program sends it, not yet compared with a stored key.
+/// A key that a program has sent. It is not yet compared with a stored key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyText {
-    /// The key's id, as the text has it.
+    /// The key's id, which is a part of the text.
     pub id: Uuid,
     /// SHA-256 of the whole text in base64url. A secret of 256 random bits needs no slow hash.
     pub digest: String,
@@ -39,7 +40,7 @@ pub fn make(id: Uuid) -> Secret<String> {
 }
 
 impl KeyText {
-    /// Reads a text. Returns none if it cannot be a key of ours. Needs no I/O.
+    /// Reads a text. Returns none if the text cannot be a project key of latchkey. Needs no I/O.
     pub fn parse(text: &str) -> Option<Self> {
         let (id, secret) = text.strip_prefix(PREFIX)?.split_once('_')?;
         let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
@@ -60,7 +61,7 @@ fn check_digits(text: &str) -> String {
     base62(&crc32(text.as_bytes()).to_be_bytes(), CHECK_DIGITS)
 }
 
-/// Writes a big-endian number in base 62, with this many digits.
+/// Writes a big-endian number in base 62, with `digits` digits.
 fn base62(number: &[u8], digits: usize) -> String {
     let mut left = Zeroizing::new(number.to_vec());
     let mut out = vec![ALPHABET[0]; digits];

@@ -1,9 +1,9 @@
-//! Project keys, which are service accounts. Members create and revoke them here, and programs
-//! authenticate with them (see [`KnownKey`]).
+//! Project keys, which are service accounts. Members create and revoke project keys with this
+//! module. Programs authenticate with project keys (see [`KnownKey`]).
 //!
-//! A key belongs to its project, not to its creator, and stays when the creator leaves. Its scopes
-//! are fixed at creation, and none is above the creator's own role. Revoking a key deletes its row,
-//! which makes its tokens invalid too.
+//! A key belongs to its project, not to its creator. So the key stays valid when the creator leaves
+//! the team. The scopes of a key are fixed at its creation, and no scope is above the creator's own
+//! role. Revoking a key deletes its row. Then the tokens of the key are also invalid.
 
 use latchkey_entity::project_key::{ActiveModel, Column, Entity};
 use sea_orm::sea_query::{Expr, ExprTrait as _};
@@ -27,21 +27,21 @@ use crate::secret::{self, Secret, uuid_v7};
 
 pub use latchkey_entity::project_key::Model as ProjectKey;
 
-/// The use of a key is recorded at most once in this time. So a key that is used a thousand times a
-/// second does not cause a thousand writes.
+/// The time in which the use of a key is recorded at most once. So if a key is used a thousand
+/// times a second, this does not cause a thousand writes a second.
 const USE_EVERY_MS: i64 = 60_000;
 
 #[derive(Clone, Debug)]
 pub struct NewKey {
     pub name: String,
-    /// The scopes, by their names in [`SCOPES`] and in the order of that table.
+    /// The names of the scopes, as in the table [`SCOPES`] and in the order of that table.
     pub scopes: Vec<&'static str>,
-    /// When the key expires. None means never.
+    /// When the key expires. None means that it never expires.
     pub expires_at: Option<UnixMillis>,
 }
 
-/// Lists a project's keys after `after`, at most `limit`, in the order of their ids, which is the
-/// order of creation. Returns none if the team has no such project.
+/// Lists at most `limit` keys of a project, in the order of their ids, which is the order of
+/// creation. The list begins after the id `after`. Returns none if the team has no such project.
 pub async fn list(
     db: &Db,
     team: Uuid,
@@ -64,8 +64,7 @@ pub async fn list(
     Ok(Some(found))
 }
 
-/// Creates a key, and returns its text. The text is not stored, so this is the only time that it
-/// can be shown.
+/// Creates a key, and returns its text. The text is not stored, so it cannot be shown again.
 pub async fn create(
     cx: &ChangeContext<'_>,
     actor: Actor,
@@ -151,7 +150,7 @@ pub struct KnownKey {
     pub team_id: Uuid,
     pub project_id: Uuid,
     pub scopes: Vec<&'static str>,
-    /// When the key expires. None means never.
+    /// When the key expires. None means that it never expires.
     pub expires_at: Option<UnixMillis>,
     last_used_at: Option<UnixMillis>,
 }
@@ -168,8 +167,9 @@ struct Row {
     revoked: i64,
 }
 
-/// `$1` is the key, `$2` one of its tokens. On PostgreSQL the same lookup is a function that opens
-/// the tenant scope for this key alone (migration `000004_tenancy`).
+/// `$1` is the id of the key, and `$2` is the `jti` of one of its tokens. On PostgreSQL a database
+/// function does the same lookup. It opens the tenant scope only for this key
+/// (`migration/src/baseline/row_security.rs`).
 macro_rules! select {
     ($from:literal) => {
         concat!(
@@ -185,16 +185,16 @@ const ON_SQLITE: &str = select!(
 const ON_POSTGRES: &str = select!("latchkey_project_key($1) k");
 
 impl KnownKey {
-    /// Returns the key of a text that a program sends. Returns none if there is no such key, if the
-    /// secret is wrong, if the key has expired, or if its team is disabled. The secret is compared
-    /// by its digest, in constant time.
+    /// Returns the key whose text a program has sent. Returns none if there is no such key, if the
+    /// secret is wrong, if the key has expired, or if its team is disabled. The digests of the
+    /// texts are compared, in constant time.
     pub async fn shown(db: &Db, text: &KeyText, now: UnixMillis) -> Result<Option<Self>, DbErr> {
         let row = look(db, text.id, "").await?;
         let is_it = |row: &Row| secret::equal(row.digest.as_bytes(), text.digest.as_bytes());
         Ok(row.filter(is_it).and_then(|row| Self::live(text.id, &row, now)))
     }
 
-    /// Returns the key of one of its tokens. Returns none if the key is no longer valid or the
+    /// Returns the key to which a token belongs. Returns none if the key is no longer valid or the
     /// token was revoked.
     pub async fn behind(
         db: &Db,
@@ -226,7 +226,7 @@ impl KnownKey {
             return Ok(());
         }
         let tx = tenant_scope::begin(db, TenantScope::Team(self.team_id)).await?;
-        // If two daemons find the record due at once, only one writes.
+        // If two daemons want to record the use at the same time, only one of them writes.
         Entity::update_many()
             .col_expr(Column::LastUsedAt, Expr::value(now))
             .filter(of(self.team_id, self.project_id))
@@ -244,7 +244,8 @@ async fn look(db: &Db, id: Uuid, jti: &str) -> Result<Option<Row>, DbErr> {
     Row::find_by_statement(statement).one(db.reader()).await
 }
 
-/// Reads a list of scopes. Returns those in [`SCOPES`], in the order of that table and each once.
+/// Reads a list of scopes. Returns the scopes that are in [`SCOPES`], each once and in the order of
+/// that table.
 pub fn scopes(list: &str) -> Vec<&'static str> {
     let named = |name: &str| list.split(' ').any(|word| word == name);
     SCOPES.iter().map(|(name, _, _)| *name).filter(|name| named(name)).collect()

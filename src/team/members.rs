@@ -1,8 +1,9 @@
-//! Members of a team: their list, their roles and their removal, and which team a user has chosen.
+//! The functions that list, change and remove the members of a team. One more function stores which
+//! team a user has chosen.
 //!
-//! A member cannot change another member with a higher role, and cannot give a role above their
-//! own. A team always has an owner. Each change locks the team first, so that of two owners who
-//! step down at once one remains.
+//! A member cannot change another member who has a higher role, and cannot give a role above their
+//! own. A team always has an owner. Each change locks the team first. So if the last two owners
+//! give up their role at the same time, only one of them succeeds.
 
 use std::cmp::max;
 
@@ -22,17 +23,18 @@ use crate::clock::UnixMillis;
 use crate::database::tenant_scope::{self, TenantScope};
 use crate::database::{Db, Transaction};
 
-/// A member as the other members see them.
+/// A member, with the data that the other members see.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct Member {
-    /// The id of the membership, which is the cursor of a page.
+    /// The id of the membership. It is the cursor for pages of the list.
     pub id: Uuid,
     pub user_id: Uuid,
     pub name: String,
     /// The email address as typed.
     pub email: String,
     pub role: String,
-    /// `mep` of the member's vaultTokens. A token with a lower one is out of date.
+    /// The epoch of the membership. It is the claim `mep` of the member's vaultTokens. A vaultToken
+    /// with a lower `mep` is out of date.
     pub epoch: i32,
     /// When the membership began.
     pub created_at: i64,
@@ -43,11 +45,12 @@ pub struct Member {
 pub enum Ended {
     /// The member left the team.
     Left,
-    /// Another member removed them.
+    /// Another member removed this member.
     Removed,
 }
 
-/// Lists a team's members after the membership `after`, at most `limit`, in the order of joining.
+/// Lists at most `limit` members of a team, in the order in which they joined. The list begins
+/// after the membership with the id `after`.
 pub async fn list(db: &Db, team: Uuid, after: Uuid, limit: u64) -> Result<Vec<Member>, DbErr> {
     let tx = tenant_scope::read(db, TenantScope::Team(team)).await?;
     let values = [team.into(), after.into(), i64::try_from(limit).unwrap_or(i64::MAX).into()];
@@ -63,7 +66,7 @@ pub async fn list(db: &Db, team: Uuid, after: Uuid, limit: u64) -> Result<Vec<Me
 }
 
 /// Gives a member another role. The epoch of the membership rises, which shows resource servers
-/// that older tokens are out of date.
+/// that the tokens with a lower epoch are out of date.
 pub async fn change_role(
     cx: &ChangeContext<'_>,
     actor: Actor,
@@ -100,7 +103,8 @@ pub async fn change_role(
     Ok(member)
 }
 
-/// Ends a membership: the caller's own, or that of a member whose role is not above the caller's.
+/// Ends a membership. It is the caller's own membership, or that of a member whose role is not
+/// above the caller's role.
 pub async fn remove(cx: &ChangeContext<'_>, actor: Actor, user_id: Uuid) -> Result<Ended, Refusal> {
     let is_self = user_id == actor.user_id;
     let needed = if is_self { Permission::LeaveTeam } else { Permission::ManageMembers };
@@ -126,15 +130,15 @@ pub async fn remove(cx: &ChangeContext<'_>, actor: Actor, user_id: Uuid) -> Resu
     Ok(ended)
 }
 
-/// Returns the epoch of a membership that begins or changes now. It is the number of the event that
-/// records this, in the team's audit stream.
+/// Returns the epoch of a membership that begins or changes now. The epoch is the number that the
+/// audit event of this change has in the team's audit stream.
 ///
-/// The number is above every epoch that a membership of this team ever had, even one that has
-/// ended. It needs neither a clock nor a column of its own. The caller has locked the team. The
-/// audit stream is locked from here on.
+/// This number is higher than every epoch that a membership of this team ever had, even a
+/// membership that has ended. No clock and no separate column is needed for it. The caller has
+/// locked the team. This function locks the audit stream until the transaction ends.
 ///
-/// The event that ends a membership has such a number too. Each token of that user in the team with
-/// a lower `mep` is out of date.
+/// The audit event that ends a membership also has such a number. Every token of that user in the
+/// team whose `mep` is lower than this number is out of date.
 pub(super) async fn next_epoch(
     tx: &Transaction,
     cx: &ChangeContext<'_>,
@@ -144,11 +148,11 @@ pub(super) async fn next_epoch(
     Ok(i32::try_from(number).unwrap_or(i32::MAX))
 }
 
-/// Stores that the user has chosen this team, and this project if one is given. The next login uses
-/// them.
+/// Stores that the user has chosen this team, and this project if one is given. The user's next
+/// login opens a session in this team and project.
 ///
-/// This is one statement. It returns [`Refusal::NotFound`] if the membership has ended meanwhile,
-/// or if the project does not belong to the team.
+/// The choice is stored by one statement. Returns [`Refusal::NotFound`] if the membership has ended
+/// in the meantime, or if the project does not belong to the team.
 pub async fn choose(
     db: &Db,
     actor: Actor,
@@ -187,7 +191,8 @@ async fn find<C: ConnectionTrait>(
     Member::find_by_statement(statement).one(tx).await
 }
 
-/// Refuses if the team has only one owner. The caller has locked the team.
+/// Refuses a change that takes the role from an owner if the team has only one owner. The caller
+/// has locked the team.
 async fn keep_an_owner(tx: &Transaction, team: Uuid) -> Result<(), Refusal> {
     let owners = membership::Entity::find()
         .filter(membership::Column::TeamId.eq(team))

@@ -1,9 +1,10 @@
-//! Teams, memberships, invitations, projects and project keys, with the permissions in them.
+//! Teams, memberships, invitations, projects and project keys, with the permissions of each role.
 //!
-//! [`roles`] is the one table of what a role may do. All data of a team is read and changed in a
-//! transaction inside that team's [tenant scope](crate::database::tenant_scope). PostgreSQL shows
-//! such a transaction no other rows, even if a query lacks a filter. Each change locks the team and
-//! reads the caller's role again, so that the permission still holds when the change is made.
+//! The table of what a role may do is only in [`roles`]. All data of a team is read and changed in
+//! a transaction inside that team's [tenant scope](crate::database::tenant_scope). PostgreSQL shows
+//! this transaction no rows of other teams, even if a query lacks a filter. Each change locks the
+//! team and reads the caller's role again. So the change is refused if the caller has lost the
+//! permission since the check of the request.
 
 mod change;
 pub mod invitations;
@@ -26,7 +27,7 @@ pub use latchkey_entity::team::TeamState;
 pub use roles::{Permission, Role};
 pub use slug::Slug;
 
-/// A member who acts in a team. The check of the session has found the membership.
+/// A member who acts in a team. The check of the member's session has found the membership.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Actor {
     pub team_id: Uuid,
@@ -36,21 +37,23 @@ pub struct Actor {
 /// Why a change in a team is refused.
 #[derive(Debug)]
 pub enum Refusal {
-    /// It does not exist, or this user may not see it. The response does not show which.
+    /// The object does not exist, or this user may not see it. The response is the same in both
+    /// cases.
     NotFound,
-    /// The user is a member, but the member's role does not allow it.
+    /// The user is a member of the team, but the user's role does not allow the change.
     Forbidden,
-    /// The operator has disabled the team. It can only be read, left and deleted.
+    /// The operator has disabled the team. Members can only read, leave and delete a disabled team.
     TeamDisabled,
-    /// The current state does not allow it. The sentence is for the client.
+    /// The current state of the team does not allow the change. The text is a sentence for the
+    /// response.
     Conflict(String),
     /// A mailed link is unknown, no longer valid or expired.
     LinkInvalid,
-    /// The invitation is for another address than the user's.
+    /// The invitation is for another email address than the user's.
     OtherAddress,
-    /// The client sent another name than that of the team or project to delete.
+    /// To confirm a deletion, the client sent a name that is not the name of the team or project.
     OtherName,
-    /// A budget of invitations is used up, or cannot be read.
+    /// A budget for invitations is used up or cannot be read.
     Limited(InvitationLimit),
     /// The database fails.
     Unavailable(DbErr),

@@ -1,6 +1,8 @@
-//! The operator's commands for teams. They run on the command line, next to running daemons.
+//! The operator's commands for teams. They run in the process of the command line, also while
+//! daemons run.
 //!
-//! An operator who runs a command has access to the database, so no permission is checked here.
+//! An operator who runs a command has access to the database, so these functions check no
+//! permission.
 
 use latchkey_entity::{invitation, membership, project, project_key, team, user};
 use sea_orm::sea_query::{Expr, ExprTrait as _, Func};
@@ -19,7 +21,7 @@ use crate::database::{Db, containing};
 
 pub use team::Model as Team;
 
-/// How an operator names a team.
+/// The id or the slug by which an operator identifies a team.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Which {
     Id(Uuid),
@@ -42,14 +44,14 @@ impl std::str::FromStr for Which {
 /// Selects the teams to list.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// Part of the slug or of the name. Upper and lower case are the same.
+    /// A part of the slug or of the name. Upper and lower case count as the same.
     pub search: Option<String>,
     /// Only teams in this state.
     pub status: Option<TeamState>,
 }
 
-/// Lists the teams after `after`, at most `limit`, in the order of their ids, which is the order of
-/// creation.
+/// Lists at most `limit` teams, in the order of their ids, which is the order of creation. The list
+/// begins after the id `after`.
 pub async fn list(db: &Db, filter: &Filter, after: Uuid, limit: u64) -> Result<Vec<Team>, DbErr> {
     let tx = tenant_scope::read(db, TenantScope::Operator).await?;
     let mut query = team::Entity::find().filter(team::Column::Id.gt(after));
@@ -70,12 +72,12 @@ pub async fn list(db: &Db, filter: &Filter, after: Uuid, limit: u64) -> Result<V
 pub struct Census {
     pub team: Team,
     pub members: u64,
-    /// Open invitations.
+    /// The number of open invitations.
     pub invitations: u64,
     pub projects: u64,
-    /// Keys of all projects.
+    /// The number of keys in all projects of the team.
     pub keys: u64,
-    /// The owners, by id and email address.
+    /// The id and the email address of each owner.
     pub owners: Vec<(Uuid, String)>,
 }
 
@@ -110,8 +112,8 @@ pub async fn show(db: &Db, which: &Which, now: UnixMillis) -> Result<Option<Cens
     Ok(Some(census))
 }
 
-/// Disables or enables a team. Every check of its tokens reads the state, so the change takes
-/// effect at once on every node.
+/// Disables or enables a team. Every check of a token of this team reads the state. So the change
+/// takes effect at once on every node.
 pub async fn set_state(
     cx: &ChangeContext<'_>,
     which: &Which,

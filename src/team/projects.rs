@@ -1,4 +1,4 @@
-//! Projects of a team: their list, creation, changes and deletion.
+//! The functions that list, create, change and delete the projects of a team.
 
 use latchkey_entity::project;
 use sea_orm::sea_query::OnConflict;
@@ -18,8 +18,8 @@ use crate::secret::uuid_v7;
 
 pub use project::Model as Project;
 
-/// Lists a team's projects after `after`, at most `limit`, in the order of their ids, which is the
-/// order of creation.
+/// Lists at most `limit` projects of a team, in the order of their ids, which is the order of
+/// creation. The list begins after the id `after`.
 pub async fn list(db: &Db, team: Uuid, after: Uuid, limit: u64) -> Result<Vec<Project>, DbErr> {
     let tx = tenant_scope::read(db, TenantScope::Team(team)).await?;
     let found = project::Entity::find()
@@ -40,7 +40,7 @@ pub async fn show(db: &Db, team: Uuid, id: Uuid) -> Result<Option<Project>, DbEr
     Ok(found)
 }
 
-/// Reads one project. The caller's transaction is inside the team.
+/// Reads one project. The caller's transaction is inside the tenant scope of the team.
 pub(super) async fn find<C: ConnectionTrait>(
     tx: &C,
     team: Uuid,
@@ -49,7 +49,7 @@ pub(super) async fn find<C: ConnectionTrait>(
     project::Entity::find_by_id(id).filter(project::Column::TeamId.eq(team)).one(tx).await
 }
 
-/// Creates a project. Without a slug, the project gets one that is derived from its name.
+/// Creates a project. If no slug is given, the project gets a slug that is derived from its name.
 pub async fn create(
     cx: &ChangeContext<'_>,
     actor: Actor,
@@ -85,7 +85,7 @@ pub async fn create(
     Ok(made)
 }
 
-/// Returns false if the team already has a project with this slug.
+/// Inserts the row of a project. Returns false if the team already has a project with this slug.
 async fn insert(tx: &Transaction, project: &Project) -> Result<bool, DbErr> {
     let row = project::ActiveModel {
         id: Set(project.id),
@@ -136,8 +136,8 @@ pub async fn update(
     Ok(project)
 }
 
-/// Deletes a project with its keys, if `name` is its name. Sessions in it continue in another
-/// project of the team.
+/// Deletes a project with its keys, if `name` is the name of the project. The sessions in this
+/// project continue in another project of the team.
 pub async fn delete(
     cx: &ChangeContext<'_>,
     actor: Actor,
@@ -161,7 +161,7 @@ pub(super) fn slug_taken() -> Refusal {
     Refusal::Conflict("The slug is already in use.".to_owned())
 }
 
-/// Turns a violation of the unique slug into the refusal for it.
+/// If the database reports that the slug is not unique, returns the refusal for a taken slug.
 pub(super) fn conflicts<T>(changed: Result<T, DbErr>) -> Result<T, Refusal> {
     changed.map_err(|error| match error.sql_err() {
         Some(SqlErr::UniqueConstraintViolation(_)) => slug_taken(),

@@ -1,5 +1,6 @@
-//! [`Permission`]: what a [`Role`] may do in a team. The table of permissions is only here.
-//! `docs/tenancy.md` shows the same table, and a test checks that both are equal.
+//! [`Permission`]: what a [`Role`] may do in a team. No other source file has a table of
+//! permissions. `docs/tenancy.md` shows the same table, and a test checks that the two tables are
+//! equal.
 
 pub use latchkey_entity::Role;
 
@@ -16,14 +17,14 @@ macro_rules! permissions {
             /// Every permission, in the order of the documentation.
             pub const ALL: &[Self] = &[$(Self::$permission,)+];
 
-            /// The lowest role that has it.
+            /// The lowest role that has the permission.
             pub const fn least(self) -> Role {
                 match self {
                     $(Self::$permission => Role::$least,)+
                 }
             }
 
-            /// The text for the documentation.
+            /// What the permission allows, as a text for the documentation.
             pub const fn what(self) -> &'static str {
                 match self {
                     $(Self::$permission => $what,)+
@@ -52,14 +53,15 @@ impl Permission {
     }
 
     /// Whether the permission holds in a team that the operator has disabled. Members can still
-    /// read it and leave it. Owners can still delete it, because otherwise they could not delete
-    /// their account.
+    /// read and leave a disabled team. Owners can still delete it, because otherwise they could not
+    /// delete their own accounts.
     pub const fn holds_while_disabled(self) -> bool {
         matches!(self, Self::ReadTeam | Self::LeaveTeam | Self::DeleteTeam)
     }
 }
 
-/// The scopes of a vaultToken, for the team's own APIs: name, meaning, lowest role.
+/// The scopes of a vaultToken, for the team's own APIs. Each row has the name, the meaning and the
+/// lowest role that has the scope.
 pub const SCOPES: &[(&str, &str, Role)] = &[
     ("vault:read", "read the data of the team", Role::Viewer),
     ("vault:write", "change the data of the team", Role::Member),
@@ -67,7 +69,8 @@ pub const SCOPES: &[(&str, &str, Role)] = &[
     ("team:own", "do what only an owner may do", Role::Owner),
 ];
 
-/// The `scope` of a vaultToken for a role, separated by spaces (RFC 6749 §3.3).
+/// The claim `scope` of a vaultToken for a role: the names of the scopes, separated by spaces (RFC
+/// 6749 §3.3).
 pub fn scope_of(role: Role) -> String {
     let granted = SCOPES.iter().filter(|(_, _, least)| role >= *least);
     granted.map(|(name, _, _)| *name).collect::<Vec<_>>().join(" ")

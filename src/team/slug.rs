@@ -4,14 +4,15 @@ use std::fmt;
 
 use crate::secret::random_bytes;
 
-/// Greatest length of a slug in bytes. It is one label of a domain name (RFC 1035 §2.3.4), so that
-/// a team can have a host name of its own.
+/// Greatest length of a slug in bytes. It is the greatest length of a label in a domain name (RFC
+/// 1035 §2.3.4), so that a slug can be a part of the team's own host name.
 pub const SLUG_BYTES_MAX: usize = 63;
-/// Greatest number of bytes of a name that go into its slug. With the hyphen and [`RANDOM_HEX`]
-/// characters, the slug stays below [`SLUG_BYTES_MAX`].
+/// Greatest number of bytes of a name that are used for its slug. Even with a hyphen and
+/// [`RANDOM_HEX`] more characters, the slug stays shorter than [`SLUG_BYTES_MAX`].
 const FROM_NAME_MAX: usize = 40;
-/// Hexadecimal digits of 40 random bits. If a million teams have one name, the next team of that
-/// name collides with a probability of about one in a million.
+/// The number of hexadecimal digits for 40 random bits. If a million teams have the same name, the
+/// slug of the next team with that name is already taken with a probability of about one in a
+/// million.
 const RANDOM_HEX: usize = 10;
 
 /// A slug: 1 to 63 characters of `a-z`, `0-9` and `-`, with no hyphen at either end.
@@ -23,9 +24,9 @@ pub struct Slug(String);
 pub enum SlugError {
     /// The text is empty.
     Empty,
-    /// It is longer than [`SLUG_BYTES_MAX`].
+    /// The text is longer than [`SLUG_BYTES_MAX`].
     TooLong,
-    /// It contains another character, or has a hyphen at an end.
+    /// The text contains a character that is not allowed, or has a hyphen at an end.
     Format,
 }
 
@@ -59,8 +60,9 @@ impl Slug {
         Ok(Self(text.to_owned()))
     }
 
-    /// Derives a slug from a name: its ASCII letters and digits in lower case, with one hyphen for
-    /// each gap. Returns `fallback` if the name has none of them.
+    /// Derives a slug from a name. The slug consists of the ASCII letters and digits of the name,
+    /// in lower case. One hyphen replaces each sequence of other characters between them. Returns
+    /// `fallback` if the name has no ASCII letter or digit.
     pub fn of_name(name: &str, fallback: &str) -> Self {
         let words =
             name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
@@ -69,7 +71,7 @@ impl Slug {
         Self(if cut.is_empty() { fallback } else { cut }.to_owned())
     }
 
-    /// Adds 40 random bits at the end, which make the slug unique.
+    /// Appends 40 random bits to the slug, which make it unique.
     #[must_use]
     pub fn unique(self) -> Self {
         let random =

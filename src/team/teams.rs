@@ -1,4 +1,4 @@
-//! Teams: the default team that a user gets with the proof of the address, and the teams that users
+//! The default team, which a user gets when the email address is proven, and the teams that users
 //! create, change and delete.
 
 use std::collections::BTreeSet;
@@ -21,11 +21,12 @@ use crate::database::tenant_scope::{self, TenantScope};
 use crate::database::{Db, Transaction};
 use crate::secret::uuid_v7;
 
-/// Greatest length of a team's name in characters, the same as for a user's name.
+/// Greatest length of a team's name in characters. A user's name has the same limit.
 const NAME_CHARACTERS_MAX: usize = 100;
 
 /// Creates a user's default team, with the user as its owner and with a default project. Returns
-/// both ids. Runs in the caller's transaction, which is inside the new team from then on.
+/// the ids of the team and the project. Runs in the caller's transaction. From then on, that
+/// transaction is inside the tenant scope of the new team.
 pub async fn create_default<C: ConnectionTrait>(
     tx: &C,
     user_id: Uuid,
@@ -47,8 +48,8 @@ pub async fn create_default<C: ConnectionTrait>(
     Ok((team.id, project_id))
 }
 
-/// The slug of a user's first team: the letters and digits of the name as one word, and a random
-/// part that makes it unique.
+/// The slug of a user's default team. It consists of the letters and digits of the user's name as
+/// one word, and a random part that makes the slug unique.
 fn default_slug(person_name: &str) -> Slug {
     let letters: String =
         person_name.chars().filter(char::is_ascii_alphanumeric).take(24).collect();
@@ -97,7 +98,7 @@ async fn insert<C: ConnectionTrait>(
     Ok(Some(project_id))
 }
 
-/// A team as its member sees it.
+/// A team, with the data that a member of the team sees.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct MyTeam {
     pub id: Uuid,
@@ -117,8 +118,8 @@ impl MyTeam {
     }
 }
 
-/// Lists the teams of a user after `after`, at most `limit`, in the order of their ids, which is
-/// the order of creation.
+/// Lists at most `limit` teams of a user, in the order of their ids, which is the order of
+/// creation. The list begins after the id `after`.
 pub async fn of_user(
     db: &Db,
     user_id: Uuid,
@@ -137,8 +138,8 @@ pub async fn of_user(
     Ok(found)
 }
 
-/// Creates a team with a first project. The user becomes its owner. Without a slug, the team gets
-/// one that is derived from its name.
+/// Creates a team with a first project. The user becomes the owner of the team. If no slug is
+/// given, the team gets a slug that is derived from its name.
 pub async fn create(
     cx: &ChangeContext<'_>,
     user_id: Uuid,
@@ -146,7 +147,8 @@ pub async fn create(
     teams_max: u64,
 ) -> Result<MyTeam, Refusal> {
     let tx = tenant_scope::begin(cx.db, TenantScope::Person(user_id)).await?;
-    // The user is locked, so that two calls at once cannot exceed the limit together.
+    // The user's row is locked, so that two calls at the same time cannot together exceed the limit
+    // of teams.
     if user::Entity::find_by_id(user_id).lock_exclusive().one(&tx).await?.is_none() {
         return Err(Refusal::NotFound);
     }
@@ -174,8 +176,8 @@ pub async fn create(
     Ok(MyTeam::of(team, Role::Owner))
 }
 
-/// Refuses if the user is already in as many teams as allowed. The caller has locked the user, and
-/// the transaction is inside the user's tenant scope.
+/// Refuses if the user is already in the greatest allowed number of teams. The caller has locked
+/// the user's row, and the transaction is inside the user's tenant scope.
 pub(super) async fn room_for_one_more(
     tx: &Transaction,
     user_id: Uuid,
@@ -229,8 +231,8 @@ pub async fn update(
     Ok(MyTeam::of(team, role))
 }
 
-/// Deletes a team with everything in it, if `name` is its name. Sessions in it continue in another
-/// team of their user.
+/// Deletes a team with all its data, if `name` is the name of the team. The sessions in this team
+/// continue in another team of their user.
 pub async fn delete_confirmed(
     cx: &ChangeContext<'_>,
     actor: Actor,
@@ -253,7 +255,8 @@ async fn find(tx: &Transaction, team_id: Uuid) -> Result<team::Model, Refusal> {
 pub enum Leaving {
     /// The user can be deleted. These are all of the user's teams, in the order of ids.
     Free(Vec<Left>),
-    /// The user is the only owner of the teams with these names, which have other members.
+    /// The user cannot be deleted. The user is the only owner of the teams with these names, and
+    /// they have other members.
     OwnedWithOthers(Vec<String>),
 }
 
@@ -261,7 +264,7 @@ pub enum Leaving {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Left {
     pub team_id: Uuid,
-    /// The team has no other member, so it is deleted with the user.
+    /// Whether the team has no other member. It is then deleted together with the user.
     pub ends: bool,
 }
 
@@ -273,11 +276,12 @@ struct Company {
     other_owners: i64,
 }
 
-/// Finds out which teams are deleted with a user, or which teams forbid the deletion.
+/// Finds out which teams are deleted together with a user, or which teams prevent the deletion of
+/// the user.
 ///
-/// Locks every team of the user and every one of `others`, in the order of ids, so that no team
-/// loses its other owner meanwhile. The caller has locked the user's row, so the user cannot join
-/// another team.
+/// Locks every team of the user and every team in `others`, in the order of the team ids. So no
+/// team can lose its other owner in the meantime. The caller has locked the user's row, so the user
+/// cannot join another team in the meantime.
 pub async fn leaving<C: ConnectionTrait>(
     tx: &C,
     user_id: Uuid,
@@ -326,8 +330,8 @@ async fn company<C: ConnectionTrait>(
     Company::find_by_statement(statement).one(tx).await
 }
 
-/// Deletes a team with everything in it. Runs in the caller's transaction, which is inside the team
-/// from then on.
+/// Deletes a team with all its data. Runs in the caller's transaction. From then on, that
+/// transaction is inside the tenant scope of the team.
 pub async fn delete<C: ConnectionTrait>(tx: &C, team_id: Uuid) -> Result<(), DbErr> {
     tenant_scope::enter(tx, TenantScope::Team(team_id)).await?;
     team::Entity::delete_by_id(team_id).exec(tx).await.map(drop)

@@ -2,9 +2,10 @@
 //! values and the attributes of OpenTelemetry's conventions. Most of latchkey's own attributes are
 //! types in `labels.rs`.
 //!
-//! Every list is closed. A list that another module owns is declared there, and the composition
-//! root collects it ([`DeclaredValues`]). A value is never the id of a user, a key or a session, an
-//! address, a raw path or the text of an error. The types cannot hold one.
+//! Every list is closed. If another module owns a list, that module declares the list, and the
+//! composition root collects it ([`DeclaredValues`]). A value is never the id of a user, a key or a
+//! session, an address, a raw path or the text of an error. The types of the values cannot hold
+//! such text.
 
 use crate::problem::Code;
 
@@ -12,7 +13,7 @@ use crate::problem::Code;
 pub struct Attribute {
     pub key: &'static str,
     pub values: Values,
-    /// Whether a series may have no such attribute.
+    /// Whether a series may lack this attribute.
     pub is_optional: bool,
 }
 
@@ -43,7 +44,7 @@ pub enum Declared {
     AuditActions,
 }
 
-/// The lists that other modules declare. The composition root collects them. Without them an
+/// The lists that other modules declare. The composition root collects them. Without these lists an
 /// instrument works, but its series do not start at 0.
 #[derive(Clone, Debug, Default)]
 pub struct DeclaredValues {
@@ -107,8 +108,8 @@ impl Attribute {
     pub fn count(&self, declared: &DeclaredValues) -> usize {
         let count = match self.values {
             Values::Few(count, _) => count,
-            // The statuses that latchkey and the services that it calls usually send. For any
-            // others the limit of the SDK applies.
+            // The statuses that latchkey and the services that it calls usually send. For other
+            // statuses the limit of the SDK applies.
             Values::Status => 20,
             _ => self.values.words(declared).map_or(0, |words| words.len()),
         };
@@ -192,7 +193,7 @@ pub(super) const CPU_MODE: Attribute = needed("cpu.mode", Values::Of(&["user", "
 
 pub(super) const KEY_KIND: Attribute = needed("kind", Values::Of(&["user", "vault"]));
 pub(super) const POOL: Attribute = needed("pool", Values::Of(POOLS));
-/// The name of a task as a value of `pool`: crashes of tasks are counted together with those of
+/// The name of a task as a value of `pool`: crashes of tasks are counted together with crashes of
 /// workers.
 pub(super) const TASK_AS_POOL: Attribute = needed("pool", Values::Of(TASKS));
 pub(super) const TASK: Attribute = needed("task", Values::Of(TASKS));

@@ -2,8 +2,8 @@
 //! is lost, but nothing else.
 //!
 //! The SDK's own processors run on threads without a reactor, where hyper's client panics, and do
-//! not report the items that they drop. Here items wait in a bounded [`Queue`], and a periodic task
-//! in latchkey's runtime sends them.
+//! not report the items that they drop. In this module, items wait in a bounded [`Queue`], and a
+//! periodic task in latchkey's runtime sends them.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 use super::observed::{self, Signal};
 use super::queue::Queue;
 
-/// The most items that may wait: those of some seconds of a busy daemon.
+/// The most items that may wait: as many as a busy daemon creates in some seconds.
 const ITEMS_MAX: usize = 8_192;
 /// The most bytes that may wait: 2 KiB for each item, several times the size of a span or a log
 /// record of latchkey.
@@ -142,7 +142,7 @@ mod tests {
         assert!(export.outage.is_on.load(Ordering::Relaxed));
     }
 
-    /// It is one test because the counters are global.
+    /// This is one test, because the counters are global.
     #[tokio::test]
     async fn a_drop_never_waits_and_is_counted_and_an_outage_has_a_beginning_and_an_end() {
         let export = Export::new(Signal::Logs);

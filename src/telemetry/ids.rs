@@ -1,7 +1,7 @@
 //! [`Ids`]: the request and the trace that the current code belongs to.
 //!
 //! The span `request` carries the ids, and a pool passes this span on with a job. So every log
-//! record and every database span finds its trace.
+//! record and every database span is connected with its trace.
 
 use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
 use tracing::field::{Field, Visit};

@@ -8,20 +8,20 @@ pub struct Instrument {
     /// The name in OpenTelemetry, with dots.
     pub name: &'static str,
     pub kind: Kind,
-    /// The unit in UCUM. If things are counted, it names them in braces.
+    /// The unit in UCUM. If the metric counts things, the unit names the things in braces.
     pub unit: &'static str,
-    /// What it measures, in one sentence.
+    /// What the metric measures, in one or more sentences.
     pub description: &'static str,
     /// The sets of attributes that its series have. There are several sets only if some values
-    /// occur only together with certain others.
+    /// occur only together with certain other values.
     pub shapes: &'static [&'static [Attribute]],
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Kind {
-    /// It only increases.
+    /// The value only increases.
     Counter,
-    /// It increases and decreases. The sum over all replicas is meaningful.
+    /// The value increases and decreases. The sum over all replicas is meaningful.
     UpDown,
     /// A current value.
     Gauge,
@@ -41,11 +41,11 @@ impl Kind {
     }
 }
 
-/// The most series of one of latchkey's own instruments. A dashboard can show so many, and a server
-/// can store them for every replica.
+/// The most series of one of latchkey's own instruments. A dashboard can show this many series, and
+/// a server can store them for every replica.
 pub const SERIES_MAX: usize = 200;
 /// The most series of an instrument of the conventions: the combinations of route, method and
-/// status that occur. The SDK puts further ones into a single series, `otel.metric.overflow`.
+/// status that occur. The SDK puts further series into a single one, `otel.metric.overflow`.
 pub const STANDARD_SERIES_MAX: usize = 1_000;
 /// A counter with no more series than this starts each of them at 0. So the first event is visible
 /// as an increase.

@@ -1,8 +1,8 @@
 //! [`Json`]: the log for machines, with one JSON object on each line.
 //!
-//! The fields of a record and those of the spans around it are all at the top level of the object,
-//! with `request_id`, `trace_id` and `span_id` among them. If two fields have the same name, that
-//! of the record is used.
+//! The fields of a record and the fields of the spans around the record are all at the top level of
+//! the object. `request_id`, `trace_id` and `span_id` are among these fields. If two fields have
+//! the same name, the field of the record is used.
 
 use std::fmt::Debug;
 

@@ -12,7 +12,7 @@ words! {
     LoginMethod = "method" { Password = "password" }
     /// The two steps of a recovery.
     ResetStage = "stage" { Forgot = "forgot", Reset = "reset" }
-    /// How a step of a recovery ended. `over_budget`: the mailbox has received enough mails.
+    /// How a step of a recovery ended. `over_budget`: the recipient has received enough mails.
     ResetOutcome = "outcome" { Success = "success", OverBudget = "over_budget" }
     /// The type of a token.
     TokenType = "type" { User = "user", Vault = "vault" }
@@ -120,7 +120,7 @@ words! {
     Decision = "decision" { Allowed = "allowed", Limited = "limited" }
     /// The decision of the login back-off.
     AttemptDecision = "decision" { Allowed = "allowed", Limited = "limited", Captcha = "captcha" }
-    /// Which back-off decided: that of anonymous clients or that of known devices.
+    /// Which back-off decided: the back-off of anonymous clients or the back-off of known devices.
     AttemptPolicy = "policy" { Anonymous = "password-checks", Known = "password-checks-device" }
     /// Where a budget was decided: in the token store (`shared`) or in this process (`local`).
     BudgetScope = "scope" { Shared = "shared", Local = "local" }

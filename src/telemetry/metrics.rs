@@ -1,7 +1,7 @@
 //! The pipeline of the metrics: one provider, which `/metrics` and the exporter read.
 //!
-//! A second set of counters for Prometheus would cost each request twice and could disagree with
-//! the first.
+//! A second set of counters for Prometheus would double the cost for each request, and could
+//! disagree with the first set.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -60,7 +60,7 @@ impl Metrics {
     /// [`Metrics::push`] sends them to the endpoint of the settings.
     ///
     /// # Errors
-    /// As [`Metrics::new`], and if an endpoint or a header is malformed.
+    /// The errors of [`Metrics::new`], and an error if an endpoint or a header is malformed.
     pub fn exported(
         telemetry: &Telemetry,
         declared: &DeclaredValues,

@@ -12,8 +12,8 @@ use opentelemetry::metrics::Meter;
 use super::instrument::Instrument;
 use super::registry;
 
-/// Waits for a database connection that timed out. It is global, because the error is created where
-/// no instrument is available.
+/// How often the wait for a database connection timed out. The counter is global, because the error
+/// is created where no instrument is available.
 static CONNECTION_TIMEOUTS: AtomicU64 = AtomicU64::new(0);
 
 /// Counts a wait for a database connection that timed out.
@@ -21,7 +21,7 @@ pub fn connection_timed_out() {
     CONNECTION_TIMEOUTS.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Lines of the log that were dropped. It is global, like the log.
+/// The number of log lines that were dropped. The counter is global, like the log.
 static LOG_DROPPED: AtomicU64 = AtomicU64::new(0);
 
 /// Counts lines of the log that will not be written.
@@ -29,8 +29,8 @@ pub fn log_dropped(count: u64) {
     LOG_DROPPED.fetch_add(count, Ordering::Relaxed);
 }
 
-/// Items of each signal that were not exported. It is global, because the process has one queue of
-/// spans and one of log records.
+/// The number of items of each signal that were not exported. The counters are global, because the
+/// process has one queue of spans and one of log records.
 static DROPPED: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
 
 /// A kind of telemetry.
@@ -85,7 +85,7 @@ pub struct PoolReading {
 #[derive(Clone, Copy, Debug)]
 pub struct ConnectionsReading {
     pub pool: &'static str,
-    /// Open and not in use.
+    /// Connections that are open and not in use.
     pub idle: usize,
     pub used: usize,
     /// The most connections.

@@ -82,7 +82,7 @@ impl Limits {
     }
 }
 
-// The `Debug` of the exporters themselves shows their headers.
+// The exporters' own `Debug` would show their headers, so this macro replaces it.
 macro_rules! blind {
     ($($exporter:ident),*) => {$(
         impl fmt::Debug for $exporter {

@@ -40,7 +40,8 @@ impl MetricReader for Reader {
         self.0.shutdown_with_timeout(timeout)
     }
 
-    /// Sums since the start. If an export is lost, the next one contains its counts.
+    /// Exports sums since the start. If an export is lost, the next export contains the lost
+    /// counts.
     fn temporality(&self, _: InstrumentKind) -> Temporality {
         Temporality::Cumulative
     }

@@ -1,5 +1,5 @@
-//! [`Queue`]: a queue whose producers never wait. It is bounded in items and in bytes. An item that
-//! does not fit is dropped and counted.
+//! [`Queue`]: a queue whose producers never wait. The queue is bounded in items and in bytes. An
+//! item that does not fit is dropped and counted.
 //!
 //! Three queues of this type exist. One holds the lines of the log until the thread of
 //! [`writer`](super::writer) writes them. Two hold spans and log records until
@@ -31,12 +31,12 @@ pub struct Queue<T> {
 struct State<T> {
     items: VecDeque<T>,
     bytes: usize,
-    /// Items that were dropped since the last take. They belong behind the items in the queue,
-    /// because it was full.
+    /// The number of items that were dropped since the last take. They belong behind the items in
+    /// the queue, because the queue was full when they came.
     dropped: u64,
-    /// The consumer must not wait for more items.
+    /// Whether the consumer must stop waiting for more items.
     is_hurried: bool,
-    /// The consumer works on items that it has taken.
+    /// Whether the consumer works on items that it has taken.
     is_busy: bool,
 }
 
@@ -86,15 +86,15 @@ impl<T> Queue<T> {
         fits
     }
 
-    /// Moves every item that is there now to the end of `taken`, without waiting. Returns how many
-    /// items were dropped after them.
+    /// Moves every item that is now in the queue to the end of `taken`, without waiting. Returns
+    /// how many items were dropped after them.
     pub fn take(&self, taken: &mut VecDeque<T>) -> u64 {
         Self::take_from(&mut self.lock(), taken)
     }
 
-    /// Like [`Queue::take`], for a thread that consumes. It waits for an item, and then up to
-    /// `linger` for more, so that many items cost one wake-up. A call reports that the items taken
-    /// before are processed.
+    /// Does the same as [`Queue::take`], but for a thread that consumes. The call waits for an
+    /// item, and then up to `linger` for more items, so that many items cost one wake-up. With this
+    /// call, the consumer also reports that it has processed the items of its previous call.
     pub fn next(&self, taken: &mut VecDeque<T>, linger: Duration) -> u64 {
         let mut state = self.lock();
         state.is_busy = false;

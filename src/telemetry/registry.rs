@@ -1,9 +1,9 @@
-//! Every metric, declared once: one row each. The fields of [`Instruments`], the instruments, their
-//! names in Prometheus and `docs/telemetry.md` follow from it, and tests compare all exported
-//! series with it.
+//! The declarations of all metrics, one row for each metric. The fields of [`Instruments`], the
+//! instruments, their names in Prometheus and `docs/telemetry.md` are generated from the rows.
+//! Tests compare all exported series with the rows.
 //!
-//! Names follow OpenTelemetry's semantic conventions where those have one. The others start with
-//! `latchkey.`.
+//! If OpenTelemetry's semantic conventions have a name for a metric, that name is used. Other names
+//! start with `latchkey.`.
 
 use opentelemetry::metrics::{self as otel, UpDownCounter};
 
@@ -32,9 +32,10 @@ const DELIVERY: Kind = Histogram(&[0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10
 /// No attributes: one series.
 const PLAIN: &[&[Attribute]] = &[&[]];
 
-/// Declares the instruments, one row each: the constant, what OpenTelemetry knows of it, the sets
-/// of attributes that a series can have, and the description. Code records through the field of
-/// [`Metrics`](super::Metrics) that a row names. A row without a field is read when it is exported.
+/// Declares the instruments, one row for each instrument: the constant, the instrument's kind, name
+/// and unit in OpenTelemetry, the sets of attributes that a series can have, and the description.
+/// Code records through the field of [`Metrics`](super::Metrics) that a row names. A row without a
+/// field is read when it is exported.
 macro_rules! instruments {
     ($(
         $id:ident = $kind:expr, $name:literal, $unit:literal, $shapes:expr, $description:literal
@@ -99,8 +100,8 @@ instruments! {
         &[&[of::DB_POOL]],
         "The most connections that a pool may have.";
     DB_CONNECTION_TIMEOUTS = Counter, "db.client.connection.timeouts", "{timeout}", PLAIN,
-        "Waits for a database connection that timed out. The pool is exhausted, or the database \
-         cannot be reached.";
+        "How often the wait for a database connection timed out. The pool is exhausted, or the \
+         database cannot be reached.";
 
     PROCESS_CPU = Counter, "process.cpu.time", "s", &[&[of::CPU_MODE]],
         "Processor time that the process used.";
@@ -128,9 +129,10 @@ instruments! {
 
     REQUESTS_SHED = Counter, "latchkey.requests.shed", "{request}", ShedReason::SHAPES,
         "Requests refused with 503. `in_flight`: `http.max_in_flight` requests were in progress, \
-         so the request was refused before any work. `body`: as many requests were still uploading \
-         their body. `source`: one address had used its part of either limit. `account`, `key`, \
-         `team`: one of them had used its part of the requests in progress ([limits](limits.md))."
+         so the request was refused before any work. `body`: `http.max_in_flight` requests were \
+         still uploading their body. `source`: one IP address had used its part of one of these \
+         limits. `account`, `key`, `team`: one account, key or team had used its part of the \
+         requests in progress ([limits](limits.md))."
         => requests_shed: counted Count<ShedReason>;
     LOGINS = Counter, "latchkey.logins", "{login}", Logins::SHAPES,
         "Logins, successful and refused."
@@ -144,7 +146,7 @@ instruments! {
     PASSWORD_RESETS = Counter, "latchkey.password_resets", "{reset}",
         PasswordResets::SHAPES,
         "Recoveries that users requested (`forgot`) and completed (`reset`). `over_budget`: the \
-         mailbox has already received enough mails."
+         recipient has already received enough mails."
         => password_resets: counted Count<PasswordResets>;
     TOKENS_ISSUED = Counter, "latchkey.tokens.issued", "{token}", TokenType::SHAPES,
         "Issued tokens."
@@ -175,10 +177,10 @@ instruments! {
         "Forward-auth requests of proxies."
         => forward_auths: counted Count<Outcome<ForwardAuth>>;
     SIGNING_KEY_AGE = Gauge, "latchkey.signing_key.age", "s", &[&[of::KEY_KIND]],
-        "How long the current key has signed. Above `latchkey.signing_key.age.limit` the rotation \
-         is stuck.";
+        "How long the current key has signed. If the value is above \
+         `latchkey.signing_key.age.limit`, the rotation is stuck.";
     SIGNING_KEY_AGE_LIMIT = Gauge, "latchkey.signing_key.age.limit", "s", PLAIN,
-        "`tokens.rotate_every`: the age at which a new key replaces the current one."
+        "The age at which a new key replaces the current key (`tokens.rotate_every`)."
         => signing_key_age_limit: value otel::Gauge<f64>;
     PASSWORD_HASH_DURATION = REQUEST, "latchkey.password.hash.duration", "s", HashOperation::SHAPES,
         "Duration of a password hash, without the wait for a worker."
@@ -211,8 +213,8 @@ instruments! {
          For a task, `pool` is the name of the task. Each crash is a defect: report it."
         => pool_worker_crashes: count otel::Counter<u64>;
     TASK_OVERDUE = Gauge, "latchkey.task.overdue", "s", &[&[of::TASK]],
-        "Time by which the next run of a task is overdue. It stays near 0, and grows while a run \
-         hangs or keeps crashing.";
+        "How long the next run of a task is overdue. The value stays near 0. It grows while a run \
+         of the task hangs, or while the runs crash.";
     RATE_LIMIT_DECISIONS = Counter, "latchkey.rate_limit.decisions", "{decision}",
         RateDecision::SHAPES,
         "Decisions of the limits. Scope `local`: the token store was down, so the daemon used its \
@@ -224,7 +226,7 @@ instruments! {
         => captcha_verifications: counted Count<CaptchaVerifications>;
     MAIL_OUTBOX_DEPTH = Gauge, "latchkey.mail.outbox.depth", "{mail}", PLAIN,
         "Mails in the outbox that have not been sent. Every replica reports the same outbox, so \
-         use the maximum."
+         use the maximum of the replicas, not the sum."
         => mail_outbox_depth: level Level<()>;
     MAIL_OUTBOX_AGE = Gauge, "latchkey.mail.outbox.oldest.age", "s", PLAIN,
         "How long the oldest mail in the outbox has waited. If the age keeps growing, no mail is \

@@ -21,7 +21,8 @@ use super::trace::Traces;
 use super::{ids, json, trace, writer};
 use crate::config::{Config, LogFormat, Telemetry};
 
-/// How long the last exports may take when the process ends. The log then has one more second.
+/// How long the last exports may take when the process ends. After that, the log has one more
+/// second to write its lines.
 const ENDS_WITHIN: Duration = Duration::from_secs(4);
 
 /// The exports of the process, and the handle of the log's filter.
@@ -63,7 +64,7 @@ pub fn start(config: &Config, connect: Connect) -> Result<Exports, Refused> {
             .compact()
             .with_target(false)
             .with_ansi(config.log_is_coloured)
-            // Otherwise it prints its errors directly on stderr.
+            // Otherwise the layer prints its errors directly on stderr.
             .log_internal_errors(false)
             .with_writer(move || out.clone())
             .boxed(),

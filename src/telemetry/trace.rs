@@ -2,7 +2,7 @@
 //! exported. In a daemon that exports no spans, a request only reads one pointer.
 //!
 //! There is no bridge from the spans of `tracing`, for two reasons. It would export every field
-//! that a library puts into a span. And every span would cost time, even one that is not kept. A
+//! that a library puts into a span. And every span would cost time, even a span that is not kept. A
 //! span of this module contains only what its callers pass.
 
 use std::borrow::Cow;
@@ -55,7 +55,7 @@ pub struct Traceparent {
     pub trace_id: String,
     /// 16 hexadecimal digits, not all zero.
     pub span_id: String,
-    /// Whether the caller keeps the trace.
+    /// Whether the caller records the trace.
     pub sampled: bool,
 }
 
@@ -122,7 +122,7 @@ pub struct SpanAttributes {
     pub took: Duration,
     /// Further attributes. Never a secret, an address or the text of a statement.
     pub attributes: Vec<KeyValue>,
-    /// Whether the operation failed, and not because of the client.
+    /// Whether the operation failed for a reason other than a mistake of the client.
     pub failed: bool,
 }
 
@@ -130,9 +130,9 @@ pub struct SpanAttributes {
 #[derive(Clone, Debug)]
 pub struct Place {
     pub ids: ids::Ids,
-    /// The span that this span is part of.
+    /// The caller's span, if the caller is trusted. It becomes the parent of the server span.
     pub parent: Option<Traceparent>,
-    /// A span that this span follows from.
+    /// The caller's span, if the caller is not trusted. The server span only links to it.
     pub link: Option<Traceparent>,
 }
 
@@ -158,7 +158,7 @@ pub fn client(said: impl FnOnce() -> SpanAttributes) {
 }
 
 /// Records the span of work that follows from a request long after it. The span starts its own
-/// trace and links to that of the request.
+/// trace and links to the request's span.
 pub fn linked(traceparent: &str, said: impl FnOnce() -> SpanAttributes) {
     let Some(traces) = TRACES.get() else { return };
     let trace_id = TraceId::from_bytes(random_bytes::<16>());

@@ -8,19 +8,19 @@
 //! container runtime that rotates) stops the thread and nothing else, and a request makes no system
 //! call for its line.
 //!
-//! - **Bounds.** The queue holds 8192 lines and 4 MiB, and the thread as much again while it
-//!   writes. An access line has about 400 bytes, so lines are the usual bound. At 100 requests a
-//!   second the queue covers a stall of 80 seconds. At 25,000 requests a second, the most that two
-//!   cores served in a measurement, it covers 300 ms. A thread waits much less than that for a
-//!   core.
+//! - **Bounds.** The queue holds at most 8192 lines and 4 MiB. While the thread writes, it holds at
+//!   most the same amount again. An access line has about 400 bytes, so the number of lines is the
+//!   usual bound. At 100 requests a second the queue covers a stall of 80 seconds. At 25,000
+//!   requests a second, the most that two cores served in a measurement, it covers 300 ms. A thread
+//!   waits much less than that for a core.
 //! - **Drops.** A line that does not fit is dropped and counted in `latchkey.log.dropped`. When the
-//!   reader continues, one line in the place of the gap says how many are missing. Lines that could
-//!   not be written (a closed pipe, a full disk) are counted in the same way. The next line is
-//!   tried again.
+//!   reader continues, one line in the place of the gap says how many lines are missing. Lines that
+//!   could not be written (a closed pipe, a full disk) are counted in the same way. After a
+//!   failure, the thread still tries to write the next line.
 //! - **Order.** Lines are written in the order in which they were added. A write contains whole
 //!   lines, as many as fit into `PIPE_BUF`. The kernel puts such a write into a pipe as a whole or
-//!   not at all. So no other process that writes to the same pipe comes in between, and a process
-//!   that is killed leaves no half line.
+//!   not at all. So the lines of another process that writes to the same pipe come only before or
+//!   after such a write, and a daemon that is killed leaves no half line.
 //! - **End.** [`FlushAtEnd`] gives the thread one second to write the rest.
 //!
 //! `tracing-appender` is not used: it has no bound in bytes, no line for the gap, and no deadline
@@ -83,8 +83,8 @@ pub fn prints_to_a_terminal() -> bool {
     io::stderr().is_terminal()
 }
 
-/// Prints text that is not a log record, such as the banner, in its order among the lines of the
-/// log. Prints directly on stderr if no log was opened.
+/// Prints text that is not a log record, such as the banner, in order with the lines of the log.
+/// Prints directly on stderr if no log was opened.
 pub fn print(text: &str) {
     let bytes = format!("{text}\n").into_bytes();
     match LOG.get() {
@@ -113,8 +113,8 @@ impl Log {
         let mut writer = Writer::new(out, format);
         thread::Builder::new().name("log".to_owned()).spawn(move || {
             loop {
-                // The panic hook reports a panic through this queue. The lines in hand count as
-                // dropped.
+                // The panic hook reports a panic through this queue. The lines that the thread has
+                // taken count as dropped.
                 if catch_unwind(AssertUnwindSafe(|| writer.write_from(&queue))).is_err() {
                     writer.give_up();
                 }
@@ -139,7 +139,7 @@ impl Log {
     }
 }
 
-/// For the layer that formats lines for a terminal: each of its writes is one line.
+/// Is used by the layer that formats lines for a terminal. Each write of this layer is one line.
 impl Write for Log {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.put(line.to_vec());
@@ -176,9 +176,9 @@ struct Writer<W> {
     ends: Vec<usize>,
     /// Dropped lines that are not reported yet.
     lost: u64,
-    /// Lines that were dropped after those in `lines`.
+    /// The number of lines that were dropped after the lines in `lines`.
     lost_after: u64,
-    /// The last write ended within a line.
+    /// Whether the last write ended within a line.
     is_torn: bool,
 }
 
@@ -203,7 +203,7 @@ impl<W: Write> Writer<W> {
             self.give_up();
         }
         self.lost = self.lost.saturating_add(std::mem::take(&mut self.lost_after));
-        // If this fails, it is tried again before the next lines.
+        // If this report fails, the thread tries again before it writes the next lines.
         let _ = self.report_lost();
     }
 
@@ -233,7 +233,7 @@ impl<W: Write> Writer<W> {
         done
     }
 
-    /// Counts all lines in hand as dropped.
+    /// Counts all lines that the thread has taken as dropped.
     fn give_up(&mut self) {
         let count = (self.ends.len() + self.lines.len()) as u64;
         observed::log_dropped(count);

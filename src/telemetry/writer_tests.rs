@@ -120,7 +120,7 @@ fn what_a_closed_pipe_refuses_is_counted_and_costs_a_few_calls() {
     }
     let (mut writer, queue) = (on(&out), queue());
     write(&mut writer, &queue, &vec!["1"; 8_000]);
-    // The second failure was that of the report.
+    // The second failure happened while the report was written.
     assert_eq!((writer.lost, out.steps.lock().unwrap().len()), (8_000, 3));
     write(&mut writer, &queue, &["2"]);
     assert_eq!((writer.lost, out.steps.lock().unwrap().len()), (8_001, 1));

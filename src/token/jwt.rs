@@ -1,10 +1,11 @@
-//! Creates and verifies tokens. These functions are pure and do no I/O.
+//! Functions that create and verify tokens. They are pure and do no I/O.
 //!
-//! A token is accepted only if its header equals, byte for byte, the header of one of our keys for
-//! that kind. So latchkey never uses `alg`, `typ` or `kid` from a client's token. This excludes
-//! `none`, RS/HS confusion, `jku`, `jwk`, `x5u`, `crit`, `zip` and alternative encodings of the
-//! header (RFC 8725 §3.1, §3.5, §3.10, §3.11). The signature is checked before any claim is
-//! read. Every refusal is the same [`Invalid`].
+//! Each signing key has a fixed token header. A token is accepted only if its header is equal, byte
+//! for byte, to the header of a key of this installation for this kind of token. So latchkey never
+//! uses `alg`, `typ` or `kid` from a client's token. This excludes `none`, RS/HS confusion, `jku`,
+//! `jwk`, `x5u`, `crit`, `zip` and alternative encodings of the header (RFC 8725 §3.1, §3.5, §3.10,
+//! §3.11). The signature is checked before any claim is read. Every refused token gives the same
+//! error [`Invalid`].
 
 use std::time::Duration;
 
@@ -16,11 +17,11 @@ use serde::{Deserialize, Serialize};
 use super::keys::{Key, KeySet, Kind};
 use crate::secret::{KeyError, is_id};
 
-/// How far the clock of another replica may be ahead of ours. `iat` and `nbf` may be this many
-/// seconds in the future.
+/// The number of seconds by which the clock of another replica may be ahead of the clock of this
+/// replica. `iat` and `nbf` of a token may be this many seconds in the future.
 const AHEAD_SECONDS_MAX: i64 = 120;
-/// `client_id` in the vaultTokens of users. In the vaultToken of a project key it is the id of the
-/// key.
+/// The value of `client_id` in the vaultTokens of users. In the vaultToken of a project key,
+/// `client_id` is the id of the key.
 pub const PEOPLE: &str = "latchkey";
 /// The longest lifetime of a userToken.
 pub const USER_TTL_MAX: Duration = Duration::from_hours(24);
@@ -32,20 +33,20 @@ pub const VAULT_TTL_MAX: Duration = Duration::from_hours(1);
 pub struct UserClaims {
     /// The setting `public_url`.
     pub iss: String,
-    /// The issuer, because only latchkey accepts a userToken.
+    /// The audience. It is the same as the issuer, because only latchkey accepts a userToken.
     pub aud: String,
     pub sub: String,
     pub sid: String,
-    /// The id of this token. Each refresh issues a new one.
+    /// The id of this token. Each refresh issues a token with a new id.
     pub jti: String,
     /// The number of refreshes of the session.
     #[serde(rename = "gen")]
     pub generation: u64,
-    /// NumericDate (RFC 7519 §2).
+    /// The time in the format NumericDate (RFC 7519 §2).
     pub iat: i64,
-    /// NumericDate.
+    /// The time in the format NumericDate.
     pub nbf: i64,
-    /// NumericDate.
+    /// The time in the format NumericDate.
     pub exp: i64,
     /// The email address as the user typed it.
     pub email: String,
@@ -55,7 +56,7 @@ pub struct UserClaims {
     pub name: String,
     /// The authentication methods of the login (RFC 8176).
     pub amr: Vec<String>,
-    /// The time of the login, as NumericDate.
+    /// The time of the login, in the format NumericDate.
     pub auth_time: i64,
 }
 
@@ -68,20 +69,21 @@ pub struct VaultClaims {
     pub aud: String,
     /// The id of the user, or of the project key.
     pub sub: String,
-    /// `latchkey` for users; for a project key, its id.
+    /// `latchkey` if the token belongs to a user. The id of the key if the token belongs to a
+    /// project key.
     pub client_id: String,
-    /// The session. A project key has no session, so its token has no `sid`.
+    /// The id of the session. A project key has no session, so the key's token has no `sid`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub sid: Option<String>,
     /// The id of this token.
     pub jti: String,
-    /// NumericDate (RFC 7519 §2).
+    /// The time in the format NumericDate (RFC 7519 §2).
     pub iat: i64,
-    /// NumericDate.
+    /// The time in the format NumericDate.
     pub nbf: i64,
-    /// NumericDate.
+    /// The time in the format NumericDate.
     pub exp: i64,
-    /// The team. It is absent until the user has verified the email address.
+    /// The id of the team. It is absent until the user has verified the email address.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub tid: Option<String>,
     /// The role of the user in the team.
@@ -96,16 +98,18 @@ pub struct VaultClaims {
     pub mep: Option<i32>,
 }
 
-/// The token is refused. There is no reason in it, so that clients learn nothing more.
+/// The token is refused. This error contains no reason, so that clients learn nothing about the
+/// cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Invalid;
 
-/// Whether a token after its `exp` is accepted.
+/// Whether a token is accepted after its `exp`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expiry {
-    /// It is refused.
+    /// An expired token is refused.
     Enforced,
-    /// It is accepted. Only a refresh uses this, because there the session decides.
+    /// An expired token is accepted. Only a refresh uses this variant, because the session decides
+    /// whether the refresh succeeds.
     Ignored,
 }
 
@@ -153,8 +157,8 @@ pub fn verify_vault(
     let claims: VaultClaims = open(keys, Kind::Vault, token)?;
     let times = Times { iat: claims.iat, nbf: claims.nbf, exp: claims.exp };
     times.check(now_seconds, VAULT_TTL_MAX, Expiry::Enforced)?;
-    // A user's token has a session. A project key's token has none, and names the key in both `sub`
-    // and `client_id`.
+    // A user's token has a session. A project key's token has no session, and both `sub` and
+    // `client_id` are the id of the key.
     let is_whole = if claims.client_id == PEOPLE {
         claims.sid.is_some()
     } else {
@@ -175,11 +179,11 @@ fn open<C: DeserializeOwned>(keys: &KeySet, kind: Kind, token: &str) -> Result<C
     let key = key.ok_or(Invalid)?;
     key.material.verify(signed.as_bytes(), &signature).map_err(|_| Invalid)?;
     let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| Invalid)?;
-    // The payload must be UTF-8 (RFC 7519 §7.2). serde_json does not check the bytes of members
-    // that it ignores, so this check comes first.
+    // The payload must be UTF-8 (RFC 7519 §7.2). serde_json does not check the bytes of JSON
+    // members that it ignores, so the whole payload is checked before parsing.
     let claims = std::str::from_utf8(&payload).map_err(|_| Invalid)?;
-    // The claims must be an object (RFC 7519 §7.2). serde would also accept an array with the
-    // claims in order.
+    // The claims must be a JSON object (RFC 7519 §7.2). serde would also accept an array that
+    // contains the claims in the order of the fields.
     if !claims.starts_with('{') {
         return Err(Invalid);
     }

@@ -84,7 +84,7 @@ async fn every_algorithm_verifies_with_the_published_key_by_a_stock_library() {
         .unwrap();
         assert_eq!(decoded.claims, vault_claims());
         assert_eq!(verify_vault(&keys, &token, ISSUER, "vault", NOW).unwrap(), vault_claims());
-        // The token of a user who is in no team yet.
+        // This is the token of a user who is in no team yet.
         let (tid, role, pid, scope, mep) = (None, None, None, String::new(), None);
         let teamless = VaultClaims { tid, role, pid, scope, mep, ..vault_claims() };
         let token = mint(&keys.vault, &teamless).unwrap();

@@ -1,11 +1,11 @@
 //! The audit events of signing keys: published, rotated and retired.
 //!
-//! Each event is written in the transaction of the change, into the stream of the installation. Two
-//! changes have no event: the first key of a kind, because it replaces no key, and the withdrawal
-//! of a published key, because it never signed.
+//! Each event is written to the audit stream of the installation, in the transaction of the change.
+//! Two changes have no event: the creation of the first key of a kind, because this key replaces no
+//! key, and the withdrawal of a published key, because this key has never signed a token.
 //!
-//! The audit key is read from the database for each event. Rotations are months apart, so a cache
-//! is not worth it.
+//! The audit key is read from the database for each event. There are months between two rotations,
+//! so a cache would save almost nothing.
 
 use sea_orm::DbErr;
 
@@ -20,11 +20,11 @@ use crate::database::Transaction;
 pub(super) enum Why {
     /// The rotation is due.
     Due,
-    /// An operator requested it.
+    /// An operator requested the change.
     Asked,
     /// An operator reported at this time that the key is compromised.
     Compromised(UnixMillis),
-    /// None of our master keys decrypts the key that signs.
+    /// The key that signs cannot be decrypted with a master key of this process.
     Lost,
 }
 
@@ -45,7 +45,8 @@ impl Why {
         }
     }
 
-    /// The time from which the replaced key verifies no token. `None` if it goes on verifying.
+    /// The time from which the tokens of the replaced key are refused. `None` if they are still
+    /// accepted.
     pub(super) const fn revoked_at(self) -> Option<UnixMillis> {
         if let Self::Compromised(at) = self { Some(at) } else { None }
     }
@@ -74,8 +75,8 @@ impl KeyDependencies {
     pub(super) async fn recorder(&self, why: Why) -> Result<KeyEventRecorder, KeysError> {
         let masters = Masters { current: &self.master, previous: self.previous.as_ref() };
         let now = self.clock.now();
-        // A new audit key may be created only where the master key was lost. In all other cases a
-        // key that does not decrypt belongs to daemons with another master key.
+        // A new audit key may be created only if the master key was lost. In all other cases, if
+        // the audit key cannot be decrypted, the daemons have another master key than this process.
         let chain = match why {
             Why::Lost => Chain::load(&self.db, masters, now).await?,
             Why::Due | Why::Asked | Why::Compromised(_) => {
@@ -91,7 +92,7 @@ impl KeyDependencies {
 }
 
 impl KeyEventRecorder {
-    /// Records that a key was published. It signs later.
+    /// Records that a key was published. The key does not sign yet.
     pub(super) async fn published(
         &self,
         tx: &Transaction,
@@ -102,8 +103,8 @@ impl KeyEventRecorder {
             .await
     }
 
-    /// Records that `new` signs in place of `old`. If the reason is that `old` is compromised, it
-    /// also records that `old` is retired.
+    /// Records that the key `new` signs in place of the key `old`. If the reason is that `old` is
+    /// compromised, also records that `old` is retired.
     pub(super) async fn rotated(
         &self,
         tx: &Transaction,
@@ -118,7 +119,7 @@ impl KeyEventRecorder {
         }
     }
 
-    /// Records that a key verifies no token any more.
+    /// Records that tokens of a key are no longer accepted.
     pub(super) async fn retired(
         &self,
         tx: &Transaction,

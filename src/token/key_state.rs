@@ -2,12 +2,12 @@
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyState {
-    /// It is published and will sign later.
+    /// The key is published and will sign later.
     Next,
     Signing,
-    /// It verifies tokens and does not sign.
+    /// The key no longer signs, but its tokens are still accepted.
     Retired,
-    /// Tokens that it signed are refused.
+    /// The key is compromised. Tokens that it signed are refused.
     Revoked,
 }
 

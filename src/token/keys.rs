@@ -1,12 +1,13 @@
 //! The signing keys that a replica has in memory.
 //!
-//! A key is created once, encrypted in the database, shared by all replicas and parsed once by
-//! each. One key of each kind signs at a time, and at most one more is published to sign next.
-//! Partial unique indexes enforce both, also between replicas.
+//! A key is created once and stored encrypted in the database. All replicas share it, and each
+//! replica parses it once. At any time, one key of each kind signs, and at most one more key of
+//! each kind is published to sign next. Partial unique indexes enforce this for all replicas
+//! together.
 //!
-//! A retired key verifies for as long as a token that it signed can be used. For vaultTokens that
-//! is the lifetime of the token. For userTokens it is `sessions.absolute_ttl`, because an expired
-//! userToken can still be refreshed.
+//! A retired key still verifies tokens until the last token that it signed can no longer be used. A
+//! vaultToken can be used for its lifetime. A userToken can be used for `sessions.absolute_ttl`,
+//! because an expired userToken can still be refreshed.
 //!
 //! `stored.rs` reads and creates the rows of the table. `rotation.rs` changes the state of keys.
 
@@ -30,20 +31,22 @@ use crate::clock::UnixMillis;
 use crate::problem::Unavailable;
 use crate::secret::KeyError;
 
-/// How often a replica reads the keys again and takes the next step of the rotation, if one is due.
+/// How often a replica reads the keys again. If a step of the rotation is due, the replica also
+/// takes this step.
 pub const RELOAD_EVERY: Duration = Duration::from_secs(30);
-/// The shortest time between two extra readings of the keys because of an unknown `kid`. Any client
-/// can send an unknown `kid`, so these readings are limited.
+/// A token with an unknown `kid` causes an extra reading of the keys. This is the shortest time
+/// between two extra readings. They are limited because any client can send an unknown `kid`.
 const UNKNOWN_KID_EVERY: Duration = Duration::from_secs(10);
-/// The longest header that is searched for a `kid`. Our headers have at most 92 characters.
+/// The greatest length of a token header that is searched for a `kid`. The headers of latchkey's
+/// tokens have at most 92 characters.
 const HEADER_CHARS_MAX: usize = 128;
 
 /// The kind of token that a key signs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// userTokens, signed with HS256. Only latchkey verifies them.
+    /// The key signs userTokens, with HS256. Only latchkey verifies userTokens.
     User,
-    /// vaultTokens. Every service that reads the JWKS can verify them.
+    /// The key signs vaultTokens. Every service that reads the JWKS can verify vaultTokens.
     Vault,
 }
 
@@ -62,8 +65,8 @@ impl Kind {
         }
     }
 
-    /// The `typ` of its tokens: RFC 9068 §2.1 for the vaultToken, and our own type for the
-    /// userToken.
+    /// The `typ` of tokens of this kind. For the vaultToken it is the type of RFC 9068 §2.1. For
+    /// the userToken it is latchkey's own type.
     pub const fn typ(self) -> &'static str {
         match self {
             Self::User => "user+jwt",
@@ -77,14 +80,14 @@ impl Kind {
 pub struct Key {
     /// The `kid`.
     pub id: String,
-    /// The kind of token that it signs.
+    /// The kind of token that the key signs.
     pub kind: Kind,
-    /// The encoded protected header of all its tokens. A token belongs to this key only if its
-    /// header is equal, byte for byte.
+    /// The encoded protected header of all tokens that the key signs. A token belongs to this key
+    /// only if the token's header is equal to it, byte for byte.
     pub header: String,
     pub material: Material,
-    /// The time from which it signs. `None` while it is published to sign next, and for
-    /// `tokens.secret`.
+    /// The time from which the key signs. `None` while the key is published to sign next, and for
+    /// the key of `tokens.secret`.
     pub signs_from: Option<UnixMillis>,
 }
 
@@ -116,8 +119,8 @@ pub struct KeySet {
 }
 
 impl KeySet {
-    /// A set of the two keys that sign and of all keys that verify. `verifying` includes the keys
-    /// that sign, the keys published to sign next and the retired keys.
+    /// Creates a set of the two keys that sign and of all keys that verify tokens. `verifying`
+    /// includes the keys that sign, the keys that are published to sign next and the retired keys.
     pub(super) fn new(user: Arc<Key>, vault: Arc<Key>, verifying: Vec<Arc<Key>>) -> Self {
         let jwks = verifying
             .iter()
@@ -133,8 +136,8 @@ impl KeySet {
         self.by_header.get(header).map(Arc::as_ref)
     }
 
-    /// The `alg` values of the vaultToken keys that verify now. There is more than one during a
-    /// change of the algorithm.
+    /// The `alg` values of the vaultToken keys that verify tokens now. There is more than one value
+    /// while the algorithm is being changed.
     pub fn algorithms(&self) -> Vec<&'static str> {
         let vault = self.by_header.values().filter(|key| key.kind == Kind::Vault);
         let mut names: Vec<&'static str> = vault.map(|key| key.material.algorithm()).collect();
@@ -149,13 +152,15 @@ impl KeySet {
     }
 }
 
-/// The current keys. They are replaced as a whole after a change by another replica.
+/// The current keys of this replica. After a change by another replica, the whole set of keys is
+/// replaced.
 #[derive(Debug)]
 pub struct KeyRing {
     current: ArcSwap<KeySet>,
     needs: KeyDependencies,
-    /// The lock that allows one reading at a time, so that an older reading never replaces a newer
-    /// one. The value is the time of the last extra reading for an unknown `kid`.
+    /// The lock that allows only one reading of the keys at a time, so that an older reading never
+    /// replaces a newer one. The value in the lock is the time of the last extra reading for an
+    /// unknown `kid`.
     reading: Mutex<Option<Instant>>,
 }
 
@@ -166,10 +171,11 @@ pub enum KeysError {
     Unavailable(Unavailable),
     /// A key could not be created.
     Key(KeyError),
-    /// None of our master keys decrypts the key that signs: another replica has another master key.
+    /// The key that signs cannot be decrypted with a master key of this process. So another replica
+    /// uses another master key.
     Sealed(Kind),
-    /// None of our master keys decrypts the audit key, so a change of the keys could not be
-    /// recorded.
+    /// The audit key cannot be decrypted with a master key of this process, so a change of the
+    /// signing keys could not be recorded.
     SealedAudit,
 }
 
@@ -222,8 +228,8 @@ impl From<KeysError> for Unavailable {
 }
 
 impl KeyRing {
-    /// Reads the keys, encrypts again those under the previous master key, and creates missing
-    /// keys.
+    /// Reads the keys and creates missing keys. Keys that are encrypted with the previous master
+    /// key are encrypted with the current master key.
     pub async fn load(needs: KeyDependencies) -> Result<Self, KeysError> {
         needs.reseal().await?;
         for kind in needs.kinds() {
@@ -237,34 +243,34 @@ impl KeyRing {
         self.current.load()
     }
 
-    /// Reads the keys again, to see changes of other replicas. The old keys stay in memory if the
-    /// database does not respond, or if the key that signs is encrypted under a master key that we
-    /// do not have.
+    /// Reads the keys again, to see changes by other replicas. The old keys stay in memory if the
+    /// database does not respond, or if the key that signs is encrypted with a master key that this
+    /// process does not have.
     pub async fn reload(&self) -> Result<(), KeysError> {
         let _one_at_a_time = self.reading.lock().await;
         self.current.store(Arc::new(self.needs.read().await?));
         Ok(())
     }
 
-    /// Takes the step of the rotation that is due, if there is one, and reads the keys again. Every
-    /// replica does this every [`RELOAD_EVERY`]. The SQL statements let only the first replica
-    /// succeed.
+    /// Takes the step of the rotation that is due, if a step is due, and reads the keys again.
+    /// Every replica calls this function once every [`RELOAD_EVERY`]. If several replicas take the
+    /// same step, the SQL statements let only the first replica succeed.
     pub async fn turn(&self) -> Result<(), KeysError> {
         let _one_at_a_time = self.reading.lock().await;
-        // This also runs after the start: a daemon that has the two master keys in the wrong order
-        // can have created a key since then.
+        // This runs not only at the start, because another daemon that has the two master keys in
+        // the wrong order can have created a key since then.
         self.needs.reseal().await?;
         self.needs.step().await?;
         self.current.store(Arc::new(self.needs.read().await?));
         Ok(())
     }
 
-    /// The keys to verify this token with. These are the keys in memory. If the token names a key
-    /// that is not among them, the keys are read from the database.
+    /// The keys with which this token is verified. They are the keys in memory. If the token names
+    /// a key that is not in memory, the keys are first read from the database again.
     ///
-    /// This covers keys that began to sign unexpectedly, for example after `rotate --now`, or while
-    /// a replica could not read for a long time. It happens at most once in 10 s, whatever clients
-    /// send.
+    /// This extra reading is needed if a key began to sign that this replica has not read. Examples
+    /// are a key after `rotate --now`, and a replica that could not read the keys for a long time.
+    /// There is at most one extra reading in 10 s, so clients cannot cause more.
     pub async fn for_token(&self, token: &str) -> Result<Arc<KeySet>, KeysError> {
         let set = self.current.load_full();
         let header = token.split('.').next().unwrap_or_default();
@@ -284,8 +290,8 @@ impl KeyRing {
     }
 }
 
-/// Whether a header has the form of ours, so that an unknown key of ours may have signed it. This
-/// proves nothing.
+/// Whether a header has the form of latchkey's headers. If it has, a key that this replica does not
+/// know yet may have signed the token. The form alone proves nothing.
 fn may_be_ours(header: &str) -> bool {
     #[derive(Deserialize)]
     struct Shape {

@@ -98,7 +98,8 @@ async fn another_algorithm_is_published_ahead_and_the_old_key_verifies_until_its
     let old = before.current().vault.header.clone();
     assert_eq!(after.current().vault.header, old);
     assert_eq!(after.current().algorithms(), ["ES256", "EdDSA"]);
-    // A replica with the old setting uses the new key too, and creates no key of its own algorithm.
+    // A replica with the old setting also uses the new key, and creates no key with the algorithm
+    // of its own setting.
     needs.clock.advance(PUBLISH_AHEAD);
     before.turn().await.unwrap();
     after.turn().await.unwrap();
@@ -288,7 +289,7 @@ async fn the_new_master_key_alone_opens_what_was_sealed_before_once_both_were_se
     assert_eq!(last.current().user.id, first.current().user.id);
     assert_eq!(last.current().vault.id, first.current().vault.id);
     assert!(alone.list().await.unwrap().iter().all(Listed::opens));
-    // A replica that only has the old master key keeps its keys in memory and creates none.
+    // A replica that has only the old master key keeps its keys in memory and creates no key.
     assert!(matches!(first.reload().await, Err(KeysError::Sealed(_))));
     assert!(first.turn().await.is_err());
     assert_eq!(alone.list().await.unwrap().len(), 3);
@@ -311,18 +312,18 @@ async fn what_a_daemon_with_the_master_keys_the_other_way_round_makes_is_sealed_
     assert_eq!(sealed().await.iter().filter(|it| **it == Sealed::Before).count(), 1);
     ring.turn().await.unwrap();
     assert_eq!(sealed().await, [Sealed::Now; 3]);
-    // The audit key is encrypted under the new master key too, after the other daemon may have
-    // encrypted it under the old one.
+    // The audit key is also encrypted with the new master key, even if the other daemon has
+    // encrypted it with the old master key before.
     let alone = Masters { current: &after.master, previous: None };
     Chain::join(&after.db, alone, 0).await.unwrap();
 }
 
-/// Inserts a key to sign next that is encrypted under a master key that no daemon has.
+/// Inserts a key in the state `next` that is encrypted with a master key that no daemon has.
 async fn sealed_elsewhere(needs: &KeyDependencies) -> String {
     let lost = KeyDependencies { master: MasterKey::new([9; 32]), ..needs.clone() };
     let ours = Masters { current: &needs.master, previous: None };
     Chain::join(&needs.db, ours, 0).await.unwrap();
-    // With that master key the audit key cannot be decrypted, so the publication cannot be
+    // The audit key cannot be decrypted with this lost master key, so the publication cannot be
     // recorded.
     assert!(matches!(
         lost.publish(Kind::Vault, Algorithm::EdDSA, Why::Due).await,
@@ -345,11 +346,11 @@ async fn a_next_key_that_no_master_key_opens_does_not_stop_the_rotation() {
     let fixture = fixture(VaultAlgorithm::EdDsa).await;
     let needs = &fixture.needs;
     let ring = KeyRing::load(needs.clone()).await.unwrap();
-    // A daemon removes such a key at its start.
+    // When a daemon starts, it removes a published key that it cannot decrypt.
     sealed_elsewhere(needs).await;
     KeyRing::load(needs.clone()).await.unwrap();
     assert_eq!(next(needs).await, None);
-    // A rotation by hand replaces such a key.
+    // A rotation by hand replaces a published key that cannot be decrypted.
     let lost = sealed_elsewhere(needs).await;
     assert!(matches!(needs.rotate(Kind::Vault).await, Ok(Rotated::Published(_))));
     let good = next(needs).await.unwrap();
@@ -357,8 +358,9 @@ async fn a_next_key_that_no_master_key_opens_does_not_stop_the_rotation() {
     needs.clock.advance(PUBLISH_AHEAD);
     ring.turn().await.unwrap();
     assert_eq!(ring.current().vault.id, good);
-    // A daemon that is not restarted removes such a key when it is one hour overdue. Until then
-    // another replica may be able to decrypt it.
+    // If a daemon is not restarted, it removes a published key that it cannot decrypt, but only one
+    // hour after the key should have signed. Until then, another replica may be able to decrypt the
+    // key.
     let lost = sealed_elsewhere(needs).await;
     needs.clock.advance(PUBLISH_AHEAD + Duration::from_mins(59));
     ring.turn().await.unwrap();

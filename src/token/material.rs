@@ -1,9 +1,10 @@
 //! The cryptographic key: creation, parsing, signing and verifying.
 //!
-//! Parsed key pairs and parsed public keys are kept in memory. jsonwebtoken parses DER on every
-//! signature, which costs more than an RSA signature and half as much as an Ed25519 signature.
-//! aws-lc parses a bare public key on every verification. Only names of algorithms, headers and
-//! JWKs come from jsonwebtoken.
+//! This module keeps parsed key pairs and parsed public keys in memory, because parsing takes a lot
+//! of time. The crate jsonwebtoken parses DER for every signature. For RSA, parsing takes longer
+//! than the signature itself. For Ed25519, it takes half as long as the signature. aws-lc parses a
+//! public key for every verification if the key is not already parsed. So latchkey uses
+//! jsonwebtoken only for names of algorithms, headers and JWKs.
 
 use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
 use aws_lc_rs::hmac;
@@ -32,7 +33,7 @@ pub enum Material {
     Ecdsa(EcdsaKeyPair, ParsedPublicKey),
     /// Ed25519 (RFC 8037).
     Ed25519(Ed25519KeyPair, ParsedPublicKey),
-    /// RSA PKCS #1 v1.5 with SHA-256, 2048 bits.
+    /// RSA PKCS #1 v1.5 with SHA-256 and a key of 2048 bits.
     Rsa(RsaKeyPair, ParsedPublicKey),
 }
 
@@ -43,8 +44,8 @@ const ES256: Verifying = &signature::ECDSA_P256_SHA256_FIXED;
 const EDDSA: Verifying = &signature::ED25519;
 const RS256: Verifying = &signature::RSA_PKCS1_2048_8192_SHA256;
 
-/// Creates a private key: 32 random bytes for HMAC, PKCS #8 for the others. RSA takes a few hundred
-/// milliseconds.
+/// Creates a private key. For HMAC the key is 32 random bytes. For the other algorithms it is in
+/// the format PKCS #8. An RSA key takes a few hundred milliseconds.
 pub fn generate(algorithm: Algorithm) -> Result<Secret<Vec<u8>>, KeyError> {
     let random = SystemRandom::new();
     let bytes = match algorithm {
@@ -92,7 +93,7 @@ impl Material {
         })
     }
 
-    /// The `alg` value (RFC 7518 §3.1, RFC 8037 §3.1).
+    /// The value of `alg` (RFC 7518 §3.1, RFC 8037 §3.1).
     pub const fn algorithm(&self) -> &'static str {
         match self {
             Self::Hmac(_) => "HS256",
@@ -132,7 +133,8 @@ impl Material {
         let (algorithm, parameters) = match self {
             Self::Hmac(_) => return None,
             Self::Ecdsa(pair, _) => {
-                // SEC 1 §2.3.3: the byte 0x04, then x and y with 32 bytes each.
+                // The point is encoded as in SEC 1 §2.3.3: the byte 0x04, then x and y with 32
+                // bytes each.
                 let point = pair.public_key().as_ref();
                 let (x, y) = point.get(1..)?.split_at_checked(32)?;
                 let key = EllipticCurveKeyParameters {

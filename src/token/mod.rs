@@ -1,7 +1,9 @@
-//! The two kinds of tokens: their signing keys, and pure functions that create and verify them.
+//! The two kinds of tokens, userTokens and vaultTokens: the keys that sign them, and pure functions
+//! that create and verify them.
 //!
-//! This module contains only JOSE. The token store and the database (`session/`) decide whether a
-//! session is active. The module `team/` decides what a role may do.
+//! This module only checks whether a token is valid as a JWT. The module `session/` decides with
+//! the token store and the database whether a session is active. The module `team/` decides what a
+//! role may do.
 
 pub mod jwt;
 mod key_events;

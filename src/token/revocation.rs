@@ -1,7 +1,7 @@
 //! Revoked vaultTokens (RFC 7009).
 //!
-//! Revocations are stored in SQL until the token would have expired, so that the loss of the token
-//! store does not make a revoked token valid again.
+//! A revocation is stored in the database until the token would have expired. So if the token store
+//! loses its data, a revoked token does not become valid again.
 
 use latchkey_entity::revoked_token::{ActiveModel, Column, Entity};
 use sea_orm::sea_query::OnConflict;
@@ -13,8 +13,8 @@ use crate::audit::{Action, Actor, ChangeContext, Detail, Outcome};
 use crate::clock::UnixMillis;
 use crate::database::Db;
 
-/// How long a row stays after the end of its token. It is longer than the clocks of replicas
-/// differ.
+/// How long the row of a revoked token stays after the token has expired. This time is longer than
+/// the greatest difference between the clocks of two replicas.
 const SLACK_MS: i64 = 120_000;
 
 /// Revokes a vaultToken until its `exp` and records an audit event. A second call changes nothing.
@@ -33,7 +33,8 @@ pub async fn revoke(cx: &ChangeContext<'_>, claims: &VaultClaims) -> Result<(), 
         return Ok(());
     }
     let id = |text: &str| text.parse::<Uuid>().ok();
-    // Possession of the token is enough, so the subject of the token is the actor.
+    // A client that has a token may revoke it, so the subject of the token is the actor of the
+    // event.
     let actor = match (id(&claims.sub), &claims.sid) {
         (Some(person), Some(_)) => Actor::Person(person),
         (Some(key), None) => Actor::ProjectKey(key),

@@ -1,14 +1,16 @@
-//! The rotation of signing keys: publish a key, let it sign, retire the previous key, delete it.
+//! The rotation of signing keys. Its steps are: a new key is published, the new key begins to sign,
+//! the old key is retired, and the old key is deleted.
 //!
-//! | state | published, verifies | signs | until |
+//! | state | published and verifies tokens | signs tokens | the state ends when |
 //! |---|---|---|---|
 //! | `next` | yes | no | [`PUBLISH_AHEAD`] has passed |
 //! | `signing` | yes | yes | the next key replaces it |
-//! | `retired` | yes | no | its last token cannot be used any more; then the row is deleted |
+//! | `retired` | yes | no | the last token of the key can no longer be used; the row is then deleted |
 //!
-//! Any replica may take a step, and the first one does. The steps are compare-and-set statements in
-//! SQL, and the audit events are written in the same transaction. A compromised key (`revoked_at`)
-//! verifies no token from the next reading of each replica on.
+//! Any replica may take a step. If several replicas try, only the first one succeeds, because each
+//! step is a compare-and-set statement in SQL. The audit event is written in the same transaction.
+//! If a key is compromised, its `revoked_at` is set. Each replica then refuses the tokens of this
+//! key after the replica's next reading of the keys.
 
 use std::time::Duration;
 
@@ -24,17 +26,17 @@ pub use super::stored::Sealed;
 use super::stored::{KeyDependencies, algorithm_of, of};
 use crate::clock::{UnixMillis, millis};
 
-/// How long a key that is to sign next may be overdue before it is deleted. A replica that can
-/// decrypt it would have let it sign within 30 s, so no replica can. While it exists, no other key
-/// is published.
+/// A key in the state `next` is deleted if it has not begun to sign this long after its time. A
+/// replica that can decrypt the key would have let it sign within 30 s, so no replica can decrypt
+/// it. While this key exists, no other key can be published.
 const UNOPENED_MAX: Duration = Duration::from_hours(1);
 
 /// How long a key is published before it signs. Verifiers cache the JWKS for 5 min. The clocks of
-/// replicas differ by up to 2 min. A replica that misses six readings of 30 s publishes the key 3
-/// min late.
+/// replicas differ by up to 2 min. A replica reads the keys every 30 s. If it misses six readings,
+/// it publishes the key 3 min late.
 pub const PUBLISH_AHEAD: Duration = Duration::from_mins(10);
 
-/// A key as the command line shows it.
+/// A key, with the data that the command line shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
     /// The `kid`.
@@ -45,18 +47,19 @@ pub struct Listed {
     pub algorithm: String,
     pub state: KeyState,
     pub created_at: UnixMillis,
-    /// The time from which it signs. A published key signs at the first step of a daemon after this
-    /// time.
+    /// The time from which the key signs. A published key begins to sign when a daemon takes its
+    /// first step after this time.
     pub signs_from: UnixMillis,
     pub retired_at: Option<UnixMillis>,
-    /// The time until which it verifies. `None` while no end is known, and for a revoked key.
+    /// The time until which the tokens of the key are accepted. `None` for a key that is not
+    /// retired, because the time is not known yet, and for a revoked key.
     pub verifies_until: Option<UnixMillis>,
-    /// The master key that decrypts it.
+    /// The master key that decrypts this key.
     pub sealed: Sealed,
 }
 
 impl Listed {
-    /// Whether one of our master keys decrypts it.
+    /// Whether a master key of this process decrypts the key.
     pub fn opens(&self) -> bool {
         self.sealed != Sealed::Elsewhere
     }
@@ -65,22 +68,22 @@ impl Listed {
 /// The result of a rotation by hand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rotated {
-    /// A key was published. It signs from this time on.
+    /// A new key was published. It signs from this time on.
     Published(UnixMillis),
-    /// A key was already published. It signs from this time on.
+    /// A key was already published before. It signs from this time on.
     Waiting(UnixMillis),
     /// A new key signs now.
     Signs,
-    /// There is no key of this kind: vaultTokens are signed with `tokens.secret`.
+    /// The table has no key of this kind, because vaultTokens are signed with `tokens.secret`.
     Shared,
 }
 
 /// The result of reporting a key as compromised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retired {
-    /// It verifies no token any more.
+    /// The tokens of the key are refused.
     Revoked,
-    /// It verifies no token any more, and a new key signs in its place.
+    /// The tokens of the key are refused, and another key signs in its place.
     Replaced,
     Unknown,
 }
@@ -93,8 +96,8 @@ impl KeyDependencies {
             let since = signing.signs_from.unwrap_or(signing.created_at);
             let due = since + millis(self.tokens.rotate_every) - millis(PUBLISH_AHEAD);
             match of(&rows, *kind, SigningKeyState::Next) {
-                // If we cannot decrypt the next key, a replica with the right master key takes this
-                // step.
+                // If this replica cannot decrypt the next key, a replica with the right master key
+                // takes this step.
                 Some(next) if now >= signs_from(next) && self.parse(next).is_some() => {
                     self.promote(*kind, next, signing, Why::Due).await?;
                 }
@@ -117,8 +120,8 @@ impl KeyDependencies {
         Ok(())
     }
 
-    /// Deletes a key that verifies no token any more. A compromised key was already recorded as
-    /// retired, so it has no second event.
+    /// Deletes a key whose tokens can no longer be used, and records the key as retired. A
+    /// compromised key was already recorded as retired, so no second event is written for it.
     async fn forget(&self, row: &Model) -> Result<(), KeysError> {
         let teller = self.recorder(Why::Due).await?;
         let tx = self.db.begin().await?;
@@ -134,7 +137,7 @@ impl KeyDependencies {
         Ok(())
     }
 
-    /// Publishes a key that is to sign next, unless one is published already.
+    /// Publishes a key that is to sign next, unless another key is already published to sign next.
     pub(super) async fn publish(
         &self,
         kind: Kind,
@@ -157,8 +160,8 @@ impl KeyDependencies {
         Ok(())
     }
 
-    /// Lets the published key sign in place of the current one. Changes nothing if another replica
-    /// did it first.
+    /// Lets the published key `next` sign in place of the key `signing`. Changes nothing if another
+    /// replica has already done this.
     async fn promote(
         &self,
         kind: Kind,
@@ -187,8 +190,8 @@ impl KeyDependencies {
         Ok(promoted)
     }
 
-    /// Creates a key that signs at once, in place of `old`. Changes nothing if another replica did
-    /// it first.
+    /// Creates a key that signs at once, in place of the key `old`. Changes nothing if another
+    /// replica has already done this.
     pub(super) async fn replace(
         &self,
         kind: Kind,
@@ -259,15 +262,15 @@ impl KeyDependencies {
         }
     }
 
-    /// The rotation by hand: publishes the next key now and not when it is due.
+    /// Rotates by hand: publishes the next key now, and does not wait until the rotation is due.
     pub async fn rotate(&self, kind: Kind) -> Result<Rotated, KeysError> {
         if !self.kinds().contains(&kind) {
             return Ok(Rotated::Shared);
         }
         let rows = self.rows().await?;
         let opens = |row: &Model| self.parse(row).is_some();
-        // If we cannot decrypt the key that signs, the daemons have another master key. A key under
-        // our master key must not be published then.
+        // If this process cannot decrypt the key that signs, the daemons use another master key.
+        // Then this process must not publish a key, because the daemons could not decrypt it.
         if of(&rows, kind, SigningKeyState::Signing).is_some_and(|row| !opens(row)) {
             return Err(KeysError::Sealed(kind));
         }
@@ -282,8 +285,8 @@ impl KeyDependencies {
         Ok(Rotated::Published(from))
     }
 
-    /// Lets a new key sign at once: the published key, or a new key that no verifier knows yet. The
-    /// previous key still verifies.
+    /// Lets another key sign at once. It is the published key, or a new key that no verifier knows
+    /// yet. The tokens of the old key are still accepted.
     pub async fn rotate_now(&self, kind: Kind) -> Result<Rotated, KeysError> {
         if !self.kinds().contains(&kind) {
             return Ok(Rotated::Shared);
@@ -293,8 +296,8 @@ impl KeyDependencies {
         Ok(Rotated::Signs)
     }
 
-    /// Reports a key as compromised: all tokens that it signed are refused. If it signs, another
-    /// key replaces it at once.
+    /// Reports a key as compromised. All tokens that the key signed are refused. If the key is the
+    /// one that signs, another key replaces it at once.
     pub async fn retire(&self, id: &str) -> Result<Retired, KeysError> {
         let (rows, now) = (self.rows().await?, self.clock.now());
         let Some((row, kind)) = named(&rows, id) else { return Ok(Retired::Unknown) };
@@ -319,7 +322,7 @@ impl KeyDependencies {
         Ok(Retired::Revoked)
     }
 
-    /// The result that [`KeyDependencies::retire`] would have. Changes nothing.
+    /// Returns the result that [`KeyDependencies::retire`] would have, without changing anything.
     pub async fn would_retire(&self, id: &str) -> Result<Retired, KeysError> {
         let rows = self.rows().await?;
         Ok(match named(&rows, id) {
@@ -329,12 +332,12 @@ impl KeyDependencies {
         })
     }
 
-    /// Whether another key must sign after this one is retired.
+    /// Whether another key must begin to sign if this key is retired.
     fn is_to_be_replaced(&self, row: &Model, kind: Kind) -> bool {
         row.state == SigningKeyState::Signing && self.kinds().contains(&kind)
     }
 
-    /// Lets another key sign at once in place of `signing`.
+    /// Lets another key sign at once, in place of the key `signing`.
     async fn succeed(
         &self,
         rows: &[Model],
@@ -362,7 +365,7 @@ fn named<'a>(rows: &'a [Model], id: &str) -> Option<(&'a Model, Kind)> {
     Some((row, Kind::from_name(&row.kind)?))
 }
 
-/// Ends the signing of a key. Returns false if it had ended already.
+/// Retires a key that signs. Returns false if the key had already stopped signing.
 async fn stop<C: ConnectionTrait>(
     connection: &C,
     id: &str,

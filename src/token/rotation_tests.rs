@@ -1,5 +1,5 @@
-//! Rotation with events in random order: replicas and verifiers accept every token until it
-//! expires.
+//! A test of the rotation with events in random order. It checks that replicas and verifiers accept
+//! every token until the token expires.
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -12,13 +12,13 @@ use crate::token::keys::tests::fixture;
 
 #[derive(Clone, Debug)]
 enum Event {
-    /// Time passes. Then some replicas read the keys.
+    /// Some seconds pass. Then some replicas read the keys.
     Pass { seconds: u64, turns: [bool; 2] },
     /// Both replicas read the keys at the same time.
     Race,
     /// A replica restarts.
     Restart(usize),
-    /// An operator rotates by hand.
+    /// An operator rotates the keys by hand.
     Rotate(Kind),
 }
 
@@ -32,8 +32,8 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// The longest time that a replica does not read the keys: six missed readings. [`PUBLISH_AHEAD`]
-/// allows for it.
+/// The longest time in which a replica does not read the keys. It is the time of six missed
+/// readings. [`PUBLISH_AHEAD`] is long enough for this.
 const UNREAD_MAX_MS: i64 = 180_000;
 /// How long verifiers cache the JWKS.
 const CACHED_MS: i64 = 300_000;
@@ -142,7 +142,8 @@ impl World {
 async fn run(events: &[Event]) {
     let fixture = fixture(VaultAlgorithm::EdDsa).await;
     let mut needs = fixture.needs.clone();
-    // Short periods, so that keys are published, sign, retire and are deleted during the events.
+    // The periods are short, so that keys are published, begin to sign, are retired and are deleted
+    // during the test.
     needs.tokens.rotate_every = Duration::from_mins(20);
     needs.absolute_ttl = Duration::from_mins(30);
     let now = needs.clock.now();
@@ -172,7 +173,7 @@ fn whatever_happens_no_token_is_unverifiable_before_its_end() {
         .unwrap();
 }
 
-/// During a day of rotations, the table does not grow.
+/// During a day with many rotations, the table does not grow.
 #[tokio::test]
 async fn rows_go_when_their_last_token_has_ended() {
     let fixture = fixture(VaultAlgorithm::EdDsa).await;
@@ -187,8 +188,8 @@ async fn rows_go_when_their_last_token_has_ended() {
         signed.insert(ring.current().vault.id.clone());
     }
     assert!((22..=25).contains(&signed.len()), "{}", signed.len());
-    // For each kind, one key signs and one may be published. Retired userToken keys stay for 3 h 10
-    // min, vaultToken keys for 15 min.
+    // For each kind, one key signs and at most one more key is published. Retired userToken keys
+    // stay for 3 h 10 min, and retired vaultToken keys stay for 15 min.
     let rows = needs.list().await.unwrap().len();
     assert!(rows <= 4 + 4 + 1, "{rows}");
 }

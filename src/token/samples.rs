@@ -1,6 +1,7 @@
 //! Sample claims of a login, for the tests and the benchmark.
 //!
-//! Both include this file in a module that contains `ISSUER`, `NOW` and the types.
+//! The tests and the benchmark include this file in a module that contains `ISSUER`, `NOW` and the
+//! types.
 
 use super::{ISSUER, NOW, UserClaims, VaultClaims};
 

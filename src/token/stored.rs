@@ -1,8 +1,10 @@
-//! The rows of the table `signing_keys`: reading, creating and encrypting them again.
+//! The rows of the table `signing_keys`. This module reads and creates the rows, and encrypts their
+//! keys with a new master key.
 //!
-//! After the loss of the master key, the stored keys cannot be decrypted. At its start a daemon
-//! then retires them and creates new ones. Later readings never do this. A replica with an outdated
-//! master key keeps the keys in its memory, so two replicas never retire each other's keys in turn.
+//! If the master key is lost, the stored keys cannot be decrypted. When a daemon starts in this
+//! state, it retires the stored keys and creates new keys. A daemon never does this after its
+//! start. A running replica with an old master key keeps the keys that it has in memory. So two
+//! replicas with different master keys do not repeatedly retire each other's keys.
 
 use std::str::FromStr as _;
 use std::sync::Arc;
@@ -28,9 +30,9 @@ use crate::database::Db;
 use crate::secret::{KeyError, MasterKey, Secret, random_id, seal};
 use crate::telemetry::Metrics;
 
-/// How much longer than the lifetime of its last token a retired key verifies. The clocks of
-/// replicas differ by up to 2 min. A replica that misses its readings signs with the old key for up
-/// to 8 min after another replica retired it.
+/// A retired key verifies tokens for the lifetime of its last token, and for this additional time.
+/// The clocks of replicas differ by up to 2 min. A replica that misses its readings signs with the
+/// old key for up to 8 min after another replica has retired this key.
 pub(super) const RETIRED_SLACK: Duration = Duration::from_mins(10);
 
 /// The dependencies of the signing keys.
@@ -39,15 +41,17 @@ pub struct KeyDependencies {
     pub db: Db,
     /// The key that encrypts the signing keys.
     pub master: MasterKey,
-    /// The previous master key, which also decrypts during a change of the master key.
+    /// The previous master key. While the master key is being changed, this key can also decrypt
+    /// the signing keys.
     pub previous: Option<MasterKey>,
-    /// The algorithm, the shared secret, the lifetimes and the period of the rotation.
+    /// The settings of tokens: the algorithm, the shared secret, the lifetimes and the period of
+    /// the rotation.
     pub tokens: Tokens,
-    /// How long a retired userToken key verifies.
+    /// The setting `sessions.absolute_ttl`. A retired userToken key verifies tokens for this time.
     pub absolute_ttl: Duration,
     pub clock: Clock,
-    /// The metrics that count audit events. `None` in a command, because nothing collects its
-    /// metrics.
+    /// The metrics that count audit events. `None` in a process of the command line, because
+    /// nothing collects the metrics of this process.
     pub metrics: Option<Arc<Metrics>>,
 }
 
@@ -57,8 +61,8 @@ pub(super) struct Fresh {
 }
 
 impl KeyDependencies {
-    /// The kinds whose keys are in the table. If `tokens.secret` signs vaultTokens, the table has
-    /// no keys for them.
+    /// The kinds of keys that are in the table. If vaultTokens are signed with `tokens.secret`, the
+    /// table has no keys for vaultTokens.
     pub(super) fn kinds(&self) -> &'static [Kind] {
         if self.shared_secret().is_some() { &[Kind::User] } else { &Kind::ALL }
     }
@@ -77,7 +81,7 @@ impl KeyDependencies {
             .await
     }
 
-    /// Reads the keys from the table. Creates a key for each kind that has none that signs.
+    /// Reads the keys from the table. If no key of a kind signs, creates a key of this kind.
     pub(super) async fn read(&self) -> Result<KeySet, KeysError> {
         let mut rows = self.rows().await?;
         for kind in self.kinds() {
@@ -113,7 +117,7 @@ impl KeyDependencies {
         row.revoked_at.is_none() && self.verifies_until(row).is_none_or(|until| now <= until)
     }
 
-    /// The time until which a retired key verifies.
+    /// The time until which a retired key verifies tokens. `None` if the key is not retired.
     pub(super) fn verifies_until(&self, row: &Model) -> Option<UnixMillis> {
         let ttl =
             if row.kind == Kind::User.name() { self.absolute_ttl } else { self.tokens.vault_ttl };
@@ -129,7 +133,7 @@ impl KeyDependencies {
         }
     }
 
-    /// Decrypts a key, and returns which of our master keys did it.
+    /// Decrypts a key. Returns the key, and which master key of this process decrypted it.
     fn open(&self, row: &Model) -> Option<(Secret<Vec<u8>>, Sealed)> {
         let context = context(&row.id, &row.kind, &row.algorithm);
         let open = |master: &MasterKey| seal::open(master, &context, &row.sealed).ok();
@@ -138,12 +142,12 @@ impl KeyDependencies {
             .or_else(|| self.previous.as_ref().and_then(open).map(|bytes| (bytes, Sealed::Before)))
     }
 
-    /// The master key that decrypts a row.
+    /// The master key that decrypts the signing key in a row.
     pub(super) fn sealed(&self, row: &Model) -> Sealed {
         self.open(row).map_or(Sealed::Elsewhere, |(_, sealed)| sealed)
     }
 
-    /// The parsed key of a row. `None` if none of our master keys decrypts it.
+    /// The parsed key of a row. `None` if no master key of this process decrypts the key.
     pub(super) fn parse(&self, row: &Model) -> Option<Key> {
         let kind = Kind::from_name(&row.kind)?;
         let (bytes, _) = self.open(row)?;
@@ -154,18 +158,19 @@ impl KeyDependencies {
         Key::new(row.id.clone(), kind, algorithm, material, signs_from).ok()
     }
 
-    /// Encrypts keys under the previous master key again, with the current one, so that the
-    /// previous one can be removed.
+    /// Takes the keys that are encrypted with the previous master key and encrypts them with the
+    /// current master key. After this, the previous master key can be removed from the settings.
     ///
-    /// Several replicas can do this at the same time, because the second one changes nothing. If
-    /// some replicas still have the two master keys in the other order, they encrypt the keys again
-    /// in turn. All of them can decrypt both.
+    /// Several replicas can do this at the same time, because only the first replica changes a row.
+    /// If some replicas still have the two master keys in the other order, the replicas repeatedly
+    /// undo each other's change. This does no harm, because all of them can decrypt with both
+    /// master keys.
     pub(super) async fn reseal(&self) -> Result<u64, KeysError> {
         if self.previous.is_none() {
             return Ok(0);
         }
-        // The audit key comes first. So when every signing key is under the current master key, the
-        // audit key is too.
+        // The audit key is encrypted first. So if every signing key is encrypted with the current
+        // master key, the audit key is also encrypted with it.
         let masters = Masters { current: &self.master, previous: self.previous.as_ref() };
         audit::reseal(&self.db, masters).await?;
         let mut resealed = 0;
@@ -190,9 +195,10 @@ impl KeyDependencies {
         Ok(resealed)
     }
 
-    /// Called at the start: creates a key of this kind if none signs. If the key that signs has
-    /// another algorithm than the settings, its replacement is published in advance, as in any
-    /// rotation.
+    /// Creates a key of this kind if no key of this kind signs. A daemon calls this function at its
+    /// start. If the algorithm of the key that signs is not the algorithm in the settings, a key
+    /// with the new algorithm is published. As in any rotation, it is published some time before it
+    /// signs.
     pub(super) async fn ensure(&self, kind: Kind) -> Result<(), KeysError> {
         let (rows, algorithm) = (self.rows().await?, self.algorithm(kind));
         let signing = of(&rows, kind, SigningKeyState::Signing);
@@ -227,7 +233,7 @@ impl KeyDependencies {
         Ok(())
     }
 
-    /// Deletes the key that is to sign next, unless it signs already.
+    /// Deletes the key that is to sign next, unless this key already signs.
     async fn drop_next(&self, row: &Model) -> Result<bool, DbErr> {
         let dropped = Entity::delete_many()
             .filter(Column::Id.eq(&row.id))
@@ -237,8 +243,8 @@ impl KeyDependencies {
         Ok(dropped.rows_affected == 1)
     }
 
-    /// Deletes a key that is to sign next and that none of our master keys decrypts. It would never
-    /// sign, and no other key could be published.
+    /// Deletes a key that is to sign next and that no master key of this process decrypts. This key
+    /// would never sign, and while it exists, no other key can be published.
     pub(super) async fn drop_unopened(&self, row: &Model) -> Result<(), DbErr> {
         if self.drop_next(row).await? {
             tracing::warn!(
@@ -251,8 +257,8 @@ impl KeyDependencies {
         Ok(())
     }
 
-    /// Creates a key that is not in the table yet. RSA takes a few hundred milliseconds, so this
-    /// runs on a blocking thread.
+    /// Creates a key without writing it to the table. An RSA key takes a few hundred milliseconds,
+    /// so the key is created on a blocking thread.
     pub(super) async fn fresh(
         &self,
         kind: Kind,
@@ -278,20 +284,21 @@ impl KeyDependencies {
     }
 }
 
-/// The master key that decrypts a row.
+/// The master key that decrypts the signing key in a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sealed {
-    /// `secrets.master_key`.
+    /// The master key in the setting `secrets.master_key`.
     Now,
-    /// `secrets.master_key_previous`. The setting must stay while a row has this value.
+    /// The master key in the setting `secrets.master_key_previous`. Do not remove this setting
+    /// while this master key decrypts a row.
     Before,
-    /// None of the master keys in the settings.
+    /// No master key in the settings decrypts the row.
     Elsewhere,
 }
 
 impl Fresh {
-    /// Inserts the row, unless a key of this kind is already in that state. In that case another
-    /// replica was faster, and its key is used.
+    /// Inserts the row, unless another key of the same kind already has the same state. In that
+    /// case another replica was faster, and the key of that replica is used.
     pub(super) async fn insert<C: ConnectionTrait>(self, connection: &C) -> Result<bool, DbErr> {
         let row = self.row;
         let row = ActiveModel {
@@ -317,7 +324,8 @@ impl Fresh {
     }
 }
 
-/// The row of a kind in a state that at most one row can have.
+/// The row with this kind and this state. Use this function only for a state that at most one row
+/// of a kind can have.
 pub(super) fn of(rows: &[Model], kind: Kind, state: SigningKeyState) -> Option<&Model> {
     rows.iter().find(|row| row.kind == kind.name() && row.state == state)
 }
@@ -330,8 +338,8 @@ fn context(id: &str, kind: &str, algorithm: &str) -> String {
     format!("{id} {kind} {algorithm}")
 }
 
-/// The vaultToken key for `tokens.secret`. Its `kid` is the same on every replica and reveals
-/// nothing about the secret.
+/// The key that signs vaultTokens with the setting `tokens.secret`. Its `kid` is the same on every
+/// replica and reveals nothing about the secret.
 fn shared_secret_key(secret: &Secret<String>) -> Result<Key, KeyError> {
     let bytes = secret.expose().as_bytes();
     let id = URL_SAFE_NO_PAD.encode(&crate::secret::hmac_sha256(bytes, b"latchkey kid")[..16]);

@@ -1,11 +1,12 @@
-//! Runs the Wycheproof test vectors through the code that verifies tokens. They cover edge cases of
-//! arithmetic and encoding that other implementations got wrong.
+//! Runs the Wycheproof test vectors through the code that verifies tokens. The vectors contain edge
+//! cases of arithmetic and encoding that other implementations handle wrongly.
 
 use wycheproof::{TestResult, ecdsa, eddsa, mac, rsa_pkcs1_verify};
 
 use super::*;
 
-/// Checks a result against its vector. A vector that is only "acceptable" may be refused.
+/// Compares a result with the expected result of its vector. If the expected result is
+/// "acceptable", the signature may be accepted or refused.
 #[track_caller]
 fn judged(what: usize, comment: &str, expected: TestResult, accepted: bool) {
     match expected {

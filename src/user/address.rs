@@ -1,24 +1,26 @@
-//! Email addresses: their only parser, and the normal form by which accounts are found.
+//! The parser of email addresses, and the normal form by which accounts are found. No other module
+//! parses email addresses.
 //!
 //! The parser accepts a small, safe part of RFC 5321 §4.1.2: an ASCII dot-atom, `@`, and a domain
-//! that IDNA accepts (UTS 46, non-transitional, STD3 rules). The local part is ASCII, so no
-//! confusable letter in it (KELVIN SIGN, dotless i) can replace another letter. In the domain, IDNA
-//! decides, as the DNS itself would.
+//! that IDNA accepts (UTS 46, non-transitional, STD3 rules). The local part is ASCII, so it cannot
+//! contain a letter that looks like an ASCII letter but is another one (KELVIN SIGN, dotless i). In
+//! the domain, the parser accepts the letters that IDNA accepts.
 
 use std::error::Error;
 use std::fmt;
 use std::net::Ipv4Addr;
 
-/// Greatest length of an address in bytes, as typed and in its normal form.
+/// Greatest length of an email address in bytes. Both the address as typed and its normal form must
+/// fit.
 ///
-/// RFC 5321 §4.5.3.1.3 allows a path of 256 bytes, including its angle brackets. The normal form
-/// must fit as well, because SMTP uses it and A-labels are longer than the text that they encode.
+/// RFC 5321 §4.5.3.1.3 allows a path of 256 bytes, including its angle brackets. The normal form is
+/// checked because SMTP uses it, and because A-labels are longer than the text that they encode.
 pub const ADDRESS_BYTES_MAX: usize = 254;
 
 /// Greatest length of a local part in bytes (RFC 5321 §4.5.3.1.1).
 pub const LOCAL_BYTES_MAX: usize = 64;
 
-/// An address, as it was typed and in its normal form.
+/// An email address, as it was typed and in its normal form.
 ///
 /// `Debug` does not show the address, because a user's address must not be logged. Two addresses
 /// are equal if their normal forms are equal.
@@ -38,12 +40,12 @@ pub struct EmailAddress {
 }
 
 impl EmailAddress {
-    /// Reads an address. White space is not trimmed: a space is an error.
+    /// Reads an email address. White space is not trimmed, so a space is an error.
     pub fn parse(text: &str) -> Result<Self, AddressError> {
         if text.len() > ADDRESS_BYTES_MAX {
             return Err(AddressError::TooLong);
         }
-        // A dot-atom has no `@`, so the first one ends the local part. A second one makes the
+        // A dot-atom has no `@`, so the first `@` ends the local part. A second `@` makes the
         // domain invalid.
         let (local, domain) = text.split_once('@').ok_or(AddressError::NoAt)?;
         check_local(local)?;
@@ -60,8 +62,8 @@ impl EmailAddress {
         &self.typed
     }
 
-    /// The local part in lower case, `@`, and the domain as lower-case A-labels. Uniqueness,
-    /// lookups, limits and digests use this form.
+    /// The normal form of the address: the local part in lower case, `@`, and the domain as
+    /// lower-case A-labels. Unique indexes, lookups, limits and digests use the normal form.
     pub fn normal(&self) -> &str {
         &self.normal
     }
@@ -91,18 +93,18 @@ impl PartialEq for EmailAddress {
 
 impl Eq for EmailAddress {}
 
-/// Why a text is not an accepted address. `Display` gives a sentence for the user who typed it. The
-/// sentence contains nothing of the address.
+/// Why a text is not an accepted email address. `Display` gives a sentence for the user who typed
+/// the text. The sentence contains no part of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AddressError {
-    /// It is longer than [`ADDRESS_BYTES_MAX`].
+    /// The text is longer than [`ADDRESS_BYTES_MAX`].
     TooLong,
-    /// It has no `@`.
+    /// The text has no `@`.
     NoAt,
     /// The local part is empty, longer than [`LOCAL_BYTES_MAX`], or not an ASCII dot-atom (RFC 5322
     /// §3.2.3).
     Local,
-    /// IDNA refuses the domain, or it is an IP address.
+    /// IDNA refuses the domain, or the domain is an IP address.
     Domain,
     /// The domain is a single label.
     NoDot,
@@ -130,7 +132,7 @@ fn check_local(local: &str) -> Result<(), AddressError> {
     if fits && is_dot_atom { Ok(()) } else { Err(AddressError::Local) }
 }
 
-/// `atext` of RFC 5322 §3.2.3.
+/// Whether a byte is in `atext` of RFC 5322 §3.2.3.
 const fn is_atext(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(
@@ -156,14 +158,16 @@ const fn is_atext(byte: u8) -> bool {
         )
 }
 
-/// Returns the domain as lower-case A-labels. The strict profile checks hyphens, the letters of
-/// STD3, labels of 1 to 63 bytes and a total of at most 253 bytes. It allows no trailing dot.
+/// Returns the domain as lower-case A-labels. The strict profile of IDNA checks the hyphens and
+/// that all characters are allowed by STD3. It also checks that each label has 1 to 63 bytes and
+/// the domain at most 253 bytes. It allows no dot at the end.
 fn normal_domain(domain: &str) -> Result<String, AddressError> {
     let ascii = idna::domain_to_ascii_strict(domain).map_err(|_| AddressError::Domain)?;
     if !ascii.contains('.') {
         return Err(AddressError::NoDot);
     }
-    // An IP address without the brackets of a literal. Full-width digits also lead to one.
+    // The domain is an IP address without brackets. IDNA maps full-width digits to ASCII digits, so
+    // they can also form an IP address.
     if ascii.parse::<Ipv4Addr>().is_ok() {
         return Err(AddressError::Domain);
     }
@@ -271,8 +275,8 @@ mod tests {
         let domain = |last: usize| format!("{label}.{label}.{label}.{}", "d".repeat(last));
         assert_eq!(normal(&format!("a@{}", domain(60))).len(), 254);
         assert_eq!(refusal(&format!("a@{}", domain(61))), AddressError::TooLong);
-        // 144 bytes as typed, with a domain that the DNS accepts, but too long for a path in
-        // A-labels.
+        // This address has 144 bytes as typed, and the DNS accepts its domain. But with A-labels it
+        // is too long for an SMTP path.
         let wide = format!("{}@{}", "a".repeat(64), vec!["äa"; 20].join("."));
         assert_eq!(wide.len(), 144);
         assert_eq!(refusal(&wide), AddressError::TooLong);

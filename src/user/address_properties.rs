@@ -1,5 +1,5 @@
-//! Property tests of the normal form with generated addresses. Every spelling of an address leads
-//! to one account, and never to the account of another person.
+//! Property tests of the normal form with generated email addresses. All spellings of one address
+//! have the same normal form, and different addresses have different normal forms.
 
 use proptest::prelude::*;
 use unicode_normalization::UnicodeNormalization as _;
@@ -15,7 +15,8 @@ fn normal(text: &str) -> String {
     parse(text).unwrap_or_else(|| panic!("{text} is an address")).normal().to_owned()
 }
 
-/// Letters that are not ASCII, but look like, fold to, or decompose to an ASCII letter.
+/// Letters that are not ASCII, but look like an ASCII letter, or become an ASCII letter by case
+/// folding or decomposition.
 const CONFUSABLES: [char; 24] = [
     '\u{212a}', // KELVIN SIGN: its lower case is k
     '\u{131}',  // dotless i: its upper case is I
@@ -49,11 +50,11 @@ fn local() -> impl Strategy<Value = String> {
 
 fn domain() -> impl Strategy<Value = String> {
     "[a-z0-9]{1,12}(-[a-z0-9]{1,5})?\\.(example|test)"
-        // Two hyphens as the third and fourth character are reserved for A-labels.
+        // A label with hyphens as its third and fourth character must be an A-label.
         .prop_filter("no accidental A-label", |domain| domain.get(2..4) != Some("--"))
 }
 
-/// Labels in one script each, as registries accept them.
+/// Labels that each use only one script. Domain registries accept such labels.
 fn international() -> impl Strategy<Value = String> {
     prop_oneof![
         "[a-z]{1,6}[äöüéèñçøåœæþ]{1,4}[a-z]{0,6}",
@@ -92,8 +93,9 @@ proptest! {
         let typed: String = letters.iter().collect();
         if let Some(address) = parse(&format!("a@{typed}")) {
             prop_assert!(address.normal().is_ascii());
-            // Only a letter that UTS 46 maps to ASCII may lead to an ASCII domain. Full-width a and
-            // KELVIN SIGN do, dotless i and Cyrillic a never do.
+            // The normal form of a domain may be plain ASCII only if UTS 46 maps every letter of
+            // the domain to ASCII. UTS 46 maps full-width a and KELVIN SIGN to ASCII, but not
+            // dotless i and Cyrillic a.
             let mapped: String = typed.nfkc().collect::<String>().to_lowercase();
             let is_plain = !address.domain().contains("xn--");
             prop_assert_eq!(is_plain, mapped.is_ascii(), "{}", address.domain());

@@ -1,8 +1,8 @@
 //! Users: the parsers of email addresses and names, and the table `users`.
 //!
-//! Every endpoint reads an address with [`EmailAddress::parse`] and a name with
-//! [`PersonName::parse`]. So an address means the same account everywhere. Only [`table`] writes
-//! rows of `users`.
+//! Every endpoint reads an email address with [`EmailAddress::parse`] and a name with
+//! [`PersonName::parse`]. So every endpoint finds the same account for an address. Only [`table`]
+//! writes rows of `users`.
 
 pub mod address;
 pub mod person_name;

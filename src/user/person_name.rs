@@ -1,4 +1,5 @@
-//! [`PersonName`]: names of users that are safe to show to them and to their team.
+//! [`PersonName`]: the name of a user, which can be shown safely to the user and to the members of
+//! the user's teams.
 
 use std::error::Error;
 use std::fmt;
@@ -8,7 +9,8 @@ use unicode_general_category::{GeneralCategory, get_general_category};
 /// Greatest length of a name in code points, after trimming.
 pub const NAME_CHARS_MAX: usize = 100;
 
-/// A name: 1 to [`NAME_CHARS_MAX`] code points, trimmed, without invisible control characters.
+/// A name of 1 to [`NAME_CHARS_MAX`] code points. White space at its ends is trimmed. It contains
+/// no invisible control characters.
 ///
 /// ```
 /// use latchkey::user::PersonName;
@@ -22,7 +24,7 @@ impl PersonName {
     /// Reads a name: trims white space, then checks the rules.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         let name = text.trim();
-        // A name of joiners alone would be invisible.
+        // A name that consists only of joiners and white space would be invisible.
         if name.chars().all(|c| is_joiner(c) || c.is_whitespace()) {
             return Err(NameError::Empty);
         }
@@ -40,14 +42,14 @@ impl PersonName {
     }
 }
 
-/// Why a text is not a valid name. `Display` gives a sentence for the user who typed it.
+/// Why a text is not a valid name. `Display` gives a sentence for the user who typed the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NameError {
     /// Nothing visible is left after trimming.
     Empty,
-    /// It is longer than [`NAME_CHARS_MAX`].
+    /// The name is longer than [`NAME_CHARS_MAX`].
     TooLong,
-    /// It contains a control or format character (Cc, Cf) other than a joiner.
+    /// The name contains a control or format character (Cc, Cf) that is not a joiner.
     Invisible,
 }
 
@@ -63,7 +65,7 @@ impl fmt::Display for NameError {
 
 impl Error for NameError {}
 
-/// ZWNJ and ZWJ, which Persian, Indic scripts and emoji need.
+/// Whether a character is a joiner (ZWNJ or ZWJ). Persian, Indic scripts and emoji need joiners.
 const fn is_joiner(c: char) -> bool {
     matches!(c, '\u{200c}' | '\u{200d}')
 }

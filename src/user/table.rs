@@ -21,11 +21,13 @@ pub struct NewUser {
     pub password_hash: String,
     /// Whether the account may be used.
     pub state: UserState,
-    /// When the address was proven.
+    /// When the email address was proven. None if it is not proven.
     pub verified_at: Option<UnixMillis>,
-    /// The IP address of the registration. Empty if an operator creates the account.
+    /// The IP address from which the account was registered. Empty if an operator creates the
+    /// account.
     pub created_ip: String,
-    /// When the account was created. The time to verify the account begins then.
+    /// When the account was created. The time in which the user can verify the account begins at
+    /// this time.
     pub created_at: UnixMillis,
     pub updated_at: UnixMillis,
 }
@@ -50,16 +52,16 @@ impl From<NewUser> for Model {
     }
 }
 
-/// Result of writing an address, which has to be unique.
+/// Result of writing an email address, which has to be unique.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Inserted {
     /// The row is written.
     Now,
-    /// Another account has the address.
+    /// Another account has the email address.
     EmailTaken,
 }
 
-/// Inserts a user, unless another account has the address.
+/// Inserts a user, unless another account has the email address.
 pub async fn insert(tx: &Transaction, user: Model) -> Result<Inserted, DbErr> {
     let rows = Entity::insert(ActiveModel::from(user).reset_all())
         .on_conflict(OnConflict::column(Column::EmailNormal).do_nothing().to_owned())
@@ -68,7 +70,8 @@ pub async fn insert(tx: &Transaction, user: Model) -> Result<Inserted, DbErr> {
     Ok(if rows == 0 { Inserted::EmailTaken } else { Inserted::Now })
 }
 
-/// Inserts users whose addresses are free, in one statement.
+/// Inserts users in one statement. The caller has checked that no account has one of their email
+/// addresses.
 pub async fn insert_all(tx: &Transaction, users: Vec<NewUser>) -> Result<(), DbErr> {
     if users.is_empty() {
         return Ok(());
@@ -83,7 +86,7 @@ pub async fn lock(tx: &Transaction, id: Uuid) -> Result<Option<Model>, DbErr> {
     Entity::find_by_id(id).lock_exclusive().one(tx).await
 }
 
-/// Reads the user with this address. `normal` is its normal form.
+/// Reads the user with this email address. `normal` is the normal form of the address.
 pub async fn by_address<C: ConnectionTrait>(
     connection: &C,
     normal: &str,
@@ -91,12 +94,12 @@ pub async fn by_address<C: ConnectionTrait>(
     Entity::find().filter(Column::EmailNormal.eq(normal)).one(connection).await
 }
 
-/// Marks the address as proven.
+/// Marks the email address as proven.
 pub async fn set_verified(tx: &Transaction, id: Uuid, now: UnixMillis) -> Result<(), DbErr> {
     run(tx, change(id, now).col_expr(Column::VerifiedAt, Expr::value(now))).await.map(drop)
 }
 
-/// Sets the name. Returns whether it changed.
+/// Sets the name. Returns whether the name changed.
 pub async fn set_name(
     tx: &Transaction,
     id: Uuid,
@@ -108,8 +111,9 @@ pub async fn set_name(
     Ok(run(tx, update).await? == 1)
 }
 
-/// Sets the address, unless another account has it. The password's version rises too. This
-/// invalidates an open recovery link, which is in the mailbox of the old address.
+/// Sets the email address, unless another account has it. The password's version also rises. This
+/// makes an open recovery link invalid. The link must not stay valid, because it was mailed to the
+/// old address.
 pub async fn set_address(
     tx: &Transaction,
     id: Uuid,
@@ -126,8 +130,8 @@ pub async fn set_address(
     }
 }
 
-/// Sets the password of a user whose row is locked. Raises the epoch, which ends every session, and
-/// returns it.
+/// Sets the password of a user. Raises the user's epoch, which ends every session, and returns the
+/// new epoch. The caller has locked the user's row.
 pub async fn set_password(
     tx: &Transaction,
     user: &Model,
@@ -143,7 +147,8 @@ pub async fn set_password(
     Ok(epoch)
 }
 
-/// Replaces the hash of the same password, unless the password has changed since.
+/// Replaces the password hash `old` by `new`, which is a hash of the same password. Changes nothing
+/// if the password has changed in the meantime.
 pub async fn replace_hash(db: &Db, id: Uuid, old: &str, new: String) -> Result<(), DbErr> {
     Entity::update_many()
         .col_expr(Column::PasswordHash, Expr::value(new))
@@ -154,22 +159,23 @@ pub async fn replace_hash(db: &Db, id: Uuid, old: &str, new: String) -> Result<(
         .map(drop)
 }
 
-/// Raises the epoch. This ends every session that does not get the new epoch.
+/// Raises the user's epoch. This ends every session that does not get the new epoch.
 pub async fn raise_epoch(tx: &Transaction, id: Uuid, now: UnixMillis) -> Result<(), DbErr> {
     run(tx, raise(change(id, now))).await.map(drop)
 }
 
-/// Raises the epoch, and returns the new one.
+/// Raises the user's epoch, and returns the new epoch.
 ///
 /// # Errors
-/// Also if the user no longer exists.
+/// Returns an error if the database fails, or if the user no longer exists.
 pub async fn next_epoch(tx: &Transaction, id: Uuid, now: UnixMillis) -> Result<i32, DbErr> {
     raise_epoch(tx, id, now).await?;
     let user = Entity::find_by_id(id).one(tx).await?;
     user.map(|user| user.session_epoch).ok_or(DbErr::RecordNotUpdated)
 }
 
-/// Enables or disables an account. Disabling raises the epoch.
+/// Enables or disables an account. Disabling an account raises the user's epoch, which ends every
+/// session.
 pub async fn set_state(
     tx: &Transaction,
     id: Uuid,
@@ -180,7 +186,7 @@ pub async fn set_state(
     run(tx, if state == UserState::Disabled { raise(update) } else { update }).await.map(drop)
 }
 
-/// Records that the password has opened a session.
+/// Records that the user has logged in with the password at least once.
 pub async fn set_logged_in(tx: &Transaction, id: Uuid) -> Result<(), DbErr> {
     let update = Entity::update_many()
         .col_expr(Column::HasLoggedIn, Expr::value(true))
@@ -196,7 +202,7 @@ pub async fn delete(tx: &Transaction, ids: &[Uuid]) -> Result<(), DbErr> {
     Entity::delete_many().filter(Column::Id.is_in(ids.iter().copied())).exec(tx).await.map(drop)
 }
 
-/// Whether an error says that another account has the address or the id.
+/// Whether an error says that another account already has the email address or the id.
 pub fn is_taken(error: &DbErr) -> bool {
     matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)))
 }

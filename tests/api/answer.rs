@@ -33,7 +33,7 @@ pub struct Answer {
     pub body: Bytes,
 }
 
-/// The userToken and the vaultToken of one response.
+/// The userToken and the vaultToken of a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tokens {
     pub user: String,
@@ -64,14 +64,15 @@ impl Answer {
         self
     }
 
-    /// Fails the test unless the response is this problem with this status (RFC 9457).
+    /// Fails the test unless the response has this status and is a problem with this code (RFC
+    /// 9457).
     #[track_caller]
     pub fn expect_problem(self, status: u16, code: &str) -> Self {
         assert_eq!((self.status, self.problem_code().as_str()), (status, code), "{}", self.text());
         self
     }
 
-    /// Returns the `code` of a problem.
+    /// Returns the `code` of the problem in the response.
     #[track_caller]
     pub fn problem_code(&self) -> String {
         assert_eq!(
@@ -83,7 +84,7 @@ impl Answer {
         self.json()["code"].as_str().expect("a problem has a code").to_owned()
     }
 
-    /// Returns the tokens of a 200.
+    /// Returns the tokens in the response, which must be a 200.
     #[track_caller]
     pub fn tokens(&self) -> Tokens {
         assert_eq!(self.status, 200, "{}", self.text());

@@ -19,8 +19,8 @@ use crate::client::{Anonymous, Client, Person};
 use crate::servers::{TestDatabase, redis_space};
 use crate::smtp::SmtpSink;
 
-/// The base of every link in mails, and the issuer. No server listens there: a test takes the token
-/// out of the link.
+/// The base URL of every link in a mail, and the issuer of the tokens. No server listens at this
+/// URL. A test takes the token out of the link.
 pub const PUBLIC_URL: &str = "https://latchkey.test";
 
 /// The pair of stores that a test runs on.
@@ -33,9 +33,9 @@ pub enum Backend {
 }
 
 /// Runs one test body on both pairs of stores. `both!(name, async |app| { … })` creates the tests
-/// `name::embedded` and `name::servers`. Settings may come before the body: `both!(name,
-/// ["rate_limit.enabled" = "true"], async |app| …)`. A body `async |mut app|` may restart the
-/// daemon.
+/// `name::embedded` and `name::servers`. To set settings, put them before the body: `both!(name,
+/// ["rate_limit.enabled" = "true"], async |app| …)`. If the test restarts the daemon, write the
+/// body as `async |mut app|`.
 macro_rules! both {
     ($name:ident, async |$app:ident| $body:block) => {
         both!($name, [], async |$app| $body);
@@ -75,7 +75,7 @@ macro_rules! both {
 }
 pub(crate) use both;
 
-/// Runs one body on a new daemon. [`both!`] calls it.
+/// Runs a test body on a new daemon. [`both!`] calls this function.
 pub async fn run(backend: Backend, settings: &[(&str, &str)], body: impl AsyncFn(&TestApp)) {
     let mut builder = TestApp::builder(backend);
     for (key, value) in settings {
@@ -86,14 +86,14 @@ pub async fn run(backend: Backend, settings: &[(&str, &str)], body: impl AsyncFn
     app.finish().await;
 }
 
-/// Runs one body that may restart the daemon. [`both!`] calls it.
+/// Runs a test body that can restart the daemon. [`both!`] calls this function.
 pub async fn run_changing(backend: Backend, body: impl AsyncFn(&mut TestApp)) {
     let mut app = TestApp::start(backend).await;
     body(&mut app).await;
     app.finish().await;
 }
 
-/// Parses the settings as the daemon parses its environment.
+/// Parses these settings in the same way as the daemon parses its environment variables.
 pub fn config(settings: &BTreeMap<String, String>) -> Config {
     let environment: BTreeMap<String, String> = settings
         .iter()
@@ -113,7 +113,7 @@ pub fn config(settings: &BTreeMap<String, String>) -> Config {
     }
 }
 
-/// The settings of a daemon that is not started yet.
+/// The settings of a daemon that has not started yet.
 pub struct Builder {
     backend: Backend,
     settings: BTreeMap<String, String>,
@@ -121,15 +121,15 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Sets one setting by its dotted name. The last value wins, also over a default of the
-    /// harness.
+    /// Sets one setting by its dotted name. It replaces an earlier value of the setting, and the
+    /// default value of the harness.
     #[must_use]
     pub fn set(mut self, key: &str, value: &str) -> Self {
         self.settings.insert(key.to_owned(), value.to_owned());
         self
     }
 
-    /// Replaces the default clock, which stands still at the real time of its creation.
+    /// Replaces the default clock. The default clock stands still at the real time of its creation.
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
@@ -202,8 +202,8 @@ async fn start(settings: &BTreeMap<String, String>, clock: &Clock) -> Daemon {
     }
 }
 
-/// A running daemon and everything that belongs to it. A test must end it with [`TestApp::finish`]:
-/// dropping it without `finish` fails the test.
+/// A running daemon with its stores, clients and settings. A test must end with
+/// [`TestApp::finish`]. If the test drops the `TestApp` without `finish`, the test fails.
 ///
 /// The order of the fields is the order in which they are dropped.
 pub struct TestApp {
@@ -232,7 +232,8 @@ impl TestApp {
         Builder { backend, settings: BTreeMap::new(), clock }
     }
 
-    /// Returns the internal state of the daemon, for facts that no response shows.
+    /// Returns the internal state of the daemon, so that a test can check facts that no response
+    /// shows.
     pub fn inside(&self) -> &Arc<App> {
         self.daemon.as_ref().expect("it runs").app()
     }
@@ -252,19 +253,20 @@ impl TestApp {
         self.daemon.as_ref().expect("it runs").public_addr()
     }
 
-    /// Sends bytes on a new connection to the public listener, and returns all bytes until the
-    /// daemon closes the connection.
+    /// Sends these bytes on a new connection to the public listener. Returns all bytes that the
+    /// daemon sends until it closes the connection.
     pub async fn raw(&self, bytes: &[u8]) -> Vec<u8> {
         self.client.raw(bytes).await
     }
 
-    /// Registers an account. The confirmation mail stays in the mailbox for the test to read.
+    /// Registers an account. The confirmation mail stays in the mailbox, so that the test can read
+    /// it.
     pub async fn register(&self, email: &str) -> Person {
         Person::register(&self.client, email).await
     }
 
-    /// Registers an account and confirms its address. The user then has a team, a project, and the
-    /// tokens of the new session.
+    /// Registers an account and confirms its email address. The user then has a team, a project and
+    /// the tokens of the new session.
     pub async fn verified(&self, email: &str) -> Person {
         let mut person = self.register(email).await;
         let mail = self.mail_to(email).await;
@@ -272,18 +274,18 @@ impl TestApp {
         person
     }
 
-    /// Lets workers crash in this test.
+    /// Allows workers to crash in this test. Without this call, a crash fails the test.
     pub fn expect_crashes(&self) {
         self.crashes_expected.store(true, Ordering::SeqCst);
     }
 
-    /// Lets mails stay unsent in this test.
+    /// Allows mails to stay unsent in this test. Without this call, an unsent mail fails the test.
     pub fn expect_mail_left(&self) {
         self.mail_left_expected.store(true, Ordering::SeqCst);
     }
 
-    /// Stops the daemon and starts another one on the same data, with new ports. A [`Person`] from
-    /// before the restart keeps the old ports.
+    /// Stops the daemon and starts another daemon on the same data, with new ports. A [`Person`]
+    /// that the test created before the restart still uses the old ports.
     pub async fn restart(&mut self) {
         self.stop().await;
         let daemon = start(&self.settings, &self.clock).await;
@@ -292,8 +294,8 @@ impl TestApp {
         self.daemon = Some(daemon);
     }
 
-    /// Stops the daemon. It closes the connections of the harness first, so that the daemon does
-    /// not wait for them.
+    /// Stops the daemon. Before that, it closes the connections of the harness, so that the daemon
+    /// does not wait for them.
     async fn stop(&mut self) {
         self.client.close();
         self.admin.close();
@@ -302,7 +304,7 @@ impl TestApp {
         }
     }
 
-    /// Starts another daemon on the same stores, with the same clock, as one more replica.
+    /// Starts one more daemon (a replica) on the same stores, with the same clock.
     pub async fn replica(&self) -> Self {
         let daemon = start(&self.settings, &self.clock).await;
         Self {
@@ -320,8 +322,8 @@ impl TestApp {
         }
     }
 
-    /// Stops the daemon. Fails the test if a worker or a task crashed or a mail was left, unless
-    /// the test allowed it. Fails it too if a metric is not in the registry.
+    /// Stops the daemon. Fails the test if a worker or a task crashed, or if a mail was not sent,
+    /// unless the test allowed this. Also fails the test if a metric is not in the registry.
     pub async fn finish(mut self) {
         if !self.mail_left_expected.load(Ordering::SeqCst) {
             self.outbox_is_empty().await;

@@ -19,7 +19,7 @@ pub fn count(answers: &[Answer], status: u16) -> usize {
     answers.iter().filter(|answer| answer.status == status).count()
 }
 
-/// Fails the test unless one response is a 200 and every other one is this problem.
+/// Fails the test unless one response is a 200 and every other response is this problem.
 #[track_caller]
 pub fn one_succeeds(answers: Vec<Answer>, status: u16, code: &str) -> Answer {
     assert_eq!(count(&answers, 200), 1, "{answers:#?}");
@@ -47,8 +47,8 @@ pub fn broken_rules(answer: &Answer) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Returns the parts of a response that must be equal for two users: everything except the ids and
-/// times of the request.
+/// Returns the parts of a response that must be equal for two users. These are all parts except the
+/// ids and times of the request.
 pub fn alike(answer: &Answer) -> (u16, Vec<(String, String)>, String) {
     let headers = answer
         .headers
@@ -66,12 +66,12 @@ pub fn alike(answer: &Answer) -> (u16, Vec<(String, String)>, String) {
     (answer.status, headers, body)
 }
 
-/// Returns the solution of a new challenge.
+/// Gets a new captcha challenge and returns its solution.
 pub async fn solved_captcha(app: &TestApp) -> String {
     solved_captcha_of(app, 1).await
 }
 
-/// Returns the solution of a new challenge with the difficulty that a login needs.
+/// Gets a new captcha challenge with this difficulty and returns its solution.
 pub async fn solved_captcha_of(app: &TestApp, difficulty: u32) -> String {
     let path = format!("/api/captcha?difficulty={difficulty}");
     let challenge = app.anonymous().get(&path).await.expect(200).json();
@@ -79,7 +79,7 @@ pub async fn solved_captcha_of(app: &TestApp, difficulty: u32) -> String {
     tokio::task::spawn_blocking(solve).await.expect("solving does not panic")
 }
 
-/// Runs a statement on the database of the daemon, for changes that no endpoint makes.
+/// Runs a statement on the database of the daemon, for a change that no endpoint can make.
 pub async fn sql(app: &TestApp, statement: &str) {
     let tx =
         tenant_scope::begin(&app.inside().db, TenantScope::Operator).await.expect("a transaction");

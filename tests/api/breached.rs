@@ -1,5 +1,5 @@
-//! Tests of `password.breach_url`. latchkey looks up a new password by the first five digits of its
-//! SHA-1, and no request waits long for the service.
+//! Tests of `password.breach_url`. latchkey sends the first five digits of the SHA-1 hash of a new
+//! password to the service. No request waits long for the service.
 
 use std::time::Instant;
 
@@ -9,12 +9,12 @@ use crate::app::{Backend, TestApp};
 use crate::ask::broken_rules;
 use crate::siteverify::{Says, Stub};
 
-/// A password, and an ending of a SHA-1 that belongs to another password.
+/// A password that a test lists as breached, and the end of the SHA-1 hash of another password.
 const PASSWORD: &str = "gräßlich bekannt";
 const OTHER_ENDING: &str = "0018A45C4D1DEF81644B54AB7F969B88D65";
 const RANGES: &str = "/range/";
 
-/// Runs `body` with a daemon that asks a stub, on both pairs of stores.
+/// Runs `body` with a daemon whose service is a stub, on both pairs of stores.
 macro_rules! with_service {
     ($name:ident, async |$app:ident, $stub:ident| $body:block) => {
         async fn $name($app: &TestApp, $stub: &Stub) $body
@@ -53,14 +53,14 @@ fn says_lines(stub: &Stub, lines: &[String]) {
     stub.says(Says::Body(200, "text/plain", lines.join("\r\n")));
 }
 
-/// Makes the stub list this password, among others, from now on.
+/// From now on, the stub lists this password, among others.
 fn knows(stub: &Stub, password: &str) {
     let (_, ending) = digest(password);
     says_lines(stub, &[format!("{OTHER_ENDING}:3"), format!("{ending}:52579")]);
 }
 
-/// Makes the stub list this password with a count of 0, as padding does. The password is then not
-/// breached.
+/// From now on, the stub lists this password with a count of 0, as a service does for padding. A
+/// password with a count of 0 is not breached.
 fn knows_none(stub: &Stub, password: &str) {
     let (_, ending) = digest(password);
     says_lines(stub, &[format!("{OTHER_ENDING}:3"), format!("{ending}:0")]);
@@ -93,11 +93,13 @@ with_service!(a_breached_password_is_refused_wherever_one_is_chosen, async |app,
     let refused = person.as_user().post_json("/api/change-password", body).await;
     assert_eq!(broken_rules(&refused), [("/newPassword".into(), "breached".into())]);
 
-    // The refusal did not use up the link. A padding entry (count 0) does not refuse the password.
+    // The refusal did not use up the link. The service now lists the password with a count of 0
+    // (padding), so the password is accepted.
     knows_none(stub, PASSWORD);
     anonymous.reset(link.token(), PASSWORD).await.expect(200);
     app.mail_to("ada@example.org").await;
-    // A login never asks the service, even if the password is listed by now.
+    // A login never asks the service. The login succeeds although the service now lists the
+    // password.
     knows(stub, PASSWORD);
     let asked = stub.asked().len();
     anonymous.login("ada@example.org", PASSWORD).await.expect(200);
@@ -122,7 +124,8 @@ with_service!(five_digits_leave_and_nothing_else, async |app, stub| {
     for secret in [PASSWORD, typed, ending.as_str(), "ada@example.org"] {
         assert!(!everything.contains(secret), "{everything}");
     }
-    // A password or a body that breaks another rule causes no lookup.
+    // A weak password or an invalid email address causes no lookup, because the request breaks
+    // another rule.
     app.anonymous().register("ada@example.org", "password", "Ada").await.expect(422);
     app.anonymous().register("no address", PASSWORD, "Ada").await.expect(422);
     assert_eq!(stub.asked().len(), 1);
@@ -142,8 +145,8 @@ with_service!(a_service_that_does_not_answer_keeps_nobody_out, async |app, stub|
         (Says::Drip, "unavailable"),
         (Says::Nothing, "unavailable"),
     ] {
-        // A successful lookup between two failures resets the failure count, so that each failure
-        // is really asked.
+        // A successful lookup between two failures resets the failure count, so that the daemon
+        // really sends each failing lookup.
         knows_none(stub, "correct horse battery");
         turn += 1;
         let email = format!("fine{turn}@example.org");
@@ -173,7 +176,7 @@ with_service!(an_outage_does_not_pile_up, async |app, stub| {
         (&ready["status"], &ready["dependencies"]["breachedPasswords"]),
         (&json!("degraded"), &json!("down"))
     );
-    // Each lookup would take one second. After the earlier failures the daemon sends none.
+    // Each lookup would take one second, but after three failures the daemon sends no lookup.
     stub.says(Says::Nothing);
     let started = Instant::now();
     for turn in 3..6 {

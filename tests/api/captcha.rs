@@ -1,5 +1,5 @@
-//! Tests of the built-in captcha: which requests need it, in which parameter it travels, and that
-//! it is valid only once.
+//! Tests of the built-in captcha: which requests need it, which parameter contains it, and that it
+//! is valid only once.
 
 use std::time::Duration;
 
@@ -24,12 +24,13 @@ both!(a_resend_needs_a_captcha_that_is_good_once, async |app| {
         is_needed(&user, &format!("{RESEND}?capcha={wrong}")).await;
     }
     let captcha = solved_captcha(app).await;
-    // An empty value under the page's spelling (`capcha`) does not hide the value under the right
-    // one.
+    // The misspelled parameter `capcha` is empty. It does not hide the value of the correctly
+    // spelled parameter `captcha`.
     user.get(&format!("{RESEND}?capcha=&captcha={}", encoded(&captcha))).await.expect(200);
     app.mail_to("ada@example.org").await;
     app.anonymous().verify(&older).await.expect_problem(400, "token-invalid");
-    // The captcha is used up, under either spelling of the parameter and in either base64 alphabet.
+    // The captcha is used up, whichever spelling of the parameter and whichever base64 alphabet the
+    // client uses.
     is_needed(&user, &format!("{RESEND}?capcha={}", encoded(&captcha))).await;
     is_needed(&user, &format!("{RESEND}?captcha={}", encoded(&captcha))).await;
     let other = captcha.trim_end_matches('=').replace('+', "-").replace('/', "_");
@@ -86,7 +87,7 @@ both!(
         let captcha = encoded(&solved_captcha(app).await);
         let path = format!("/api/exist-email/ada@example.org?capcha={captcha}");
         app.anonymous().get(&path).await.expect(200);
-        // Requests outside `captcha.on` need no captcha.
+        // A request that is not listed in `captcha.on` needs no captcha.
         let user = app.anonymous().verify(mail.token()).await.tokens().user;
         app.anonymous().bearer(&user).get(RESEND).await.expect_problem(409, "already-verified");
     }

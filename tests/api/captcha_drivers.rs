@@ -1,5 +1,5 @@
-//! Tests of the captcha vendors' drivers against a stub of the siteverify API: the requests that
-//! they send, and the result of each possible response.
+//! Tests of the drivers for the captcha vendors, against a stub of the siteverify API. They check
+//! the requests that the drivers send, and the result of each possible response.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -19,9 +19,9 @@ use crate::siteverify::{Says, Stub, refusal, success};
 const CLIENT: &str = "2001:db8::7";
 const TOKEN: &str = "0.a-token_of.the-widget";
 
-/// The limits of a request that must end within 200 ms.
+/// The time limits of a request that must end within 200 ms.
 const HASTY: Limits = Limits { total: Duration::from_millis(200), ..LIMITS };
-/// The limits of a request that may run on a slow machine.
+/// The time limits of a request that can run on a slow machine.
 const PATIENT: Limits =
     Limits { connect: Duration::from_secs(20), total: Duration::from_secs(20), ..LIMITS };
 
@@ -56,7 +56,7 @@ impl Bench {
         Self::new(CaptchaProvider::CloudflareTurnstile, None, limits).await
     }
 
-    /// Returns a success response of this moment, as this vendor documents it.
+    /// Returns a success response with the current time, in the form that this vendor documents.
     fn success(&self) -> Value {
         let mut answer = success(&rfc3339(self.clock.now()), "forgot");
         if self.vendor.driver().provider.name() == "recaptcha-v3" {

@@ -1,5 +1,5 @@
-//! Tests of `captcha.fallback = "altcha"`: latchkey accepts a proof of work while the vendor counts
-//! as failed, and at no other time.
+//! Tests of `captcha.fallback = "altcha"`. latchkey accepts a proof of work only while it considers
+//! the vendor to be down.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::ask::solved_captcha;
 use crate::captcha_vendors::{forgot, takes, with_vendor};
 use crate::siteverify::{Says, Stub, refusal};
 
-/// Makes the vendor fail until latchkey counts it as down.
+/// Makes the vendor fail until latchkey considers it to be down.
 async fn fails(app: &TestApp, stub: &Stub) {
     stub.says(Says::Json(503, "{}".into()));
     for _ in 0..3 {
@@ -35,8 +35,8 @@ with_vendor!(
         assert!(page.text().contains("data-captcha>") && !page.text().contains("cf-turnstile"));
         assert!(!page.header("content-security-policy").expect("a policy").contains("https:"));
 
-        // The vendor works again. The next request finds that out, and a proof of work is refused
-        // from then on.
+        // The vendor works again. The next request notices this, and from then on latchkey refuses
+        // a proof of work.
         app.clock.advance(Duration::from_secs(10));
         takes(app, stub, "forgot");
         forgot(app, &two).await.expect_problem(400, "captcha-invalid");
@@ -53,8 +53,8 @@ with_vendor!(
     who_gets_no_token_finds_the_outage_by_asking_for_a_challenge,
     ["captcha.on" = "forgot", "captcha.fallback" = "altcha"],
     async |app, stub| {
-        // The vendor's widget does not load, so no client sends a token. Only a request for a
-        // challenge asks the vendor.
+        // The vendor's widget does not load, so no client sends a token. Therefore only a request
+        // for a challenge can make latchkey ask the vendor.
         stub.says(Says::Reset);
         let ask = async || app.anonymous().get("/api/captcha").await;
         ask().await.expect_problem(503, "dependency-unavailable");
@@ -78,7 +78,7 @@ with_vendor!(
     a_stranger_cannot_bring_the_fallback_about_by_what_is_sent,
     ["captcha.on" = "forgot", "captcha.fallback" = "altcha"],
     async |app, stub| {
-        // These are the responses that a client could cause with a bad token.
+        // A client could cause each of these responses of the vendor with a bad token.
         for says in [
             Says::Json(200, refusal("internal-error").to_string()),
             Says::Json(200, "{}".into()),
@@ -93,8 +93,8 @@ with_vendor!(
         }
         let ready = app.admin().get("/readyz").await.expect(200).json();
         assert_eq!(ready["dependencies"]["captcha"], "up");
-        // A request for a challenge probes the vendor and gets the same responses. It does not
-        // start the fallback either.
+        // If a client requests a challenge, latchkey probes the vendor and gets a 403 or a 429.
+        // These responses do not start the fallback either.
         for status in [403, 429] {
             stub.says(Says::Json(status, "{}".into()));
             for _ in 0..4 {
@@ -102,7 +102,8 @@ with_vendor!(
                 probed.expect_problem(503, "dependency-unavailable");
             }
         }
-        // A payload of the built-in captcha without any work does not start it either.
+        // A client can also send a payload of the built-in captcha without any work. This does not
+        // start the fallback either.
         let asked = stub.asked().len();
         for _ in 0..4 {
             let forged = json!({

@@ -1,5 +1,5 @@
 //! Tests of a complete daemon with a captcha vendor: which forms need a token, that a token is
-//! valid once, and the effect of an outage.
+//! valid only once, and what happens during an outage of the vendor.
 
 use latchkey::clock::rfc3339;
 use serde_json::{Value, json};
@@ -36,8 +36,8 @@ macro_rules! with_vendor {
 }
 pub(crate) use with_vendor;
 
-/// Runs one body on a daemon with Cloudflare Turnstile, unless the settings name another vendor.
-/// [`with_vendor!`] calls it.
+/// Runs a test body on a daemon with Cloudflare Turnstile, unless the settings name another vendor.
+/// [`with_vendor!`] calls this function.
 pub async fn run(backend: Backend, settings: &[(&str, &str)], body: impl AsyncFn(&TestApp, &Stub)) {
     let stub = Stub::start().await;
     let mut builder = TestApp::builder(backend)
@@ -53,12 +53,12 @@ pub async fn run(backend: Backend, settings: &[(&str, &str)], body: impl AsyncFn
     app.finish().await;
 }
 
-/// Makes the vendor accept every token for this form from now on, however often it is used.
+/// From now on, the vendor accepts every token for this form, even a token that was already used.
 pub fn takes(app: &TestApp, stub: &Stub, action: &str) {
     stub.says_json(&success(&rfc3339(app.clock.now()), action));
 }
 
-/// Asks for a recovery mail with a captcha.
+/// Requests a recovery mail. The request contains this captcha.
 pub async fn forgot(app: &TestApp, captcha: &str) -> Answer {
     let body = json!({ "email": "ada@example.org", "captcha": captcha });
     app.anonymous().post_json("/api/forgot-password", body).await
@@ -174,7 +174,7 @@ with_vendor!(a_wrong_secret_is_a_503_and_counted, ["captcha.on" = "forgot"], asy
     assert_eq!(ready(app).await["dependencies"]["captcha"], "up");
 });
 
-/// Returns the body of `/readyz`, which must be a 200.
+/// Returns the body of the response to `/readyz`, which must be a 200.
 async fn ready(app: &TestApp) -> Value {
     app.admin().get("/readyz").await.expect(200).json()
 }
@@ -188,7 +188,7 @@ with_vendor!(
             stub.says(says);
             forgot(app, "t").await.expect_problem(503, "dependency-unavailable");
         }
-        // From here on the outage is known, and no request asks the vendor.
+        // latchkey now knows about the outage, so no request asks the vendor.
         let asked = stub.asked().len();
         for _ in 0..20 {
             forgot(app, "t").await.expect_problem(503, "dependency-unavailable");

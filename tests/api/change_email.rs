@@ -1,4 +1,5 @@
-//! Tests of `POST /api/change-email`, its confirmation, its refusal and its undo.
+//! Tests of `POST /api/change-email`, and of the confirmation, the refusal and the undo of the
+//! change.
 
 use std::time::Duration;
 
@@ -53,7 +54,7 @@ both!(a_change_is_undone_by_the_old_address, async |app| {
     app.clock.advance(Duration::from_hours(6 * 24));
     let undone = app.anonymous().post_form("/undo-email-change", &[("token", &undo)]).await;
     undone.expect(200);
-    // The client that asked for the change knew the password. The undo therefore ends every
+    // The client that requested the change knew the password. Therefore the undo ends every
     // session.
     for token in [&thief.user, &person.user_token] {
         app.anonymous().bearer(token).get("/api/refresh").await.expect(401);
@@ -64,7 +65,8 @@ both!(a_change_is_undone_by_the_old_address, async |app| {
     app.anonymous().verify(&confirmation).await.expect_problem(400, "token-invalid");
 });
 
-// Anyone can register an address that an account has left. An undo must not depend on that.
+// After a change of the email address, anyone can register the old address. This must not prevent
+// the undo.
 both!(an_undo_deletes_an_unverified_account_that_took_the_old_address, async |app| {
     let person = app.verified(OLD).await;
     ask(&person, NEW).await.expect(200);
@@ -109,7 +111,8 @@ both!(the_new_address_may_refuse, async |app| {
     let person = app.verified(OLD).await;
     ask(&person, NEW).await.expect(200);
     let confirmation = app.mail_to(NEW).await.token().to_owned();
-    // latchkey does not send the notice after a refusal, so the test waits for it first.
+    // After a refusal, latchkey does not send the notice to the old address. So the test waits for
+    // the notice before it refuses.
     app.mail_to(OLD).await;
     let form = [("token", confirmation.as_str()), ("action", "reject")];
     app.anonymous().post_form("/verify-email", &form).await.expect(200);
@@ -175,7 +178,7 @@ both!(an_unverified_person_proves_the_new_address, async |app| {
     app.mail_to(OLD).await;
     ask(&person, NEW).await.expect(200);
     let token = app.mail_to(NEW).await.token().to_owned();
-    // latchkey sends nothing to the old address, because the user never proved it.
+    // latchkey sends nothing to the old address, because the user never confirmed it.
     app.no_mail_to(OLD).await;
     let tokens = app.anonymous().verify(&token).await.tokens();
     assert_eq!(claims(&tokens.user)["email_verified"], true);
@@ -204,8 +207,8 @@ both!(an_open_recovery_link_does_not_outlive_the_address, async |app| {
     reset.expect_problem(400, "token-invalid");
 });
 
-/// Registers the address of another user and asks for a change to `theirs`, an address of the
-/// attacker.
+/// An attacker registers the email address of another user, and requests a change to `theirs`,
+/// which is the attacker's own email address.
 async fn hijack(app: &TestApp, theirs: &str) -> (Person, String) {
     let stranger = app.register(OLD).await;
     ask(&stranger, theirs).await.expect(200);
@@ -244,8 +247,8 @@ both!(a_change_that_is_open_does_not_outlive_a_change_of_password, async |app| {
     app.mail_to(OLD).await;
 });
 
-// An attacker with the account changes the address twice. The link of the second undo goes to the
-// attacker's own mailbox.
+// An attacker who controls the account changes the email address twice. The undo link of the second
+// change goes to the attacker.
 both!(the_first_undo_takes_back_every_later_change, async |app| {
     let mut person = app.verified(OLD).await;
     ask(&person, "evil@example.com").await.expect(200);

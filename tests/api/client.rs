@@ -1,4 +1,4 @@
-//! The clients of a daemon: [`Client`] sends any request. [`Anonymous`] and [`Person`] have a
+//! The clients of a daemon. [`Client`] can send any request. [`Anonymous`] and [`Person`] have one
 //! method for each endpoint that they use.
 #![allow(dead_code, reason = "a harness offers more than one state of the tests uses")]
 
@@ -32,21 +32,22 @@ const ANSWER: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug)]
 pub struct Client {
     address: SocketAddr,
-    /// The connections, which all clones share. It is `None` after they are closed.
+    /// The connections, which all clones of the client share. The value is `None` after the client
+    /// is closed.
     http: Arc<ArcSwapOption<HyperClient<HttpConnector, Full<Bytes>>>>,
     headers: Vec<(String, String)>,
 }
 
 impl Client {
-    /// Creates a client of the listener at this address.
+    /// Creates a client of the listener at this socket address.
     pub fn new(address: SocketAddr) -> Self {
         let http = HyperClient::builder(TokioExecutor::new()).build_http();
         let http = Arc::new(ArcSwapOption::from_pointee(http));
         Self { address, http, headers: Vec::new() }
     }
 
-    /// Closes the connections of this client and its clones. Without it, a daemon that stops would
-    /// wait for them, because they may still send a request.
+    /// Closes the connections of this client and of its clones. A daemon that stops waits for open
+    /// connections, because they can still send a request.
     pub fn close(&self) {
         self.http.store(None);
     }
@@ -136,13 +137,14 @@ impl Client {
         answer
     }
 
-    /// Writes bytes to a new connection and reads until the other side closes it.
+    /// Writes these bytes to a new connection, and reads until the other side closes the
+    /// connection.
     pub async fn raw(&self, bytes: &[u8]) -> Vec<u8> {
         let exchange = async {
             let mut stream = TcpStream::connect(self.address).await.expect("connected");
             stream.write_all(bytes).await.expect("written");
             let mut answer = Vec::new();
-            // The other side may also close the connection with a reset after its response.
+            // After its response, the other side can also close the connection with a reset.
             let _end = stream.read_to_end(&mut answer).await;
             answer
         };
@@ -184,7 +186,7 @@ impl Anonymous {
         self.get(&format!("/api/verify-email/{}", encoded(token))).await
     }
 
-    /// Sends `POST /api/forgot-passsword`, spelled as the page spells it.
+    /// Sends `POST /api/forgot-passsword`. The page uses this spelling.
     pub async fn forgot(&self, email: &str) -> Answer {
         self.post_json("/api/forgot-passsword", json!({ "email": email })).await
     }
@@ -201,7 +203,7 @@ impl Anonymous {
     }
 }
 
-/// A user with an account, in one session.
+/// A user with an account and the tokens of one session.
 #[derive(Clone, Debug)]
 pub struct Person {
     pub email: String,
@@ -214,7 +216,7 @@ pub struct Person {
 }
 
 impl Person {
-    /// Registers an account. The address is not verified yet.
+    /// Registers an account. Its email address is not confirmed yet.
     pub async fn register(client: &Client, email: &str) -> Self {
         let mut person = Self {
             email: email.to_owned(),
@@ -230,7 +232,7 @@ impl Person {
         person
     }
 
-    /// Returns a client to the same listener without a token.
+    /// Returns a client of the same listener without a token.
     pub fn anonymous(&self) -> Anonymous {
         Anonymous(self.client.clone())
     }
@@ -267,7 +269,7 @@ impl Person {
         self.keep_when_ok(answer)
     }
 
-    /// Logs in as the same user on another device. The present session stays open.
+    /// Logs in as the same user on another device. The existing session stays open.
     pub async fn another_device(&self) -> Self {
         let mut other = self.clone();
         other.login().await.expect(200);

@@ -1,5 +1,6 @@
 //! Runs every file of `fuzz/corpus/` through its fuzz harness, on stable Rust. `scripts/fuzz` adds
-//! files to the corpora. An input that fails becomes a file of the corpus of its target.
+//! files to the corpora. An input that makes a fuzz target fail becomes a file in the corpus of
+//! that target.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +10,7 @@ mod harness;
 
 use harness::Fixture;
 
-/// The number of files that each corpus must have. A smaller corpus would have lost its seeds.
+/// The minimum number of files in each corpus. A corpus with fewer files has lost its seeds.
 const FILES_MIN: usize = 12;
 
 fn replay(target: &str, run: impl Fn(&[u8])) {
@@ -17,7 +18,7 @@ fn replay(target: &str, run: impl Fn(&[u8])) {
     let mut files = 0;
     for entry in fs::read_dir(&directory).expect("a corpus").flatten() {
         let data = fs::read(entry.path()).expect("a file of the corpus");
-        // The output names the input if the harness panics.
+        // If the harness panics, this line in the output shows which input caused it.
         println!("{target}: {}", entry.path().display());
         run(&data);
         files += 1;
@@ -34,7 +35,7 @@ macro_rules! corpora {
             }
         )*
 
-        /// Every fuzz target must be in the list of this macro.
+        /// Every fuzz target must be in the list that calls this macro.
         #[test]
         fn no_fuzz_target_is_left_out() {
             let tested = [$(stringify!($target)),*];

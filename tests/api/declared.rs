@@ -1,9 +1,9 @@
 //! Checks every response that a test client receives against `/openapi.json`: its status, its
-//! schema, and the codes of its problems. It skips paths that the document does not contain, and
-//! bytes that a test sends with `Client::raw`.
+//! schema, and the codes of its problems. The check skips paths that the document does not contain.
+//! It also skips the bytes that a test sends with `Client::raw`.
 //!
 //! If `LATCHKEY_TEST_SEEN` names a file, the check appends a line for each code that an operation
-//! returned. `scripts/lib/declared` compares these codes with the declared ones.
+//! returned. `scripts/lib/declared` compares these codes with the declared codes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::OpenOptions;
@@ -19,7 +19,7 @@ use crate::servers;
 
 static DOCUMENT: LazyLock<Document> = LazyLock::new(Document::read);
 
-/// The pairs of operation and code that are already in the file.
+/// The pairs of operation and code that the file already contains.
 static SEEN: Mutex<BTreeSet<(String, String)>> = Mutex::new(BTreeSet::new());
 
 /// The status of a HEAD request to a GET route that changes state.
@@ -37,9 +37,9 @@ struct Operation {
 
 #[derive(Default)]
 struct Response {
-    /// The codes of the operation's problems with this status.
+    /// The codes of the problems that the operation declares for this status.
     codes: BTreeSet<String>,
-    /// The schema of the JSON body, if there is one.
+    /// The schema of the JSON body, or `None` if the response has no JSON body.
     schema: Option<Validator>,
 }
 
@@ -84,8 +84,9 @@ fn quoted(text: &str) -> BTreeSet<String> {
     text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
-/// Makes a member that the document does not declare an error. A schema that is a part of another
-/// one is copied into it first, because a part cannot be closed.
+/// Changes the schemas so that a JSON member that the document does not declare is an error. If a
+/// schema is a part of another schema, it is copied into that schema first, because the part alone
+/// cannot forbid other members.
 fn refuse_undeclared_members(schemas: &mut Value) {
     let whole = schemas.clone();
     for schema in schemas.as_object_mut().expect("schemas").values_mut() {
@@ -164,7 +165,8 @@ fn record(operation: &str, code: &str) {
     }
 }
 
-/// Returns every operation of the document: its method, and its path with `x` for each parameter.
+/// Returns every operation of the document as its method and its path. In the path, `x` stands for
+/// each parameter.
 pub fn operations() -> Vec<(Method, String)> {
     let document = latchkey::http::openapi::document("http://localhost");
     let paths = document["paths"].as_object().expect("paths").iter();

@@ -1,5 +1,5 @@
-//! Tests of codes that an operation declares and no other test returns. `scripts/lib/declared`
-//! finds such codes.
+//! Tests of the codes that an operation declares and that no other test returns.
+//! `scripts/lib/declared` finds these codes.
 
 use hyper::Method;
 use serde_json::json;

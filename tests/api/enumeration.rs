@@ -1,7 +1,8 @@
-//! Tests that login, forgot and reset do not reveal which accounts exist: the responses have the
+//! Tests that login, forgot and reset do not reveal which accounts exist. The responses have the
 //! same status, the same headers in the same order, and the same bytes.
 //!
-//! No test asserts a time. `cargo bench -- enumeration` shows that the times are equal too.
+//! No test asserts a time. `cargo bench -- enumeration` shows that the response times are also
+//! equal.
 
 use std::time::Duration;
 
@@ -11,8 +12,8 @@ use crate::app::{TestApp, both};
 use crate::ask::sql;
 use crate::client::Answer;
 
-/// Returns status, headers in order, and body. The values that identify the request are blanked:
-/// its id, its trace id and the date.
+/// Returns the status, the headers in order, and the body. The request id, the trace id and the
+/// date are removed, because they differ between requests.
 fn bytes(answer: &Answer) -> (u16, Vec<(String, String)>, String) {
     let mask = |name: &str| ["date", "x-request-id"].contains(&name);
     let headers = answer.headers.iter().map(|(name, value)| {
@@ -39,14 +40,14 @@ async fn kinds(app: &TestApp) -> [String; 4] {
     app.verified(&emails[3]).await;
     sql(app, "UPDATE users SET status = 'disabled' WHERE email_normal = 'disabled@example.org'")
         .await;
-    // The registrations have used up part of the limits. After one day all kinds have the same
-    // limits again.
+    // The registrations have used up a part of the limits. After one day all kinds of email address
+    // have the same limits again.
     app.clock.advance(Duration::from_hours(24));
     emails
 }
 
-/// Sends the same request for each kind, `turns` times, and uses one IP address for each kind. All
-/// responses of a turn must be equal.
+/// Sends the same request for each kind of email address, `turns` times. Each kind uses its own IP
+/// address. All responses of a turn must be equal.
 async fn alike(
     app: &TestApp,
     turns: usize,
@@ -68,8 +69,8 @@ both!(
     a_login_is_refused_alike,
     ["rate_limit.enabled" = "true", "http.trusted_proxies" = "127.0.0.0/8"],
     async |app| {
-        // The first six attempts are verified. The back-off refuses the next four, and the limit of
-        // the IP address refuses the last two.
+        // latchkey verifies the password of the first six attempts. The back-off refuses the next
+        // four attempts, and the limit of the IP address refuses the last two.
         alike(app, 12, async |client, email| {
             let body = json!({ "email": email, "password": "not the password" });
             client.post_json("/api/login", body).await
@@ -82,8 +83,8 @@ both!(
     a_recovery_is_answered_alike,
     ["rate_limit.enabled" = "true", "http.trusted_proxies" = "127.0.0.0/8"],
     async |app| {
-        // Three requests send a mail. Two are over the budget of the mailbox, and one is over the
-        // limit of the IP address.
+        // Three requests send a mail. Two requests are over the mail budget of the recipient's
+        // address, and one request is over the limit of the IP address.
         alike(app, 6, async |client, email| {
             client.post_json("/api/forgot-password", json!({ "email": email })).await
         })
@@ -95,7 +96,8 @@ both!(
     a_reset_is_refused_alike,
     ["rate_limit.enabled" = "true", "http.trusted_proxies" = "127.0.0.0/8"],
     async |app| {
-        // A reset names no email address. Only an earlier recovery request could make a difference.
+        // A reset request contains no email address. Only an earlier recovery request could make
+        // the responses differ.
         alike(app, 4, async |client, email| {
             client.post_json("/api/forgot-password", json!({ "email": email })).await.expect(200);
             let body = json!({ "token": "x".repeat(43), "newPassword": "a quite new password" });

@@ -1,5 +1,5 @@
-//! Tests of `GET /api/exist-email/{email}`, which reveals by design whether an account exists. It
-//! can have a limit, a captcha, or be switched off.
+//! Tests of `GET /api/exist-email/{email}`, which reveals by design whether an account exists. The
+//! operator can limit the endpoint, require a captcha for it, or switch it off.
 
 use serde_json::json;
 
@@ -16,7 +16,7 @@ both!(it_says_whether_an_address_has_an_account, async |app| {
         assert_eq!(answer.header("cache-control"), Some("no-store"));
     }
     assert_eq!(anonymous.exists("ada@bücher.example").await.expect(200).json(), json!(false));
-    // A plus sign in a path is a plus sign, and no space.
+    // A plus sign in a path means a plus sign. It does not mean a space.
     let plain = anonymous.get("/api/exist-email/ada+tag@xn--bcher-kva.example").await.expect(200);
     assert_eq!(plain.json(), json!(true));
     assert_eq!(anonymous.get("/api/exist-email/nobody@example.org").await.json(), json!(false));

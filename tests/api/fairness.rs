@@ -1,6 +1,6 @@
-//! Tests of fairness: a client key that sends ten times its share waits in its own queue and does
-//! not delay others. The keys are the client address at the password pool, and the account, the
-//! project key or the team at the stores.
+//! Tests of fairness. A client key that sends ten times its share waits in its own queue and does
+//! not delay other client keys. In the password pool, the client key is the client's IP address. In
+//! the stores, it is the account, the project key or the team.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -20,7 +20,7 @@ use crate::people::{claim, id_of, join, people};
 use crate::poll::eventually;
 
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Three quarters of the four database connections of these daemons.
+/// Three of the four database connections that each of these daemons has.
 const WIDTH: usize = 3;
 
 both!(
@@ -28,9 +28,9 @@ both!(
     ["password.memory_kib" = "4096", "password.iterations" = "2", "password.workers" = "1"],
     async |app| {
         let passwords = &app.inside().passwords;
-        // This calls the pool directly, as a request does, with its client address. All addresses
-        // of one /48 are one client key. All calls are therefore in the queue before the pool
-        // computes one or two hashes, however slow the machine is.
+        // The test calls the password pool directly, with a client address, as a request does. All
+        // addresses of one /48 network are one client key. The calls are direct, so all of them are
+        // in the queue before the pool has computed one or two hashes, however slow the machine is.
         let knock = async |source: &str| {
             let source: IpAddr = source.parse().expect("an address");
             let password = Secret::new("not this one".to_owned());
@@ -50,9 +50,10 @@ both!(
         };
         let (crowd, (answer, waiting, meanwhile)) = tokio::join!(crowd, other);
         assert!(answer.is_ok(), "it finds a place and its turn");
-        // One hash of the crowd was under way, and one more had its turn. Further hashes were
-        // computed while the response was on its way. In one queue for all clients, every waiting
-        // call would have come first.
+        // When the other call arrived, the pool was computing one hash of the crowd, and one more
+        // had its turn. It computed some further hashes while the response was on its way. If there
+        // were only one queue for all clients, every waiting call of the crowd would have come
+        // first.
         println!("{meanwhile} of {waiting} that waited came before");
         assert!(meanwhile < waiting, "{meanwhile} of {waiting} that waited came before");
         assert!(crowd.contains(&true) && crowd.contains(&false), "some were served, some refused");
@@ -81,7 +82,7 @@ both!(a_team_at_the_stores_waits_behind_itself, ["database.max_connections" = "4
     let crowd = at_once(16, async |_| members(&ada).await);
     let other = async {
         waiting(16).await;
-        // Once all requests wait, they are served one by one.
+        // When all requests are waiting, they are served one by one.
         let open = async {
             waiting(17).await;
             drop(held.pop());
@@ -89,13 +90,13 @@ both!(a_team_at_the_stores_waits_behind_itself, ["database.max_connections" = "4
         tokio::join!(members(&eve), open).0
     };
     let place = tokio::join!(crowd, other).1;
-    // The other request waits behind one request of the crowd. A few more may be answered before
-    // its own response is read.
+    // One request of the crowd comes before the other client's request. A few more can get their
+    // responses before the test reads the other client's response.
     assert!(place <= 8, "{place} of the crowd's 16 came before");
     assert_eq!(gate.busy(), (WIDTH - 1, 0));
 });
 
-/// Takes every permit that `whom` may have, and returns them.
+/// Takes every permit that this holder may have, and returns the permits.
 async fn filled(app: &TestApp, whom: Holder<'_>) -> Vec<Permit> {
     let mut taken = Vec::new();
     let far = Instant::now() + PATIENCE;
@@ -126,7 +127,7 @@ both!(
         let token = key.token(app).await;
         let asked = key.client(app).post_form("/api/introspect", &[("token", &token)]).await;
         asked.expect_problem(503, "overloaded");
-        // A route about the user's own account does not count for the team.
+        // A request to a route about the user's own account does not count for the team.
         ada.me().await.expect(200);
         eve.as_vault().get("/api/forward-auth").await.expect(200);
         drop(held);
@@ -139,8 +140,8 @@ both!(
         eve.me().await.expect(200);
         drop(held);
 
-        // A client that names the key without its secret has another client key. A client with the
-        // real secret has this one.
+        // If a client sends the id of the key without its secret, it has another client key. A
+        // client that sends the real secret has this client key.
         let forged = latchkey::team::key_text::make(key.id.parse().expect("an id"));
         let held = filled(app, Holder::Key(&sha256(forged.expose().as_bytes()))).await;
         key.token(app).await;
@@ -158,20 +159,21 @@ both!(
     }
 );
 
-/// The number of clients in the crowd, which is far more than one client key may have in work.
+/// The number of clients in the crowd. It is much larger than the number of requests that the
+/// daemon processes for one client key at the same time.
 const CROWD: usize = 80;
-/// The number of requests that the other client sends meanwhile, one after another.
+/// The number of requests that the other client sends during this time, one after another.
 const OTHERS: usize = 20;
 
-/// Sends requests of a crowd without a pause, spread over the clients in `crowd`, and requests of
-/// another client beside it. Requests of the crowd must be shed, and requests of the other must
-/// never be.
+/// Sends requests of a crowd without a pause, spread over the clients in `crowd`. At the same time
+/// it sends requests of another client. The daemon must shed requests of the crowd, and must never
+/// shed a request of the other client.
 async fn beside_a_crowd(crowd: &[Client], path: &str, other: &Client, others: &str) {
     let (done, shed, served) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
     let crowd = at_once(CROWD, async |turn| {
         while !done.load(Ordering::SeqCst) {
-            // Each request comes from an address of its own. The limit depends on the account or
-            // team, not on the address.
+            // Each request comes from its own IP address. The limit depends on the account or the
+            // team, and not on the IP address.
             let from = format!("198.51.100.{turn}");
             let caller = crowd[turn % crowd.len()].header("x-forwarded-for", &from);
             let answer = caller.get(path).await;

@@ -1,4 +1,4 @@
-//! Tests of `GET /api/forward-auth` and of the headers that a proxy receives.
+//! Tests of `GET /api/forward-auth`, and of the headers that it returns to a proxy.
 
 use hyper::Method;
 
@@ -104,7 +104,7 @@ both!(what_no_proxy_forwards_is_refused, async |app| {
             "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\r\n"
         );
         let told = String::from_utf8(app.raw(request.as_bytes()).await).expect("ASCII");
-        // hyper does not accept a path as the target of CONNECT.
+        // A CONNECT request can get a 400, because hyper does not accept a path as its target.
         let is_refused = told.starts_with("HTTP/1.1 405") || told.starts_with("HTTP/1.1 400");
         assert!(is_refused, "{method}: {told}");
         assert!(!told.to_ascii_lowercase().contains("x-latchkey-"), "{method}: {told}");

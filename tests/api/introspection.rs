@@ -1,4 +1,5 @@
-//! Tests of `POST /api/introspect`: the current state of a token, and which clients may ask for it.
+//! Tests of `POST /api/introspect`, which returns the current state of a token, and of which
+//! clients may call it.
 
 use std::time::Duration;
 
@@ -14,17 +15,18 @@ use crate::client::{Answer, Client, claims};
 use crate::servers::PrivateServer;
 use crate::servers::Signal;
 
-/// A client of the operator, in the form that `introspection.clients` has.
+/// The id and the secret of a client of the operator, in the form that the setting
+/// `introspection.clients` has.
 pub const CLIENT: &str = "gateway:kJ8s0bQ2mZr7Tt4cXv9LwYp1Ne6Ua3Gh5Df8Rk0Bo2M";
 const SECRET: &str = "kJ8s0bQ2mZr7Tt4cXv9LwYp1Ne6Ua3Gh5Df8Rk0Bo2M";
 const PATH: &str = "/api/introspect";
 
-/// Returns a client that sends the credentials of the operator's client.
+/// Returns a client that sends the credentials in [`CLIENT`].
 pub fn as_client(app: &TestApp) -> Client {
     app.anonymous().header("authorization", &format!("Basic {}", STANDARD.encode(CLIENT)))
 }
 
-/// Introspects a token.
+/// Introspects a token with the credentials in [`CLIENT`].
 pub async fn introspect(app: &TestApp, token: &str) -> Answer {
     as_client(app).post_form(PATH, &[("token", token)]).await.expect(200)
 }
@@ -34,7 +36,7 @@ pub async fn is_active(app: &TestApp, token: &str) {
     assert_eq!(introspect(app, token).await.json()["active"], true);
 }
 
-/// Fails the test unless the response says only that the token is inactive.
+/// Fails the test unless the response says that the token is inactive, and nothing else.
 pub async fn is_inactive(app: &TestApp, token: &str) {
     let answer = introspect(app, token).await;
     assert_eq!(answer.text(), r#"{"active":false}"#);
@@ -148,7 +150,7 @@ both!(
             sql(app, change).await;
             is_inactive(app, &person.vault_token).await;
             is_active(app, &person.user_token).await;
-            // A refresh creates tokens with the present state.
+            // A refresh creates tokens with the current state of the database.
             person.refresh().await.expect(200);
             let still_in_a_team = claims(&person.vault_token).get("tid").is_some();
             assert_eq!(still_in_a_team, !change.ends_with("memberships"), "{change}");
@@ -278,7 +280,7 @@ both!(
         let answer = app.anonymous().post_form(PATH, &[("token", "x")]).await;
         let wait: u64 = answer.header("retry-after").expect("a wait").parse().expect("seconds");
         answer.expect_problem(429, "rate-limited");
-        // Wrong credentials never delay correct ones.
+        // Requests with wrong credentials never delay requests with correct credentials.
         is_inactive(app, "x").await;
         app.clock.advance(Duration::from_secs(wait));
         app.anonymous().post_form(PATH, &[("token", "x")]).await.expect(401);
@@ -317,7 +319,7 @@ async fn a_store_that_is_down_is_503_and_never_an_answer_on_servers() {
     asked.expect_problem(503, "dependency-unavailable");
     let asked = person.as_vault().get("/api/forward-auth").await;
     asked.expect_problem(503, "dependency-unavailable");
-    // These requests need no token store. A revocation is stored in SQL.
+    // These requests do not need the token store. latchkey stores a revocation in SQL.
     is_inactive(&app, "x").await;
     app.anonymous().post_form("/api/revoke", &token).await.expect(200);
     redis.restart().await;

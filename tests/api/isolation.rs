@@ -1,5 +1,5 @@
-//! Tests of row-level security between teams (ADR 6). They use a connection of their own, without
-//! the code of latchkey.
+//! Tests of row-level security between teams (ADR 6). The tests use their own database connection,
+//! without the code of latchkey.
 
 use hyper::Method;
 use latchkey::database::tenant_scope;
@@ -16,14 +16,14 @@ use crate::client::{Client, Person, claims};
 use crate::people::{claim, id_of, join, people};
 use crate::servers::TestDatabase;
 
-/// Tables that name a team and have no row-level security, each with the reason.
+/// Tables that have a team id and no row-level security, each with the reason.
 const UNWALLED: [(&str, &str); 1] = [(
     "audit_streams",
     "a chain is appended to by whoever acts, verified and swept as a whole; it outlives its team, and no request reads it",
 )];
 
-/// Returns every table that names a team, as the database reports them. A new table must have
-/// row-level security or be listed above with a reason.
+/// Returns every table with a team id, as the database reports it, except the tables in
+/// [`UNWALLED`]. A new table must have row-level security or be in that list with a reason.
 async fn walled(db: &DatabaseConnection) -> Vec<String> {
     let sql = "SELECT table_name::text FROM information_schema.columns WHERE column_name = 'team_id' \
          AND table_schema = current_schema() UNION SELECT 'teams' ORDER BY 1";
@@ -44,8 +44,8 @@ async fn number(db: &impl sea_orm::ConnectionTrait, sql: &str) -> i64 {
     row.try_get_by_index(0).expect("a number")
 }
 
-/// Tries to write a row of each kind into the other team, from the user's own scope. PostgreSQL
-/// must refuse each of them.
+/// Tries to write a row of each kind into the other team, while the transaction has the scope of
+/// the user's own team. PostgreSQL must refuse each of these rows.
 async fn nothing_is_put_into(
     db: &DatabaseConnection,
     (mine, hers): (&str, &str),
@@ -129,7 +129,8 @@ async fn another_teams_rows_are_not_there_on_servers() {
 
     nothing_is_put_into(&db, (&mine, &hers), (&ada, &eve)).await;
 
-    // The user scope shows what the user is a member of, to read only.
+    // In the scope of a user, a transaction can only read, and it can read only the user's teams
+    // and memberships.
     let tx = db.begin().await.expect("begun");
     tx.execute_unprepared(&format!("SELECT set_config('latchkey.user', '{}', true)", id_of(&eve)))
         .await
@@ -140,8 +141,8 @@ async fn another_teams_rows_are_not_there_on_servers() {
     assert_eq!(changed.expect("a valid statement").rows_affected(), 0);
     tx.rollback().await.expect("rolled back");
 
-    // A setting ends with its transaction, also on the same connection. The function of the session
-    // check leaves no setting behind.
+    // A setting ends with its transaction, even on the same connection. The functions that the
+    // checks of a session and of a key call leave no setting behind.
     let look = format!(
         "SELECT count(*) FROM latchkey_membership('{}', NULL, NULL) m, teams t",
         id_of(&eve)
@@ -154,7 +155,8 @@ async fn another_teams_rows_are_not_there_on_servers() {
     assert_eq!(number(&db, &look).await, 1);
     assert_eq!(number(&db, "SELECT count(*) FROM project_keys").await, 0);
 
-    // The key scope shows the one row and its team, to read only.
+    // In the scope of a key, a transaction can only read, and it can read only the row of this key
+    // and its team.
     let tx = db.begin().await.expect("begun");
     tx.execute_unprepared(&format!("SELECT set_config('latchkey.key', '{}', true)", key.id))
         .await
@@ -165,7 +167,8 @@ async fn another_teams_rows_are_not_there_on_servers() {
     let changed = tx.execute_unprepared("UPDATE project_keys SET scopes = 'team:own'").await;
     assert_eq!(changed.expect("a valid statement").rows_affected(), 0);
     tx.rollback().await.expect("rolled back");
-    // The scopes of a link and of an address show the invitation and its team, to read only.
+    // In the scope of an invitation link or of an email address, a transaction can only read, and
+    // it can read only the matching invitations and their teams.
     ada.invited(&mine, "kim@example.org", "viewer").await;
     eve.invited(&hers, "kim@example.org", "viewer").await;
     eve.invited(&hers, "lea@example.org", "viewer").await;
@@ -193,7 +196,8 @@ async fn another_teams_rows_are_not_there_on_servers() {
 
 both!(neither_a_header_nor_a_body_says_which_team_it_is, async |app| {
     let [mut ada, eve] = people(app, ["ada", "eve"]).await;
-    // This must hold even if the caller is a member of the other team.
+    // A header or a body must not choose the team, even if the caller is a member of the other
+    // team.
     let (mine, hers) = (claim(&ada, "tid"), claim(&eve, "tid"));
     join(app, &hers, &ada, "owner").await;
     let led = |client: Client| {

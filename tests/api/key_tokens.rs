@@ -1,5 +1,5 @@
-//! Tests of the tokens that a project key gets at `POST /api/token`, of introspection with a key,
-//! and of the time until which such a token is valid.
+//! Tests of the tokens that a project key gets at `POST /api/token`, of introspection with a
+//! project key, and of how long such a token is valid.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::project_keys::names;
 
 const TOKEN: &str = "/api/token";
 
-/// Fails the test unless the response is the refusal that every invalid key gets.
+/// Fails the test unless the response is the refusal that every invalid project key gets.
 #[track_caller]
 fn is_no_client(answer: Answer) -> Value {
     let challenge = answer.header("www-authenticate").map(str::to_owned);
@@ -33,7 +33,7 @@ fn is_refused(answer: Answer, error: &str) {
     assert_eq!(body["error"], error);
 }
 
-/// Introspects a token with the credentials of a key.
+/// Introspects a token with the credentials of a project key.
 async fn introspect(app: &TestApp, key: &ProjectKey, token: &str) -> Value {
     key.client(app).post_form("/api/introspect", &[("token", token)]).await.expect(200).json()
 }
@@ -64,7 +64,7 @@ both!(a_key_becomes_a_token_of_its_team_and_project, async |app| {
     assert_eq!(passed.header("x-latchkey-subject"), Some(key.id.as_str()));
     assert_eq!(passed.header("x-latchkey-role"), Some(""));
     assert_eq!(passed.header("x-latchkey-scope"), Some("vault:read vault:write"));
-    // The token is valid on no route of latchkey itself.
+    // The routes of latchkey's own API do not accept the token.
     let client = app.anonymous().bearer(token);
     for path in ["/api/me", "/api/refresh", "/api/teams", &ada.keys()] {
         client.get(path).await.expect_problem(401, "invalid-token");
@@ -175,7 +175,7 @@ both!(
         let passed = app.anonymous().bearer(&token).get("/api/forward-auth").await;
         passed.expect_problem(401, "invalid-token");
         is_active(app, &others).await;
-        // A client that holds a token can revoke this one token.
+        // A client that has a token can revoke this token. Other tokens of the key stay active.
         let third = other.token(app).await;
         app.anonymous().post_form("/api/revoke", &[("token", &others)]).await.expect(200);
         is_inactive(app, &others).await;
@@ -274,7 +274,7 @@ both!(
     }
 );
 
-/// Returns an id as an SQL literal of this database.
+/// Returns an id as an SQL literal for the kind of database that this daemon uses.
 fn sql_id(app: &TestApp, id: &str) -> String {
     if app.inside().db.is_postgres() {
         return format!("'{id}'");

@@ -1,5 +1,5 @@
 //! Tests of the rotation of signing keys under load, of a compromised key, and of a new master key.
-//! No valid session may end because of them.
+//! None of these may end a valid session.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::introspection::{CLIENT, is_active, is_inactive};
 use crate::servers::{TestDatabase, redis_space};
 use crate::telemetry::registry::sum;
 
-/// A resource server that caches the JWKS for 5 minutes. It fetches the set at no other time, not
+/// A resource server that caches the JWKS for 5 minutes. It never fetches the JWKS earlier, not
 /// even for an unknown `kid`.
 struct Verifier {
     keys: JwkSet,
@@ -49,8 +49,8 @@ impl Verifier {
     }
 }
 
-/// Simulates one minute of a user: a refresh at one daemon, requests at the other, and verification
-/// with the keys of both.
+/// Simulates one minute of a user. The user refreshes or logs in at `here`, and then sends requests
+/// with both tokens to `there`.
 async fn minute(person: &mut Person, here: &TestApp, there: &TestApp, turn: usize) {
     if turn.is_multiple_of(15) {
         let (email, password) = (person.email.clone(), person.password.clone());
@@ -71,14 +71,15 @@ async fn under_load_no_token_is_refused_through_three_rotations_on_servers() {
     for name in ["ada", "bob", "eve"] {
         people.push(app.verified(&format!("{name}@example.org")).await);
     }
-    // A user who sends nothing during the whole test. The userToken has expired, but the session
-    // has not.
+    // This user sends nothing during the whole test. At the end the userToken has expired, but the
+    // session has not.
     let mut sleeper = app.verified("sleeper@example.org").await;
     let mut verifiers = [Verifier::fetch(&app).await, Verifier::fetch(&replica).await];
     let (mut user_kids, mut vault_kids) = (Vec::new(), Vec::new());
     for turn in 0..200_usize {
         app.clock.advance(Duration::from_mins(1));
-        // The two daemons read the keys at different times, and users send requests meanwhile.
+        // The two daemons read the keys at different times, and users send requests at the same
+        // time.
         let [one, two] = if turn % 2 == 0 { [&app, &replica] } else { [&replica, &app] };
         let looks = one.inside().keys.turn();
         let [ada, bob, eve] = people.as_mut_slice() else { unreachable!() };
@@ -126,17 +127,17 @@ async fn a_key_that_another_replica_began_to_sign_with_at_once_is_accepted_on_se
         ("vault", &person.vault_token, &old.vault_token),
     ] {
         assert_ne!(jose_header(token)["kid"], jose_header(before)["kid"], "{kind}");
-        // The replica has not read the keys since the rotation.
+        // The replica has not read the keys since the rotation, and must still accept the token.
         is_active(&replica, token).await;
     }
-    // Tokens of the retired keys are still valid, on both daemons.
+    // The tokens that the retired keys signed are still valid on both daemons.
     is_active(&replica, &old.vault_token).await;
     app.anonymous().bearer(&old.user_token).get("/api/me").await.expect(200);
     replica.finish().await;
     app.finish().await;
 }
 
-/// The dependencies that a `keys` command has: the database and the master key, without the daemon.
+/// The dependencies of a `keys` command. These are the database and the master key, and no daemon.
 pub fn needs(app: &TestApp) -> latchkey::token::KeyDependencies {
     let inside = app.inside();
     latchkey::token::KeyDependencies {
@@ -162,7 +163,7 @@ both!(
         person.as_vault().get("/api/forward-auth").await.expect_problem(401, "invalid-token");
         let jwks = app.anonymous().get("/.well-known/jwks.json").await.expect(200).text();
         assert!(!jwks.contains(&kid(&person.vault_token)), "{jwks}");
-        // The session continues, with a vaultToken of the new key.
+        // The session stays open. A refresh returns a vaultToken that the new key has signed.
         let mut fresh = person.clone();
         fresh.refresh().await.expect(200);
         is_active(app, &fresh.vault_token).await;
@@ -187,9 +188,10 @@ both!(the_age_of_the_keys_is_measured, ["tokens.rotate_every" = "2h"], async |ap
         let age = line.and_then(|line| line.rsplit(' ').next()).expect("an age").parse::<f64>();
         assert!(age.is_ok_and(|age| (3_600.0..3_700.0).contains(&age)), "{line:?}");
     }
-    // An alert compares the age with this limit, which is `tokens.rotate_every`.
+    // An alert compares the age of a key with this limit, which is the value of
+    // `tokens.rotate_every`.
     assert!(metrics.contains("\nlatchkey_signing_key_age_limit_seconds 7200\n"), "{metrics}");
-    // The audit events of a rotation are counted as all other audit events are.
+    // The metric counts the audit events of a rotation in the same way as all other audit events.
     app.clock.advance(Duration::from_hours(2));
     latchkey::daemon::turn_keys(app.inside().clone()).await;
     let metrics = app.admin().get("/metrics").await.expect(200).text();
@@ -198,7 +200,7 @@ both!(the_age_of_the_keys_is_measured, ["tokens.rotate_every" = "2h"], async |ap
     assert!(events >= 2.0, "{events}");
 });
 
-/// Starts daemons one after another on the same data.
+/// The data on which a test starts daemons, one after another.
 struct Data {
     backend: Backend,
     directory: tempfile::TempDir,
@@ -260,7 +262,8 @@ async fn a_new_master_key_signs_nobody_out_and_voids_no_link(backend: Backend) {
     is_active(&app, &refreshed.vault).await;
     app.anonymous().bearer(&eve.user_token).get("/api/refresh").await.expect(200);
     app.anonymous().verify(&eves_link).await.expect(200);
-    // The store identifies a link by its digest, so a link of a removed master key is still valid.
+    // The store identifies a link by its digest. Therefore a link that was created with the removed
+    // master key is still valid.
     app.anonymous().reset(&adas_link, "a quite new password").await.expect(200);
     app.mail_to(&ada.email).await;
     app.finish().await;
@@ -276,8 +279,8 @@ async fn a_new_master_key_signs_nobody_out_on_servers() {
     Box::pin(a_new_master_key_signs_nobody_out_and_voids_no_link(Backend::Servers)).await;
 }
 
-/// The three steps of docs/operate.md, on one of two replicas after the other. While a replica is a
-/// step ahead, the other one publishes a key.
+/// The test performs the three steps of docs/operate.md on both replicas, one replica after the
+/// other. While one replica is a step ahead, the other replica publishes a key.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_replicas_walk_to_a_new_master_key_and_no_token_is_refused_on_servers() {
     let data = Data::new(Backend::Servers).await;
@@ -301,12 +304,12 @@ async fn two_replicas_walk_to_a_new_master_key_and_no_token_is_refused_on_server
             minute(&mut ada, other, mine, 1).await;
             assert_eq!(jose_header(&ada.vault_token)["kid"], kid, "step {step}");
         }
-        // The next step requires that all keys are sealed with the current master key.
+        // Before the next step, all keys must be sealed with the current master key.
         replicas[0].inside().keys.turn().await.expect("read");
         let keys = needs(&replicas[0]).list().await.expect("listed");
         assert!(keys.iter().all(|key| key.sealed == Sealed::Now), "step {step}: {keys:#?}");
     }
-    // In the end each key that was published on the way signs.
+    // In the end the keys that were published during the steps sign tokens.
     for replica in &replicas {
         replica.clock.advance(Duration::from_mins(10));
         replica.inside().keys.turn().await.expect("read");

@@ -1,4 +1,5 @@
-//! Tests of the rate limits by IP address, by session and by mailbox, as clients see them.
+//! Tests of the rate limits by IP address, by session and by recipient's address, as clients see
+//! them.
 
 use std::time::Duration;
 
@@ -9,8 +10,8 @@ use crate::app::{TestApp, both};
 use crate::ask::solved_captcha;
 use crate::client::{Answer, encoded};
 
-/// Sends as many requests as the policy allows and one more. Then it waits as `Retry-After` says
-/// and sends another one.
+/// Sends as many requests as the policy allows, and then one more, which is refused. After the wait
+/// in `Retry-After` it sends another request, which is admitted.
 async fn allows(
     app: &TestApp,
     policy: &str,
@@ -61,8 +62,8 @@ both!(
         for _ in 0..6 {
             ask("ada@example.org").await.expect(401);
         }
-        // The back-off refuses these requests, however many there are. They use up nothing: four of
-        // ten remain for the IP address.
+        // The back-off refuses these requests, however many there are. They use up nothing of the
+        // limit of the IP address: four of its ten requests remain.
         for _ in 0..8 {
             let refused = ask("ada@example.org").await.expect_problem(429, "rate-limited");
             assert_eq!(refused.header("retry-after"), Some("5"));
@@ -71,13 +72,14 @@ both!(
         for _ in 0..4 {
             ask("bob@example.org").await.expect(401);
         }
-        // Now the IP address has none left for 6 s.
+        // Now the IP address has used up its limit for 6 s.
         let refused = ask("ada@example.org").await.expect_problem(429, "rate-limited");
         assert_eq!(refused.header("retry-after"), Some("6"));
         app.clock.advance(Duration::from_secs(6));
         ask("ada@example.org").await.expect_problem(401, "invalid-credentials");
-        // If both limits refuse, the response names the longer wait, whichever limit is read first.
-        // The back-off waits 5 s after nine failures and 30 s after ten.
+        // If both limits refuse a request, the response contains the longer wait, whichever limit
+        // is read first. The wait of the back-off is 5 s after nine failures and 30 s after ten
+        // failures.
         for _ in 0..3 {
             app.clock.advance(Duration::from_mins(2));
             ask("ada@example.org").await.expect(401);
@@ -169,8 +171,8 @@ both!(refreshes_are_limited_by_session, ["rate_limit.enabled" = "true"], async |
 both!(confirmations_are_limited_before_the_captcha, ["rate_limit.enabled" = "true"], async |app| {
     let person = app.register("ada@example.org").await;
     app.mail_to("ada@example.org").await;
-    // The headers describe the limit of the IP address. A refused captcha uses up one request of
-    // it.
+    // The headers describe the limit of the IP address. A request with an invalid captcha uses up
+    // one request of this limit.
     let path = "/api/resend-email-verification";
     for _ in 0..20 {
         person.as_user().get(path).await.expect_problem(400, "captcha-invalid");
@@ -235,7 +237,7 @@ both!(
         let answer = app.anonymous().forgot("ADA@example.org").await.expect(200);
         assert_eq!(answer.json(), json!({ "status": "ok" }));
         app.no_mail_to(&person.email).await;
-        // The older link is still valid.
+        // The link in the third mail is still valid.
         app.anonymous().reset(&last, "a quite new password").await.expect(200);
         app.mail_to(&person.email).await;
         app.clock.advance(Duration::from_mins(20));

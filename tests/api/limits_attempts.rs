@@ -13,7 +13,7 @@ use crate::client::{Answer, Client, Person};
 pub const DEVICE: &str = "x-latchkey-device";
 const HOUR_S: u64 = 3_600;
 
-/// Returns a client at another IP address, behind the trusted proxy.
+/// Returns a client that has another IP address behind the trusted proxy.
 pub fn at(app: &TestApp, address: &str) -> Client {
     app.anonymous().header("x-forwarded-for", address)
 }
@@ -36,7 +36,7 @@ pub fn retry_after(answer: &Answer) -> u64 {
     answer.header("retry-after").and_then(|text| text.parse().ok()).expect("an integer")
 }
 
-/// Returns the number of verified passwords.
+/// Returns the number of passwords that the daemon has verified.
 pub async fn verified(app: &TestApp) -> u64 {
     let text = app.admin().get("/metrics").await.text();
     let line = text.lines().find(|line| {
@@ -46,14 +46,14 @@ pub async fn verified(app: &TestApp) -> u64 {
     line.and_then(|line| line.rsplit(' ').next()).map_or(0, |n| n.parse().expect("a number"))
 }
 
-/// Logs in from an IP address and returns the token of the known device.
+/// Logs in from an IP address and returns the device token of the response.
 pub async fn device(app: &TestApp, person: &Person, address: &str) -> String {
     let answer = login(&at(app, address), &person.email, &person.password).await.expect(200);
     answer.header(DEVICE).expect("a device").to_owned()
 }
 
-/// Of simultaneous attempts, six are admitted. A 503 counts: a busy machine shed the request or
-/// lost the store's response.
+/// Checks that six of the simultaneous attempts were admitted. There can be fewer if some got a
+/// 503, because a busy machine shed the request or lost the store's response.
 #[track_caller]
 fn six_are_looked_at(answers: &[Answer], verified: u64) {
     let (looked_at, shed) = (count(answers, 401), count(answers, 503));
@@ -65,7 +65,7 @@ fn six_are_looked_at(answers: &[Answer], verified: u64) {
     );
 }
 
-/// Sends a hundred wrong passwords, each from an IP address of its own.
+/// Sends a hundred wrong passwords, each from its own IP address.
 pub async fn close(app: &TestApp, email: &str) {
     for n in 0..100 {
         wrong_login(&at(app, &client_ip(n)), email)
@@ -74,7 +74,7 @@ pub async fn close(app: &TestApp, email: &str) {
     }
 }
 
-/// The waits of the back-off in seconds, after the sixth failure and each further one.
+/// The waits of the back-off in seconds, after the sixth failure and after each further failure.
 pub const WAITS_S: [u64; 13] = [5, 5, 5, 5, 30, 60, 120, 240, 480, 960, 1920, 3600, 3600];
 
 both!(
@@ -85,7 +85,7 @@ both!(
         let admission = &app.inside().admission;
         let ip = "203.0.113.7".parse().expect("an address");
         let client = AttemptClient::Anonymous(ip);
-        // Returns 0 for an admitted attempt, and otherwise the wait in seconds.
+        // Returns 0 if the attempt is admitted, and otherwise the wait in seconds.
         let admit = async |email: &str| {
             let captcha = AttemptCaptcha::default();
             match admission.admit_attempt(email, &client, captcha, &mut None).await {
@@ -124,7 +124,7 @@ both!(
             assert_eq!(retry_after(&wrong_login(&source, email).await), 1);
             app.clock.advance(Duration::from_secs(1));
             wrong_login(&source, email).await.expect_problem(401, "invalid-credentials");
-            // The next IP address is another client.
+            // A client with another IP address is another client.
             wrong_login(&at(app, "203.0.113.8"), email).await.expect(401);
         }
     }
@@ -137,7 +137,7 @@ both!(
         let person = app.verified("ada@example.org").await;
         for (subnet, email) in [(1, person.email.as_str()), (2, "nobody@example.org")] {
             let before = verified(app).await;
-            // The addresses are in 64 subnets of one /64. The rate limit by IP address does not
+            // The IP addresses are in 64 subnets of one /64. The rate limit by IP address does not
             // refuse them.
             let answers = at_once(64, async |n| {
                 wrong_login(&at(app, &format!("2001:db8:{subnet}::{n:x}")), email).await
@@ -190,7 +190,8 @@ both!(
         retry_after(&user.post_json("/api/change-password", right.clone()).await);
         retry_after(&user.post_json("/api/change-email", right.clone()).await);
         retry_after(&user.json(hyper::Method::DELETE, "/api/me", right).await);
-        // The session has a back-off of its own, which does not affect a client without its token.
+        // The session has its own back-off. It does not affect a client without the session's
+        // token.
         login(&source, &person.email, &person.password).await.expect(200);
     }
 );
@@ -215,7 +216,7 @@ both!(
             headers.retain(|it| !it.0.starts_with("ratelimit"));
             (answer, (status, headers, body))
         };
-        // An address without an account gets the same refusal at every step.
+        // An email address without an account gets the same refusal at every step.
         let both = async |seconds: u64| {
             app.clock.advance(Duration::from_secs(seconds));
             let (answer, known) = told(&one, &person.email).await;
@@ -228,11 +229,11 @@ both!(
         let asked = both(1).await.expect_problem(400, "captcha-invalid");
         assert!(asked.json().get("difficulty").is_none(), "a usual one does");
         assert_eq!(verified(app).await, before, "no password was verified");
-        // A known device can log in, and does not reset the back-off for other clients.
+        // A known device can log in. Its login does not reset the back-off of other clients.
         let home = at(app, "203.0.113.7").header(DEVICE, &known);
         login(&home, &person.email, &person.password).await.expect(200);
         both(0).await.expect_problem(400, "captcha-invalid");
-        // The next failure needs a harder captcha. A captcha that is too easy is not used up.
+        // After the next failure a harder captcha is needed. An easier captcha is not used up.
         let mut body = json!({ "email": person.email, "password": "not the password" });
         body["captcha"] = json!(solved_captcha(app).await);
         one.post_json("/api/login", body.clone()).await.expect_problem(401, "invalid-credentials");
@@ -305,7 +306,7 @@ both!(
                 login(&home, &person.email, &person.password).await.expect(200);
             }
         }
-        // 100 is the cap, and 4 are the logins of the user.
+        // The cap is 100 attempts. The other 4 are the logins of the user.
         assert!(verified(app).await - before <= 104);
     }
 );
@@ -339,7 +340,7 @@ both!(
     }
 );
 
-/// Two daemons on the same stores count together.
+/// Two daemons on the same stores count the failures of a client together.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_daemons_share_the_back_off() {
     let app = TestApp::builder(Backend::Servers)
@@ -354,8 +355,8 @@ async fn two_daemons_share_the_back_off() {
     let answers = at_once(16, async |n| wrong_login(&both[n % 2], &person.email).await).await;
     six_are_looked_at(&answers, verified(&app).await + verified(&replica).await - before);
     while wrong_login(&both[0], &person.email).await.status != 429 {}
-    // The back-off says 5 s at both. Each daemon has its own count of the IP address, which may
-    // say 6 s.
+    // The wait of the back-off is 5 s at both daemons. Each daemon also has its own count of the IP
+    // address, and the wait of this count can be 6 s.
     for client in &both {
         assert!((5..=6).contains(&retry_after(&wrong_login(client, &person.email).await)));
     }
@@ -366,8 +367,8 @@ async fn two_daemons_share_the_back_off() {
     app.finish().await;
 }
 
-/// With a store that never responds no password is verified, and each mailbox has this daemon's
-/// share of its budget.
+/// If the store never responds, no password is verified. Each recipient's address then has only
+/// this daemon's share of its mail budget.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_store_no_password_is_verified_and_mailboxes_keep_a_share() {
     let app = TestApp::builder(Backend::Servers)

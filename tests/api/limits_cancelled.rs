@@ -9,7 +9,8 @@ use crate::ask::sql;
 use crate::client::Client;
 use crate::limits_attempts::{at, login};
 
-/// Replaces every stored hash by an unreadable one. Returns the statement that restores it.
+/// Replaces every stored password hash by an unreadable one. Returns the statement that restores
+/// the hashes.
 async fn break_hashes(app: &TestApp) -> String {
     let db = app.inside().db.writer();
     let select = sea_orm::Statement::from_string(
@@ -22,8 +23,8 @@ async fn break_hashes(app: &TestApp) -> String {
     format!("UPDATE users SET password_hash = '{hash}'")
 }
 
-/// Sends more attempts than the back-off admits: after six failures the seventh would have to wait.
-/// None of them gets a result.
+/// Sends nine attempts. If they counted, the back-off would delay the seventh attempt. None of the
+/// attempts gets a result.
 async fn nobody_judges(app: &TestApp, source: &Client, email: &str, password: &str) {
     for _ in 0..9 {
         let answer = login(source, email, password).await;
@@ -41,7 +42,7 @@ both!(
         let mend = break_hashes(app).await;
         nobody_judges(app, &source, &person.email, "not the password").await;
         sql(app, &mend).await;
-        // A login with the right password succeeds at once.
+        // The attempts did not count, so a login with the right password succeeds at once.
         login(&source, &person.email, &person.password).await.expect(200);
     }
 );
@@ -52,7 +53,7 @@ both!(
     async |app| {
         let person = app.verified("ada@example.org").await;
         let source = at(app, "203.0.113.7");
-        // This has the effect of a database that is down while the store with the counts is up.
+        // The database seems to be down, while the store with the counts of attempts is up.
         sql(app, "ALTER TABLE users RENAME COLUMN password_hash TO away").await;
         nobody_judges(app, &source, &person.email, &person.password).await;
         sql(app, "ALTER TABLE users RENAME COLUMN away TO password_hash").await;

@@ -1,4 +1,4 @@
-//! Tests of known devices: a known device has its own limit and back-off, and an invalid device
+//! Tests of known devices. A known device has its own limit and its own back-off. An invalid device
 //! token has no effect.
 
 use std::time::Duration;
@@ -42,7 +42,7 @@ both!(
         let person = app.verified("ada@example.org").await;
         let known = device(app, &person, "203.0.113.7").await;
         let other = device(app, &person, "203.0.113.8").await;
-        // The limit belongs to the device, whatever its IP address is.
+        // The limit belongs to the device, whatever IP address the device has.
         let from = |n: usize| at(app, &client_ip(n)).header(DEVICE, &known);
         for n in 0..10 {
             let answer = login(&from(n), &person.email, &person.password).await.expect(200);
@@ -52,7 +52,8 @@ both!(
         let refused = login(&from(11), &person.email, &person.password).await;
         assert_eq!(retry_after(&refused), 6);
         assert_eq!(refused.header("ratelimit-policy"), Some("\"device\";q=10;w=60"));
-        // The other endpoints with a password use the same limit, and no password is hashed.
+        // The other endpoints that verify a password use the same limit. For a refused request no
+        // password is hashed.
         let body = json!({ "password": person.password, "email": "ada@example.com" });
         let user = from(12).bearer(&person.user_token);
         retry_after(&user.post_json("/api/change-email", body).await);
@@ -74,7 +75,7 @@ both!(
         for _ in 0..6 {
             wrong_login(&home, &person.email).await.expect(401);
         }
-        // A request that the back-off refuses uses up nothing of the limit.
+        // A request that the back-off refuses uses up nothing of the limit of the device.
         for _ in 0..20 {
             let refused = wrong_login(&home, &person.email).await;
             assert_eq!(retry_after(&refused), 5);
@@ -98,7 +99,7 @@ both!(
         }
         let home = nat.header(DEVICE, &known);
         login(&home, &person.email, &person.password).await.expect(200);
-        // The device has a back-off of its own.
+        // The device has its own back-off.
         for _ in 0..6 {
             wrong_login(&home, &person.email).await.expect(401);
         }
@@ -114,7 +115,7 @@ both!(
         app.mail_to(&person.email).await;
         let fresh = changed.header(DEVICE).expect("the device stays known");
         login(&nat.header(DEVICE, fresh), &person.email, "a quite new password").await.expect(200);
-        // A device token from before the password change counts for nothing.
+        // A device token that was issued before the password change has no effect.
         retry_after(&login(&home, &person.email, "a quite new password").await);
     }
 );
@@ -136,7 +137,7 @@ both!(
         let compare = async |token: &str, address: usize| {
             let (bare, with) = (at(app, &client_ip(address)), at(app, &client_ip(address + 1)));
             let with = with.header(DEVICE, token);
-            // Six attempts are verified, and the back-off refuses the seventh.
+            // latchkey verifies six attempts, and the back-off refuses the seventh.
             for _ in 0..7 {
                 let (bare, with) = (
                     wrong_login(&bare, &person.email).await,
@@ -149,8 +150,8 @@ both!(
             compare(token, 2 * turn).await;
             login(&at(app, "203.0.113.7"), &person.email, &person.password).await.expect(200);
         }
-        // Two tokens in one request count for none. The same holds for a token after its ninety
-        // days.
+        // A request with two device tokens counts as a request without a token. A token that is
+        // older than ninety days has no effect either.
         let twice = at(app, "203.0.113.30").header(DEVICE, &own).header(DEVICE, &own);
         for _ in 0..6 {
             wrong_login(&twice, &person.email).await.expect(401);
@@ -185,7 +186,8 @@ both!(
     }
 );
 
-/// Returns the id in a device token. A client does not need it, and the id alone gives no rights.
+/// Returns the id in a device token. A client does not need the id, and the id alone gives no
+/// rights.
 fn id_of(device: &str) -> Vec<u8> {
     URL_SAFE_NO_PAD.decode(device).expect("base64url")[..16].to_vec()
 }
@@ -215,7 +217,7 @@ both!(
         let refused = login(&client, &person.email, &person.password).await;
         assert_eq!(retry_after(&refused), 6);
         assert_eq!(verified(app).await, before);
-        // The other device is unknown after the password change. A client with an unknown token
+        // After the password change the other device is unknown. A client with an unknown token
         // gets a new id.
         let client = at(app, "203.0.113.8").header(DEVICE, &other);
         let answer = login(&client, &person.email, &person.password).await.expect(200);
@@ -235,12 +237,13 @@ both!(
             let method = if path == "/api/me" { Method::DELETE } else { Method::POST };
             user.json(method, path, body).await
         };
-        // A wrong password uses up none of this budget. It counts in the back-off of the session.
+        // A wrong password uses up nothing of this budget, but it counts in the back-off of the
+        // session.
         for n in 0..5 {
             let body = json!({ "password": "not the password", "newPassword": "a quite new one" });
             ask(n, &person, "/api/change-password", body).await.expect(401);
         }
-        // A session, like a known device, may have ten passwords verified per minute.
+        // Like a known device, a session may send ten passwords per minute that are verified.
         app.clock.advance(Duration::from_mins(1));
         for n in 20..30 {
             let new_password = format!("a quite new password {n}");
@@ -261,7 +264,8 @@ both!(
             let refused = ask(30 + n, &person, path, body).await;
             assert_eq!(retry_after(&refused), 300, "{path}");
         }
-        // Other accounts have a budget of their own, and a login is not a change.
+        // The login does not use up this budget, because it is not a change. Other accounts have
+        // their own budget.
         let client = at(app, "203.0.113.7").header(DEVICE, &known);
         login(&client, &person.email, &person.password).await.expect(200);
         app.clock.advance(Duration::from_mins(6));
@@ -283,8 +287,8 @@ both!(
         let foreign = device(app, &foreign, "203.0.113.9").await;
         let mut known = device(app, &person, "203.0.113.7").await;
         let nat = at(app, "198.51.100.1");
-        // A known device keeps its id. A token of another account, or from before the password
-        // change, does not keep it.
+        // A known device keeps its id. If the token is of another account, or was issued before the
+        // password change, the device gets a new id.
         for (n, keeps) in [(0, true), (1, false), (2, false)] {
             let old = known.clone();
             let shown = if n == 1 { &foreign } else { &old };
@@ -302,7 +306,7 @@ both!(
             let reset = nat.header(DEVICE, shown).post_json("/api/reset-password", body).await;
             let fresh = reset.expect(200).header(DEVICE).expect("a device").to_owned();
             assert_eq!(id_of(&fresh) == id_of(shown), keeps, "{n}");
-            // The device is known where other clients have used up the limit of the IP address.
+            // The device is known even at an IP address whose limit other clients have used up.
             for turn in 0..20 {
                 wrong_login(&nat, &format!("nobody{turn}@example.org")).await;
             }

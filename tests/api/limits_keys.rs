@@ -1,5 +1,5 @@
-//! Tests that clients can leave only a bounded number of keys in the token store: for invented
-//! email addresses, for devices and for captchas.
+//! Tests that clients can leave only a limited number of keys in the token store. The keys are for
+//! invented email addresses, for devices and for captchas.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::ask::solved_captcha;
 use crate::limits_attempts::{DEVICE, at, client_ip, device, login, retry_after, wrong_login};
 
 /// Returns the number of keys for back-offs, budgets and used captchas in the table of this daemon.
-/// Returns `None` with Redis, which other tests share.
+/// With Redis it returns `None`, because other tests use the same Redis.
 async fn keys(app: &TestApp) -> Option<usize> {
     use sea_orm::{ConnectionTrait as _, Statement};
     if app.inside().config.redis.url.is_some() {
@@ -24,13 +24,14 @@ async fn keys(app: &TestApp) -> Option<usize> {
     usize::try_from(count).ok()
 }
 
-/// Says whether accounts share a back-off now. The store has a record with a fixed name for it.
+/// Says whether accounts share a back-off now. The store has a record with a fixed name for the
+/// shared back-off.
 async fn has_shared_back_off(app: &TestApp) -> bool {
     let now = app.inside().clock.now();
     app.inside().store.attempts("newcomers", now).await.expect("the store answers").is_some()
 }
 
-// 10 000 keys are divided among 20 replicas. This replica may add 250 at once.
+// The maximum of 10 000 keys is divided among 20 replicas. This replica may add 250 keys at once.
 both!(
     invented_addresses_leave_a_bounded_number_of_keys_and_known_accounts_keep_their_limits,
     [
@@ -53,23 +54,23 @@ both!(
                 wrong_login(&at(app, &client_ip(n)), &format!("nobody{n}@example.org")).await;
             refused += usize::from(answer.status == 429);
         }
-        // Of 250 keys six are in use: five for the wrong logins, and one for the sessions of the
-        // registrations. 244 addresses get a back-off of their own. The rest share one, which has a
-        // cap of 100 attempts.
+        // Six of the 250 keys are in use: five for the wrong logins, and one for the sessions of
+        // the registrations. So 244 email addresses get their own back-off. All further addresses
+        // share one back-off, which has a cap of 100 attempts.
         assert_eq!(refused, 500 - 244 - 100);
         if let Some(kept) = keys(app).await {
-            // Each back-off has one record, and there are marks of recorded refusals. All addresses
-            // without an account together have at most 4096 marks.
+            // Each back-off has one record. The store also has marks of the refusals that were
+            // recorded. All email addresses without an account together have at most 4096 marks.
             assert!((245 + 200..=2 * 350).contains(&kept), "{kept} keys");
         }
-        // A new address uses the shared back-off, with or without an account.
+        // A new email address uses the shared back-off, whether it has an account or not.
         for email in [&fresh.email, "nobody@example.com"] {
             assert_eq!(retry_after(&wrong_login(&at(app, &client_ip(900)), email).await), 3_600);
         }
         let home = at(app, "203.0.113.9").header(DEVICE, &of_fresh);
         wrong_login(&home, &fresh.email).await.expect(401);
         login(&home, &fresh.email, &fresh.password).await.expect(200);
-        // An account with a known client has its own back-off.
+        // An account that has a known client has its own back-off.
         login(&at(app, "203.0.113.7"), &known.email, &known.password).await.expect(200);
         app.clock.advance(Duration::from_hours(24));
         wrong_login(&at(app, &client_ip(901)), "nobody@example.net").await.expect(401);
@@ -88,7 +89,7 @@ both!(
     async |app| {
         let person = app.verified("ada@example.org").await;
         let other = app.verified("bob@example.org").await;
-        // Five keys fit. Each round adds some and removes them.
+        // The store has room for five keys. Each round adds some keys and removes them again.
         for round in 0..6 {
             let client = at(app, &client_ip(round));
             for _ in 0..3 {
@@ -97,7 +98,7 @@ both!(
             login(&client, &person.email, &person.password).await.expect(200);
         }
         assert!(!has_shared_back_off(app).await);
-        // Without a successful login the keys are used up, and the next account shares a back-off.
+        // Without a successful login no key is removed, so the next account shares a back-off.
         let client = at(app, &client_ip(100));
         for _ in 0..5 {
             wrong_login(&client, &person.email).await.expect(401);

@@ -14,7 +14,8 @@ use crate::limits_attempts::{
 
 const NETWORKS: usize = 40;
 
-/// Attempts a login from forty networks, once each. Returns the number of verified passwords.
+/// Attempts one login from each of forty networks. Returns the number of passwords that were
+/// verified.
 async fn attack(app: &TestApp, email: &str) -> u64 {
     let before = verified(app).await;
     let answers =
@@ -61,7 +62,7 @@ both!(
                     login(&known, &person.email, &person.password).await.expect(200);
                 }
                 20 => {
-                    // The user has a session, and sends no device token.
+                    // The user has a session and sends no device token.
                     let client = at(app, "203.0.113.8");
                     let user = client.bearer(&person.user_token);
                     person.keep(user.get("/api/refresh").await.expect(200).tokens());
@@ -80,12 +81,12 @@ both!(
                     login(&known, &person.email, new).await.expect(200);
                 }
                 40 => {
-                    // The network of the reset is known too, because a reset on the page gives no
-                    // device token.
+                    // The network from which the password was reset is known too. A reset on the
+                    // page returns no device token, so the network must be enough.
                     login(&at(app, "203.0.113.9"), &person.email, &person.password)
                         .await
                         .expect(200);
-                    // The next device of the user has no failures.
+                    // Another device of the user has no failures yet, so it can log in.
                     login(&at(app, "198.51.100.10"), &person.email, &person.password)
                         .await
                         .expect(200);
@@ -112,7 +113,7 @@ both!(
         let client = at(app, "198.51.100.1");
         let own = client.bearer(&person.user_token);
         login(&own, &person.email, &person.password).await.expect(200);
-        // A session of another account has no effect here, and neither has an ended session.
+        // The session of another account has no effect, and an ended session has no effect either.
         let foreign = client.bearer(&other.user_token);
         retry_after(&login(&foreign, &person.email, &person.password).await);
         own.post_json("/api/logout", json!({})).await.expect(204);
@@ -146,7 +147,8 @@ both!(
         let mut person = app.verified("ada@example.org").await;
         let old = device(app, &person, "203.0.113.7").await;
         reset(app, &mut person, "203.0.113.9", "a quite new password").await;
-        // A new password admits five new clients, and the account admits a hundred attempts.
+        // After the new password, five new clients are admitted, and then the account admits a
+        // hundred attempts.
         for n in 0..105 {
             wrong_login(&at(app, &client_ip(n)), &person.email).await.expect(401);
         }

@@ -30,7 +30,7 @@ async fn change(client: &Client, person: &Person, email: &str) -> Answer {
     client.bearer(&person.user_token).post_json("/api/change-email", body).await
 }
 
-/// Registers at `client`, and deletes the account again.
+/// Registers an account with this client, and deletes the account again.
 async fn passes_by(client: &Client, email: &str) -> Answer {
     let answer = register(client, email).await;
     if answer.status == 200 {
@@ -51,8 +51,8 @@ both!(
                 let client = at(app, &client_ip(n * 1_000 + turn));
                 if shows { client.header(DEVICE, &known) } else { client }
             };
-            // Each change uses a new mailbox and a new IP address, so that neither of their limits
-            // refuses.
+            // Each change uses a new email address and a new IP address, so that the limits of
+            // these addresses do not refuse it.
             for turn in 0..3 {
                 let email = format!("new{n}-{turn}@example.com");
                 change(&client(turn), &person, &email).await.expect(200);
@@ -94,7 +94,8 @@ both!(
         assert_eq!(retry_after(&refused), 6);
         let exists = here.get(&format!("/api/exist-email/{}", encoded(&victim))).await;
         exists.expect_problem(429, "rate-limited");
-        // The rate is that of repeated mails: 20 at once, including the refused one.
+        // The limit is now that of repeated mails. It allows 20 requests at once, including the
+        // refused one.
         app.clock.advance(Duration::from_mins(1));
         for turn in 11..20 {
             ask(turn).await.expect_problem(409, "email-taken");
@@ -116,7 +117,7 @@ both!(
         let refused = passes_by(&here, victim).await;
         let wait = retry_after(&refused);
         assert!(refused.json().get("userToken").is_none());
-        // No account was created, and no other IP address gets a different result.
+        // No account was created, and a client with another IP address gets the same result.
         for n in 0..12 {
             retry_after(&passes_by(&at(app, &client_ip(n)), victim).await);
         }
@@ -127,7 +128,7 @@ both!(
         app.clock.advance(Duration::from_secs(wait));
         register(&here, victim).await.expect(200);
         app.mail_to(victim).await;
-        // Other mailboxes have a budget of their own.
+        // Each other recipient's address has its own budget.
         register(&here, "bob@example.org").await.expect(200);
         app.mail_to("bob@example.org").await;
     }

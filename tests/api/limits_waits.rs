@@ -1,5 +1,5 @@
-//! A test that an attempt is admitted after the wait that the login back-off reported, whatever
-//! happened before.
+//! A test of the wait that the login back-off reports. After this wait an attempt is admitted,
+//! whatever happened before.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Tests of the budget for writes of a logged-in user, and of the events that the writes leave in
-//! the audit.
+//! Tests of the budget for the writes of a logged-in user, and of the audit events that the writes
+//! cause.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ async fn patch(person: &Person, path: &str, body: serde_json::Value) -> u16 {
     person.as_user().json(Method::PATCH, path, body).await.status
 }
 
-/// Returns the path of the user's team and of its project.
+/// Returns the path of the user's team and the path of the user's project.
 async fn team_of(person: &Person) -> (String, String) {
     let me = person.me().await.expect(200).json();
     let id = |of: &str| me[of]["id"].as_str().expect("an id").to_owned();
@@ -54,7 +54,7 @@ both!(a_write_that_changes_nothing_is_not_audited, async |app| {
     let role = json!({ "role": "owner" });
     let own = format!("{team}/members/{}", person.me().await.json()["id"].as_str().expect("an id"));
     assert_eq!(patch(&person, &own, role).await, 200);
-    // The user has no other session, so this ends none.
+    // The user has no other session, so this request ends no session.
     person.as_user().delete("/api/sessions").await.expect(204);
     person.me().await.expect(200);
     assert_eq!(events(app).await, before);
@@ -86,15 +86,15 @@ both!(
         for n in 6..9 {
             assert_eq!(retry_after(&write(n).await), 600);
         }
-        // A client that has only the vaultToken uses up nothing of the budget, however often it
-        // revokes the token.
+        // A client that has only the vaultToken uses up nothing of the account's budget, however
+        // often it revokes the token.
         let revoke = [("token", person.vault_token.as_str())];
         for _ in 0..130 {
             app.anonymous().post_form("/api/revoke", &revoke).await.expect(200);
         }
         assert_eq!(retry_after(&person.as_user().delete("/api/sessions").await), 600);
-        // Reads are not refused. The same holds for writes with their own budget, and for writes
-        // that must always work.
+        // Reads are still served. Writes that have their own budget, and writes that must always
+        // work, are served too.
         person.me().await.expect(200);
         let body = json!({ "password": person.password, "newPassword": "a quite new password" });
         person.as_user().post_json("/api/change-password", body).await.expect(200);

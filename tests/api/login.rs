@@ -1,4 +1,4 @@
-//! Tests of `POST /api/login`, and of what its responses do not reveal.
+//! Tests of `POST /api/login`, and of the facts that its responses must not reveal.
 
 use crate::app::both;
 use crate::ask::{alike, at_once, sql};
@@ -34,7 +34,7 @@ both!(nothing_of_a_password_is_trimmed_folded_or_cut, async |app| {
             anonymous.login(&email, wrong).await.expect_problem(401, "invalid-credentials");
         }
     }
-    // latchkey applies NFC to a password and nothing else.
+    // latchkey normalizes a password to NFC and changes nothing else.
     anonymous.login("p0@example.org", " Cafe\u{301} au lait ").await.expect(200);
 });
 

@@ -1,5 +1,5 @@
-//! Tests of the built-in mailbox over HTTP: the clients that can reach it, and the credentials that
-//! open it.
+//! Tests of the built-in mailbox over HTTP: which clients can reach it, and which credentials open
+//! it.
 
 use std::net::SocketAddr;
 
@@ -16,7 +16,7 @@ const HERE: &str = "http://localhost:8080";
 const HTML: &str = "text/html,application/xhtml+xml,*/*;q=0.8";
 const PAGES: [&str; 2] = ["/dev/mailbox", "/dev/mailbox/messages"];
 
-/// Reads the key from the data directory.
+/// Reads the mailbox key from the data directory.
 fn key(app: &TestApp) -> String {
     let file = app.inside().config.data_dir.join("mailbox-key");
     std::fs::read_to_string(file).expect("the key's file").trim().to_owned()
@@ -32,7 +32,7 @@ fn cookie(answer: &Answer) -> String {
     cookie.split(';').next().expect("a name and a value").to_owned()
 }
 
-/// Returns a client with the cookie that a browser gets.
+/// Opens the mailbox with the key. Returns a client with the cookie that a browser gets.
 async fn browser(client: &Client, key: &str) -> Client {
     let opened = client.get(&format!("/dev/mailbox?key={key}")).await.expect(303);
     client.header("Cookie", &cookie(&opened))
@@ -111,7 +111,7 @@ both!(
     }
 );
 
-/// One way to send a key or a cookie, and the expected status on a daemon that serves the mailbox.
+/// One way to send a key or a cookie, and the expected status if the daemon serves the mailbox.
 struct Form {
     what: &'static str,
     header: Option<(&'static str, String)>,
@@ -207,7 +207,7 @@ async fn every_path_of_the_mailbox_opens_with_its_key_alone_embedded() {
     elsewhere.finish().await;
 }
 
-/// A 401 says how to authenticate. Only a browser gets a page.
+/// Checks that a 401 says how to authenticate, and that only a browser gets an HTML page.
 #[track_caller]
 fn is_locked_properly(answer: &Answer, is_page: bool, method: &Method) {
     if answer.status != 401 {
@@ -303,8 +303,8 @@ async fn another_site_opens_nothing_with_the_cookie_embedded() {
         for path in PAGES {
             let answer = from(&browser, site, dest).get(path).await.expect(expected);
             if expected == 401 {
-                // The link on this page has the same origin, so the browser sends the cookie with
-                // it.
+                // The link on this page leads to the same origin, so the browser sends the cookie
+                // with the request.
                 assert!(answer.text().contains("href=\"/dev/mailbox\""), "{}", answer.text());
             }
         }
@@ -330,8 +330,8 @@ async fn the_cookie_ends_after_a_week_and_the_key_does_not_embedded() {
     app.finish().await;
 }
 
-/// Sends requests through proxies that connect from a loopback address, with a loopback Host and no
-/// header of a proxy.
+/// Sends requests through proxies that connect from a loopback address. latchkey receives a
+/// loopback Host and no header of a proxy.
 async fn through_proxies(app: &TestApp, expected: [u16; 2]) {
     let key = app.inside().mailbox_key.as_ref().map(|key| key.expose().to_owned());
     let relay = Proxy::start(app.public_addr()).await;

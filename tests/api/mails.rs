@@ -1,4 +1,4 @@
-//! Tests of the mails as they arrive: the recipients, the texts and links, and that no text comes
+//! Tests of the mails that arrive: their recipients, texts and links. No text in a mail may come
 //! from an anonymous client.
 
 use crate::app::{PUBLIC_URL, both};
@@ -43,7 +43,7 @@ both!(a_proven_address_is_called_by_name_in_safe_html, async |app| {
 });
 
 both!(a_link_stands_alone_in_the_text_and_is_built_on_the_public_url, async |app| {
-    // The link uses neither the Host header nor a header of an untrusted proxy.
+    // The link must not depend on the Host header or on a header of an untrusted proxy.
     let client = app
         .anonymous()
         .header("x-forwarded-host", "evil.example")

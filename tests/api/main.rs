@@ -1,6 +1,6 @@
-//! The tests of latchkey from outside: over real sockets and on real servers, in one binary (ADR
-//! 12). `app.rs` is the harness, `client.rs` has the clients, and `ask.rs` has shared requests. The
-//! other modules are tests, one for each part of latchkey.
+//! The tests of latchkey from outside. They use real sockets and real servers, and they are one
+//! binary (ADR 12). `app.rs` is the harness, `client.rs` has the clients, and `ask.rs` has shared
+//! requests. Each of the other modules tests one part of latchkey.
 mod account;
 mod answer;
 mod app;

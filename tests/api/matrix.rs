@@ -1,11 +1,11 @@
-//! The authorization matrix: every route, every kind of caller and every object. The cases come
-//! from the route table. A route fails the test if it has no row here, or a row for another kind of
-//! handler.
+//! The authorization matrix. It has a cell for every route, every kind of caller and every object.
+//! The cases come from the route table. A route fails the test if it has no row in this file, or if
+//! its row is for another kind of handler.
 //!
-//! All cells use the same users and teams. An allowed request therefore changes nothing (a wrong
-//! name, a role that the member already has, an invalid body), or only something that no other cell
-//! reads (one more key). Objects that a request deletes, such as a key or an invitation, are
-//! created for each caller.
+//! All cells use the same users and teams. Therefore an allowed request changes nothing (it has a
+//! wrong name, a role that the member already has, or an invalid body), or it changes only
+//! something that no other cell reads (it adds one more key). Objects that a request deletes, such
+//! as a key or an invitation, are created for each caller.
 
 mod clients;
 mod world;
@@ -29,11 +29,11 @@ enum Who {
     Expired,
     VaultToken,
     KeyToken,
-    /// A project key, as a client.
+    /// A client that sends a project key.
     Key,
-    /// A project key of a disabled team.
+    /// A client that sends a project key of a disabled team.
     KeyOfClosed,
-    /// A client of `introspection.clients`.
+    /// A client in the setting `introspection.clients`.
     Operator,
     Disabled,
     Unverified,
@@ -49,7 +49,7 @@ enum Who {
 }
 
 impl Who {
-    /// Says whether latchkey accepts the token.
+    /// Says whether latchkey accepts the token of this caller.
     fn is_known(self) -> bool {
         self > Self::Disabled
     }
@@ -80,7 +80,7 @@ enum Team {
     Deleted,
 }
 
-/// The object that a path names: a team, and something in it that exists or not.
+/// The object that a path names. It is a team, or something in a team that may not exist.
 #[derive(Clone, Debug)]
 struct Object {
     team: Team,
@@ -90,19 +90,19 @@ struct Object {
 
 /// The request to a route, and the expected status.
 enum Row {
-    /// The same status for every caller, with any token.
+    /// Every caller gets the same status, whatever token the caller sends.
     Public,
-    /// This status for every caller that latchkey knows.
+    /// Every caller that latchkey knows gets this status.
     Person(Option<Value>, u16),
-    /// This status for every user with a confirmed address.
+    /// Every user with a confirmed email address gets this status.
     Verified(Option<Value>, u16),
-    /// The status for a viewer, a member, an admin and an owner. The table of roles decides which
-    /// of them may call the route. The last member is the status for an allowed caller if the
-    /// object does not exist.
+    /// The statuses for a viewer, a member, an admin and an owner, if the table of roles allows the
+    /// route to them. The last value is the status for an allowed caller if the object does not
+    /// exist.
     Team(Option<Value>, [u16; 4], u16),
-    /// A status for each caller.
+    /// The function returns the status for each caller.
     Each(fn(Who) -> u16),
-    /// A form, and a status for each caller.
+    /// The fields of a form. The function returns the status for each caller.
     Form(&'static [(&'static str, &'static str)], fn(Who) -> u16),
 }
 
@@ -110,7 +110,7 @@ fn row(route: &Route) -> Option<Row> {
     let empty = || Some(json!({}));
     Some(match (route.method.name(), route.path) {
         ("GET", "/api/refresh") => Row::Each(|who| match who {
-            // An expired token can be refreshed while its session exists.
+            // An expired token can be refreshed as long as its session exists.
             Who::Expired => 200,
             who if who.is_known() => 200,
             _ => 401,
@@ -154,14 +154,16 @@ fn row(route: &Route) -> Option<Row> {
             let key = json!({ "name": "a program", "scopes": ["vault:read"] });
             Row::Team(Some(key), [200; 4], 404)
         }
-        // The key in the path belongs to another project of the team, and the invitation to a third
-        // team. Neither exists under this path. `ones_that_end` tests the team's own.
+        // The key in the path belongs to another project of the team, and the invitation belongs to
+        // a third team. So neither of them exists under this path. `ones_that_end` tests the
+        // objects of the team itself.
         (
             "DELETE",
             "/api/teams/{tid}/projects/{pid}/keys/{kid}" | "/api/teams/{tid}/invitations/{iid}",
         )
         | ("POST", "/api/teams/{tid}/invitations/{iid}/resend") => Row::Team(None, [404; 4], 404),
-        // The path names the owner. No role is above the owner, and the team has no other owner.
+        // The member in the path is the owner. No role is above the owner's role, and the team has
+        // no other owner.
         ("PATCH", "/api/teams/{tid}/members/{userId}") => {
             Row::Team(Some(json!({ "role": "owner" })), [403, 403, 403, 200], 404)
         }
@@ -223,7 +225,8 @@ fn expected(route: &Route, row: &Row, who: Who, object: &Object) -> Option<u16> 
         Row::Verified(_, status) => known(*status),
         Row::Team(_, allowed, missing) => {
             let Handler::Team(permission, _) = route.handler else { return Some(0) };
-            // Every member may leave. To remove another member needs a higher permission.
+            // Every member can leave a team. To remove another member, the caller needs a higher
+            // permission.
             let is_self = who.role_in(object) == Some(Role::Owner) && object.is_there;
             let permission = match permission {
                 Permission::LeaveTeam if !is_self => Permission::ManageMembers,
@@ -264,8 +267,9 @@ async fn ask(client: &Client, route: &Route, row: &Row, object: &Object) -> Answ
     }
 }
 
-/// Requests that delete an object of the own team: method, path, where the object is created, its
-/// body, and the status for an allowed caller.
+/// Requests that delete or resend an object of the own team. Each entry has the method, the path,
+/// the path where the object is created, the body that creates it, and the status for an allowed
+/// caller.
 fn ones_that_end() -> [(&'static str, &'static str, &'static str, Value, u16); 3] {
     let (keys, invitations) = ("projects/{pid}/keys", "invitations");
     let key = json!({ "name": "a program", "scopes": ["vault:read"] });
@@ -277,8 +281,8 @@ fn ones_that_end() -> [(&'static str, &'static str, &'static str, Value, u16); 3
     ]
 }
 
-/// Creates an object for each caller, who then tries to delete it. Returns the number of cells and
-/// the differences from the table.
+/// Creates an object for each caller, and lets the caller send the request about it. Returns the
+/// number of cells and the differences from the table.
 async fn ask_to_end(world: &World) -> (usize, Vec<String>) {
     let (mut cells, mut wrong) = (0, Vec::new());
     let owner = &world.callers[&Who::Owner];
@@ -312,8 +316,8 @@ both!(
     async |app| {
         let world = world::world(app).await;
         let mut routes: Vec<&Route> = ROUTES.iter().collect();
-        // Routes that end sessions come last: first the other sessions of each caller, then its
-        // own.
+        // Routes that end sessions come last. The caller first ends its other sessions and then its
+        // own session.
         let ends = |route: &&Route| match (route.method.name(), route.path) {
             ("DELETE", "/api/sessions") => 1,
             ("POST", "/api/logout") => 2,

@@ -1,4 +1,4 @@
-//! Tests of the members of a team: list, roles, removal and leaving.
+//! Tests of the members of a team: the list, the roles, the removal, and how a member leaves.
 
 use serde_json::{Value, json};
 
@@ -41,7 +41,7 @@ both!(a_role_that_changes_is_in_the_next_tokens_with_a_new_epoch, async |app| {
     assert_eq!(changed["role"], "admin");
     let epoch = changed["epoch"].as_i64().expect("a number");
     assert!(epoch > 0, "{changed}");
-    // Setting the same role again changes nothing.
+    // If a member already has this role, the request changes nothing.
     let same = ada.set_role(&team, &bob, "admin").await.expect(200).json();
     assert_eq!(same, changed);
     bob.refresh().await.expect(200);
@@ -63,7 +63,7 @@ both!(nobody_gives_more_than_they_have_or_touches_who_is_above, async |app| {
     bob.remove_member(&team, &ada).await.expect_problem(403, "forbidden");
     kim.set_role(&team, &kim, "admin").await.expect_problem(403, "forbidden");
     kim.remove_member(&team, &bob).await.expect_problem(403, "forbidden");
-    // A member may change another member of the same role, and themselves.
+    // A member can change the role of another member with the same role, and their own role.
     bob.set_role(&team, &eve, "member").await.expect(200);
     bob.set_role(&team, &kim, "admin").await.expect(200);
     bob.set_role(&team, &bob, "viewer").await.expect(200);
@@ -91,8 +91,8 @@ both!(who_comes_back_does_not_bring_tokens_of_before_back, async |app| {
         answer.expect(200).json()["active"].as_bool().expect("a word")
     };
     let (mut tokens, mut epochs) = (Vec::<String>::new(), Vec::new());
-    // The clock stands still, and the role is the same each time. A change in between must raise
-    // the epoch too.
+    // In each round Bob joins with the same role at the same time, because the clock stands still.
+    // A change of the role during a round must also raise the epoch.
     for round in 0..3 {
         ada.invited(&team, &bob.email, "member").await;
         bob.accept(app.mail_to(&bob.email).await.token()).await.expect(200);
@@ -137,8 +137,8 @@ both!(of_owners_who_step_down_at_once_one_stays, async |app| {
     }
     let owners = [&ada, &bob, &eve];
     for round in 0..6 {
-        // All owners lose their role at once: one changes their own role, and others change the
-        // next owner.
+        // All owners lose their role at the same time. Each owner changes either their own role or
+        // the role of the next owner.
         let answers = at_once(3, async |turn| match (turn + round) % 3 {
             0 => owners[turn].set_role(&team, owners[turn], "admin").await,
             1 => owners[turn].set_role(&team, owners[(turn + 1) % 3], "admin").await,
@@ -183,8 +183,8 @@ both!(what_a_switch_and_a_page_of_members_cost, async |app| {
         ada.as_user().post_json(&path, json!({ "name": "Two" })).await.json()["id"].clone();
     app.outbox_is_empty().await;
     let db = &app.inside().db;
-    // The embedded token store is a table of the same database. The documented numbers do not count
-    // its statements.
+    // The embedded token store is a table of the same database. The documented numbers of
+    // statements do not include its statements.
     let is_embedded = u64::from(!db.is_postgres());
     let wall = u64::from(db.is_postgres());
     let before = db.statements();

@@ -38,7 +38,7 @@ both!(
         assert_eq!(jose_header(&person.vault_token)["alg"], "HS256");
         let set = app.anonymous().get("/.well-known/jwks.json").await.expect(200).json();
         assert_eq!(set, json!({ "keys": [] }));
-        // A token of one kind is still not accepted as the other kind.
+        // A token of one kind must not be accepted as a token of the other kind.
         person.as_vault().get("/api/me").await.expect_problem(401, "invalid-token");
     }
 );

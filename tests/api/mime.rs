@@ -1,4 +1,4 @@
-//! A parser for mails, from the JSON of the built-in mailbox or from SMTP (RFC 5322, 2045, 2047).
+//! A parser for mails that come from the built-in mailbox (JSON) or by SMTP (RFC 5322, 2045, 2047).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -6,26 +6,26 @@ use serde_json::Value;
 
 #[derive(Clone, Debug, Default)]
 pub struct Mail {
-    /// The id in the mailbox, or the number of the mail in the sink.
+    /// The id of the mail in the mailbox, or its number in the SMTP sink.
     pub id: String,
     /// The `Message-ID`, if the mail came by SMTP.
     pub message_id: Option<String>,
     /// The name of the template, if the mail came from the mailbox.
     pub kind: Option<String>,
     pub from: String,
-    /// The recipient of the envelope.
+    /// The recipient in the envelope.
     pub to: String,
     pub subject: String,
     pub text: String,
     pub html: String,
-    /// The first link with a token.
+    /// The first link in the mail that has a token.
     pub link: Option<String>,
     /// The token in that link.
     pub token: Option<String>,
 }
 
 impl Mail {
-    /// Parses a mail in the list of the mailbox.
+    /// Parses one mail in the list of the built-in mailbox.
     pub fn from_mailbox(item: &Value) -> Self {
         let text = |name: &str| item[name].as_str().map(str::to_owned);
         let list = |name: &str| match &item[name] {
@@ -46,7 +46,8 @@ impl Mail {
         }
     }
 
-    /// Parses a mail from the sink: the recipient of the envelope, and the text after DATA.
+    /// Parses a mail from the SMTP sink. `to` is the recipient in the envelope, and `data` is the
+    /// text after DATA.
     pub fn from_wire(number: usize, to: &str, data: &str) -> Self {
         let part = Part::parse(data);
         let text = part.find("text/plain").unwrap_or_default();
@@ -65,7 +66,7 @@ impl Mail {
         }
     }
 
-    /// Returns the token in the link. Fails the test if there is none.
+    /// Returns the token in the link. Fails the test if the mail has no such link.
     #[track_caller]
     pub fn token(&self) -> &str {
         self.token.as_deref().unwrap_or_else(|| panic!("no token in this mail: {}", self.text))

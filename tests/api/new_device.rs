@@ -20,7 +20,7 @@ async fn log_in(client: &Client, person: &Person) -> String {
     answer.header(DEVICE).expect("a device").to_owned()
 }
 
-/// Returns the metrics about the budget of these mails.
+/// Returns the metrics about the budget for mails about new devices.
 async fn asked_for(app: &TestApp) -> Vec<String> {
     let text = app.admin().get("/metrics").await.text();
     text.lines().filter(|line| line.contains("\"new-devices\"")).map(str::to_owned).collect()
@@ -56,7 +56,7 @@ both!(what_is_no_device_of_this_account_is_a_new_one, async |app| {
         log_in(&app.anonymous().header(DEVICE, token), &person).await;
         app.mail_to(&person.email).await;
     }
-    // A device token from before a password change does not make the device known.
+    // A device token that was issued before the password change does not make the device known.
     person.change_password("a quite new password").await.expect(200);
     app.mail_to(&person.email).await;
     log_in(&app.anonymous().header(DEVICE, &device), &person).await;
@@ -75,8 +75,8 @@ both!(only_a_log_in_by_password_that_succeeds_is_mailed, async |app| {
     disabled.expect_problem(403, "account-disabled");
     sql(app, "UPDATE users SET status = 'active'").await;
     app.no_mail_to(&person.email).await;
-    // A session that comes from a mailed link sends no such mail, because it would go to the same
-    // mailbox.
+    // A session that starts with a mailed link causes no such mail, because the mail would go to
+    // the same email address as the link.
     let mut changing = person.clone();
     let body = json!({ "password": person.password, "email": "eda@example.org" });
     changing.as_user().post_json("/api/change-email", body).await.expect(200);
@@ -105,7 +105,7 @@ both!(
         log_in(&at(app, ELSEWHERE), &home).await;
         let mail = app.mail_to(&home.email).await;
         assert!(mail.text.contains(ELSEWHERE), "{}", mail.text);
-        // The account has had its first login, so this one sends a mail.
+        // The account has already had its first login, so this login causes a mail.
         log_in(&at(app, HOME), &home).await;
         let mail = app.mail_to(&home.email).await;
         assert!(mail.text.contains(HOME), "{}", mail.text);
@@ -120,7 +120,8 @@ both!(
         let person = app.verified("ada@example.org").await;
         let device = log_in(&at(app, HOME), &person).await;
         app.mail_to(&person.email).await;
-        // A login on a known device does not read the budget, so it costs no more than before.
+        // A login on a known device does not read the budget, so the metrics of the budget stay the
+        // same.
         let asked = asked_for(app).await;
         log_in(&at(app, ELSEWHERE).header(DEVICE, &device), &person).await;
         assert_eq!((asked.len(), asked_for(app).await), (1, asked));
@@ -128,8 +129,8 @@ both!(
             app.outbox_is_empty().await;
             app.mails_to(&person.email).await.len() - 1
         };
-        // One of the five mails is for the first login from another address than the
-        // registration's.
+        // The budget is five mails. It includes the mail about the first login, which came from
+        // another IP address than the registration.
         at_once(12, async |n| log_in(&at(app, &format!("10.0.0.{n}")), &person).await).await;
         assert_eq!(count().await, 5);
         app.clock.advance(Duration::from_mins(4 * 60 + 48).saturating_sub(Duration::from_secs(1)));
@@ -140,7 +141,7 @@ both!(
             log_in(&at(app, &format!("10.0.2.{n}")), &person).await;
         }
         assert_eq!(count().await, 6);
-        // Other notices have a budget of their own.
+        // Notices about other events have their own budget.
         let body = json!({ "password": person.password, "newPassword": "a quite new password" });
         let here = login(&at(app, HOME), &person.email, &person.password).await.tokens();
         let user = at(app, HOME).bearer(&here.user);
@@ -159,7 +160,8 @@ both!(the_notice_can_be_switched_off, ["mail.new_device" = "false"], async |app|
 
 both!(an_account_of_the_release_before_counts_as_in_use, async |app| {
     let person = app.verified("ada@example.org").await;
-    // Copies the row without the new column, as the release before writes it.
+    // The row is copied without the new column, because the previous release writes it without this
+    // column.
     let columns = "id, email, email_normal, name, password_hash, password_version, session_epoch, status, verified_at, \
          created_ip, created_at, updated_at";
     for statement in [

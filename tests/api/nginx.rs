@@ -1,5 +1,5 @@
-//! Tests of Debian's nginx with `auth_request` in front of an application, configured as
-//! docs/integrate/nginx.md says. One nginx in these tests only passes every request to latchkey.
+//! Tests of Debian's nginx with `auth_request` in front of an application, with the configuration
+//! in docs/integrate/nginx.md. Another nginx in this module only passes every request to latchkey.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -16,7 +16,7 @@ use crate::client::{Client, Person, claims};
 use crate::poll::eventually;
 use crate::servers::free_port;
 
-/// The files of the example, as the page shows them.
+/// The files of the example. docs/integrate/nginx.md shows the same files.
 const FILES: [(&str, &str); 3] = [
     ("nginx.conf", include_str!("../../examples/nginx/nginx.conf")),
     ("latchkey_headers.conf", include_str!("../../examples/nginx/latchkey_headers.conf")),
@@ -33,7 +33,7 @@ fn the_page_shows_the_files_that_are_tested() {
     }
 }
 
-/// Starts an application that returns the header of each request.
+/// Starts an application that returns the header of each request that it receives.
 fn application() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("bound");
@@ -59,7 +59,7 @@ fn free_address() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], free_port()))
 }
 
-/// An nginx process of the test. It is killed when the value is dropped.
+/// An nginx process of the test. The process is killed when the value is dropped.
 pub struct Nginx {
     child: Child,
     address: SocketAddr,
@@ -80,8 +80,8 @@ impl Nginx {
         Self::with(address, &files).await
     }
 
-    /// Starts an nginx that passes every request on: its server block has `proxy_pass` and nothing
-    /// else.
+    /// Starts an nginx that passes every request to `target`. Its server block has `proxy_pass` and
+    /// nothing else.
     pub async fn bare(target: SocketAddr) -> Self {
         let address = free_address();
         let text = format!(
@@ -187,8 +187,8 @@ async fn nginx_lets_live_tokens_through_and_no_header_of_the_clients_own_on_serv
     nginx.caller(&eve).get("/").await.expect(200);
     nginx.caller(&eve).get("/reports/1").await.expect(403);
 
-    // A program of the team passes like a member, and a program of another team does not. The token
-    // of a revoked key is refused at once.
+    // A program of the team has access like a member, and a program of another team has not. The
+    // token of a revoked key is refused at once.
     let (key, other) = (ada.make_key(&["vault:read"]).await, eve.make_key(&["vault:read"]).await);
     let caller = |token: &str| Client::new(nginx.address).bearer(token);
     let (program, stranger) = (key.token(&app).await, other.token(&app).await);

@@ -1,5 +1,5 @@
-//! Tests of notices: mails that report what happened to an account. They go only to confirmed
-//! addresses. An attacker who has the password cannot flood a mailbox with them.
+//! Tests of notices, which are mails that report what happened to an account. latchkey sends them
+//! only to confirmed addresses. An attacker who has the password cannot flood a user with notices.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ async fn change(client: &Client, person: &mut Person, n: usize) -> Answer {
     answer
 }
 
-/// Waits until every due mail has left, and returns the mails with this subject.
+/// Waits until every due mail is sent, and returns the mails with this subject.
 async fn mailed(app: &TestApp, person: &Person, subject: &str) -> Vec<Mail> {
     app.inside().deliveries.wake();
     app.outbox_is_empty().await;
@@ -40,7 +40,7 @@ async fn mailed(app: &TestApp, person: &Person, subject: &str) -> Vec<Mail> {
 }
 
 /// Opens a session of this account and refreshes it twice. Returns the session with its first
-/// token.
+/// token, which is then outdated.
 async fn replaced(person: &Person) -> Person {
     let first = person.another_device().await;
     let mut current = first.clone();
@@ -84,7 +84,7 @@ both!(a_replayed_token_mails_no_address_that_is_not_proven, async |app| {
         session.me().await.expect_problem(401, "invalid-token");
     }
     app.no_mail_to(&person.email).await;
-    // The account's audit still has an event for each replay.
+    // The audit of the account still has one event for each replay.
     let events = person.as_user().get("/api/me/events").await.expect(200).json();
     let items = events["items"].as_array().expect("a list");
     let reused = items.iter().filter(|item| item["action"] == "session.reuse-detected").count();
@@ -107,7 +107,7 @@ both!(changes_of_password_within_an_hour_are_one_mail_now_and_one_at_the_end, as
     assert_eq!(both.len(), 2);
     assert!(both[1].text.contains("It happened 3 times within an hour."), "{}", both[1].text);
     assert!(both[1].text.contains("Hello Ada Lovelace,"), "{}", both[1].text);
-    // The hour begins with the last mail, whatever that mail reported.
+    // The hour begins when the last mail was sent, whatever that mail reported.
     person.login().await.expect(200);
     change(&app.anonymous(), &mut person, 4).await.expect(200);
     app.clock.advance(HOUR.saturating_sub(Duration::from_secs(1)));
@@ -116,7 +116,7 @@ both!(changes_of_password_within_an_hour_are_one_mail_now_and_one_at_the_end, as
     let three = mailed(app, &person, CHANGED).await;
     assert_eq!(three.len(), 3);
     assert!(!three[2].text.contains("times within an hour"), "{}", three[2].text);
-    // After an hour without a notice the next one leaves at once again.
+    // After an hour without a notice, the next notice is sent at once again.
     app.clock.advance(HOUR);
     person.login().await.expect(200);
     change(&app.anonymous(), &mut person, 5).await.expect(200);
@@ -217,7 +217,7 @@ both!(replicas_and_restarts_share_the_count_of_notices, async |mut app| {
 
 both!(a_notice_is_written_with_its_event_or_not_at_all, async |app| {
     let mut person = app.verified("ada@example.org").await;
-    // From here on the event cannot be written.
+    // From now on the audit event cannot be written, because its table has another name.
     sql(app, "ALTER TABLE audit_events RENAME TO audit_events_away").await;
     change(&app.anonymous(), &mut person, 0).await.expect(503);
     sql(app, "ALTER TABLE audit_events_away RENAME TO audit_events").await;

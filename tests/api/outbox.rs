@@ -1,4 +1,4 @@
-//! The mails of a [`TestApp`]: those that it has sent, and those that are due.
+//! The mails of a [`TestApp`]: the mails that it has sent, and the mails that are due.
 #![allow(dead_code, reason = "a harness offers more than one state of the tests uses")]
 
 use std::sync::PoisonError;
@@ -11,10 +11,10 @@ use crate::mime::Mail;
 use crate::poll::eventually;
 use crate::smtp::SmtpSink;
 
-/// The time that a test waits for a mail, and for an empty outbox.
+/// The maximum time that a test waits for a mail, or for an empty outbox.
 const MAIL: Duration = Duration::from_secs(10);
-/// After this many empty reads the test wakes the mailer, which the daemon itself does every five
-/// seconds. If a test writes a mail to the outbox without an endpoint, nothing else wakes the
+/// After this many empty reads the test wakes the mailer. The daemon itself wakes the mailer every
+/// five seconds. If a test writes a mail to the outbox without an endpoint, nothing else wakes the
 /// mailer.
 const LOOKS_UNTIL_WAKE: u32 = 15;
 
@@ -44,8 +44,8 @@ impl TestApp {
         .await
     }
 
-    /// Waits until the outbox is empty. Fails the test if it sent a mail to this address that the
-    /// test has not read.
+    /// Waits until the outbox is empty. Fails the test if the daemon has sent a mail to this
+    /// address that the test has not read.
     pub async fn no_mail_to(&self, address: &str) {
         self.outbox_is_empty().await;
         let unseen = self.unseen(address).await;
@@ -55,18 +55,18 @@ impl TestApp {
     /// Returns every mail to this address so far, the oldest first.
     pub async fn mails_to(&self, address: &str) -> Vec<Mail> {
         if let Some(sink) = &self.sink {
-            // In SMTP a domain is spelled in A-labels.
+            // An SMTP server receives the domain in the form of A-labels.
             let address = EmailAddress::parse(address).expect("an address");
             let is_theirs =
                 |mail: &Mail| EmailAddress::parse(&mail.to).is_ok_and(|to| to == address);
             return sink.mails().into_iter().filter(is_theirs).collect();
         }
-        // This reads the mailbox inside the daemon. Over HTTP the mailbox is closed, because
+        // The test reads the mailbox inside the daemon. The mailbox is closed over HTTP, because
         // `public_url` names another machine.
         let mailbox = self.inside().mailbox.as_ref().expect("without SMTP there is a mailbox");
         let mut messages = mailbox.list(Some(address));
-        // The mailbox lists the newest mail first. With a clock that stands still, many mails have
-        // the same time.
+        // The mailbox lists the newest mail first. The clock stands still, so many mails have the
+        // same time, and the sort must keep their order.
         messages.reverse();
         messages.sort_by_key(|message| message.received_at);
         let items = messages.iter().map(|message| serde_json::to_value(&**message).expect("JSON"));

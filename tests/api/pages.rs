@@ -1,4 +1,5 @@
-//! Tests of the pages behind mailed links, used as a browser without scripts uses them.
+//! Tests of the pages to which mailed links lead. The tests use the pages like a browser without
+//! scripts.
 
 use serde_json::json;
 
@@ -8,8 +9,8 @@ use crate::people::{claim, join, people};
 
 const NEW: &str = "a quite new password";
 
-/// Checks a page of latchkey: it is HTML that a browser must not cache, and that no other page may
-/// put into a frame or add content to.
+/// Checks that the response is an HTML page which a browser must not cache. No other page may show
+/// it in a frame or add content to it.
 #[track_caller]
 fn page(answer: &Answer, status: u16) -> String {
     assert_eq!(answer.status, status, "{}", answer.text());

@@ -1,5 +1,5 @@
-//! Tests of `POST /api/change-password`, of the stored form of a password, and of changes to that
-//! form.
+//! Tests of `POST /api/change-password`, of the form in which a password is stored, and of changes
+//! to that form.
 
 use std::time::Duration;
 
@@ -77,7 +77,7 @@ both!(of_parallel_changes_one_succeeds, async |app| {
     app.no_mail_to(&person.email).await;
 });
 
-/// Returns the stored hash of Ada's password.
+/// Returns the stored password hash of Ada.
 async fn stored(app: &TestApp) -> String {
     let standing = AccountStatus::by_email(&app.inside().db, "ada@example.org").await;
     standing.expect("the database answers").expect("she is there").password_hash.expose().clone()
@@ -156,7 +156,7 @@ both!(a_new_password_is_any_that_is_long_and_not_common, async |app| {
     for (bad, code) in [
         (seven.as_str(), "too-short"),
         (&format!("{}a", "ab".repeat(128)), "too-long"),
-        // This password is near the end of the list.
+        // This password is near the end of the list of common passwords.
         ("zzzzzzzz", "too-common"),
         ("ZXCVBNM123", "too-common"),
         ("Ada.Lovelace@Example.org", "contextual"),

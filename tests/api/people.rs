@@ -1,4 +1,4 @@
-//! Users in teams: helpers for the tests of tenancy.
+//! Helpers for the tests of tenancy: users in teams, invitations and project keys.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -24,14 +24,14 @@ pub fn id_of(person: &Person) -> String {
     claims(&person.user_token)["sub"].as_str().expect("a userToken has a subject").to_owned()
 }
 
-/// Registers users with a confirmed address, all at the same time.
+/// Registers users with a confirmed email address, all at the same time.
 pub async fn people<const N: usize>(app: &TestApp, names: [&str; N]) -> [Person; N] {
     let made = names.map(|name| async move { app.verified(&format!("{name}@example.org")).await });
     let made: Vec<Person> = join_all(made).await;
     made.try_into().expect("as many as names")
 }
 
-/// Makes a user a member of a team, as an accepted invitation does.
+/// Makes a user a member of a team, as if the user had accepted an invitation.
 pub async fn join(app: &TestApp, team: &str, person: &Person, role: &str) {
     let inside = app.inside();
     let now = inside.clock.now();
@@ -50,7 +50,7 @@ pub async fn join(app: &TestApp, team: &str, person: &Person, role: &str) {
     tx.commit().await.expect("committed");
 }
 
-/// A project key, as the user who created it stores it.
+/// The id and the secret of a project key, which the user who created the key stores.
 #[derive(Clone, Debug)]
 pub struct ProjectKey {
     pub id: String,
@@ -58,13 +58,13 @@ pub struct ProjectKey {
 }
 
 impl ProjectKey {
-    /// Returns a client that sends the key by HTTP Basic.
+    /// Returns a client that sends the id and the secret by HTTP Basic.
     pub fn client(&self, app: &TestApp) -> Client {
         let basic = STANDARD.encode(format!("{}:{}", self.id, self.secret));
         app.anonymous().header("authorization", &format!("Basic {basic}"))
     }
 
-    /// Sends `POST /api/token` with these fields and the grant.
+    /// Sends `POST /api/token` with these fields and the grant type.
     pub async fn ask(&self, app: &TestApp, fields: &[(&str, &str)]) -> Answer {
         let fields = [&[("grant_type", "client_credentials")], fields].concat();
         self.client(app).post_form("/api/token", &fields).await
@@ -78,12 +78,12 @@ impl ProjectKey {
 }
 
 impl Person {
-    /// Returns the path of the keys of the current team and project.
+    /// Returns the path of the keys of the user's current team and project.
     pub fn keys(&self) -> String {
         format!("/api/teams/{}/projects/{}/keys", claim(self, "tid"), claim(self, "pid"))
     }
 
-    /// Creates a key of the current team and project.
+    /// Creates a key in the user's current team and project.
     pub async fn make_key(&self, scopes: &[&str]) -> ProjectKey {
         self.make_key_in(&claim(self, "pid"), scopes).await
     }

@@ -1,5 +1,5 @@
-//! The programs of PostgreSQL: they create the data of a server, copy it for a standby, and promote
-//! a standby.
+//! The programs of PostgreSQL. They create the data of a server, copy the data for a standby, and
+//! promote a standby.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -31,7 +31,8 @@ pub fn init(directory: &Path) {
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
 }
 
-/// Returns a command for a program of PostgreSQL. These programs refuse to run as root.
+/// Returns a command for a program of PostgreSQL. These programs refuse to run as root, so the
+/// command uses the Unix user `postgres` if the test runs as root.
 pub fn program(name: &str) -> Command {
     let path = PathBuf::from(must_be_told("LATCHKEY_TEST_PG_BIN")).join(name);
     let mut command = Command::new(path);
@@ -41,7 +42,7 @@ pub fn program(name: &str) -> Command {
     command
 }
 
-/// Returns the user and group ids of `postgres` if the test runs as root.
+/// Returns the user id and the group id of the Unix user `postgres` if the test runs as root.
 fn account() -> Option<(u32, u32)> {
     if fs::metadata("/proc/self").ok()?.uid() != 0 {
         return None;
@@ -59,7 +60,7 @@ fn give(directory: &Path) {
     }
 }
 
-/// Copies the data of a running server for a standby that follows it (`standby.signal`).
+/// Copies the data of a running server, for a standby that follows this server (`standby.signal`).
 pub fn copy(directory: &Path, port: u16) {
     give(directory);
     let copied = program("pg_basebackup")

@@ -1,4 +1,4 @@
-//! Tests of project keys: create, list, use and revoke.
+//! Tests of project keys: how they are created, listed, used and revoked.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::ask::{at_once, broken_rules, count};
 use crate::client::Person;
 use crate::people::{claim, id_of, join, people};
 
-/// Returns the names of an object's members.
+/// Returns the names of the members of a JSON object.
 pub fn names(value: &Value) -> Vec<&str> {
     value.as_object().expect("an object").keys().map(String::as_str).collect()
 }
@@ -81,7 +81,7 @@ both!(nobody_gives_a_key_more_than_they_have, async |app| {
     post(&bob, "team:own").await.expect_problem(403, "forbidden");
     post(&bob, "vault:manage").await.expect(200);
     post(&ada, "team:own").await.expect(200);
-    // The key keeps its scopes after the user who created it has left.
+    // The key keeps its scopes after the user who created the key has left the team.
     let key = bob.make_key(&["vault:manage"]).await;
     ada.remove_member(&team, &bob).await.expect(204);
     bob.leave().await.expect(204);

@@ -52,7 +52,8 @@ both!(a_team_without_a_project_has_tokens_without_one, async |app| {
 
 both!(another_teams_project_is_not_there, async |app| {
     let [ada, eve] = people(app, ["ada", "eve"]).await;
-    // Both users request Eve's project under Ada's team. Eve does so as an admin of Ada's team.
+    // Both users send requests for Eve's project under the path of Ada's team. Eve is an admin of
+    // Ada's team.
     let path = format!("/api/teams/{}/projects/{}", claim(&ada, "tid"), claim(&eve, "pid"));
     join(app, &claim(&ada, "tid"), &eve, "admin").await;
     for person in [&ada, &eve] {

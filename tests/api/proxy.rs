@@ -1,5 +1,5 @@
-//! A small TCP proxy in front of a real server. A test can cut, stall and heal it, and can make it
-//! forget open connections.
+//! A small TCP proxy in front of a real server. A test can make the proxy cut or stall its
+//! connections, pass bytes again, or forget its open connections.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,33 +11,34 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// The treatment of the bytes.
+/// What the proxy does with connections and bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
-    /// The bytes pass.
+    /// The proxy passes all bytes.
     Pass,
-    /// All connections end, and new ones end at once.
+    /// The proxy ends all connections, and it ends a new connection at once.
     Cut,
-    /// Connections stay open, and no byte moves.
+    /// The connections stay open, and the proxy passes no byte.
     Stall,
 }
 
-/// The orders for all connections.
+/// The instructions for all connections.
 #[derive(Clone, Copy, Debug)]
 struct Orders {
     mode: Mode,
-    /// Connections with a smaller number never move a byte again.
+    /// The proxy never again passes a byte of a connection whose number is smaller than this
+    /// number.
     forgotten: usize,
 }
 
-/// The orders, as one connection watches them.
+/// The instructions, in the form in which one connection watches them.
 #[derive(Clone)]
 struct Watched {
     number: usize,
     orders: watch::Receiver<Orders>,
 }
 
-/// The proxy. Dropping it closes everything.
+/// The proxy. When the value is dropped, the listener and all connections are closed.
 pub struct Proxy {
     address: SocketAddr,
     target: watch::Sender<SocketAddr>,
@@ -47,7 +48,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Listens on a free loopback port and forwards to `target`.
+    /// Listens on a free loopback port and forwards each connection to `target`.
     pub async fn start(target: SocketAddr) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
         let address = listener.local_addr().expect("a bound socket");
@@ -63,7 +64,7 @@ impl Proxy {
                 let watched = Watched { number, orders: watched.clone() };
                 let target = *leads_to.borrow();
                 connections.spawn(async move {
-                    // A broken pipe is expected here.
+                    // A connection that breaks is no error for the proxy.
                     let _over = pass(client, target, watched).await;
                 });
             }
@@ -71,34 +72,34 @@ impl Proxy {
         Self { address, target, orders, accepted, _server: server }
     }
 
-    /// Returns the address to connect to.
+    /// Returns the address to which a client of the proxy connects.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Forwards new connections to another server, like a DNS name that moves. Open connections
-    /// keep their server.
+    /// Forwards new connections to another server, as if a DNS name had moved. Open connections
+    /// still lead to the old server.
     pub fn move_to(&self, target: SocketAddr) {
         self.target.send_replace(target);
     }
 
-    /// Ends every connection, and each new one at once.
+    /// Ends every open connection. From now on, each new connection ends at once.
     pub fn cut(&self) {
         self.set(Mode::Cut);
     }
 
-    /// Keeps connections open and moves no byte. Bytes on their way are kept.
+    /// Keeps connections open and passes no byte. Bytes that are on their way are not lost.
     pub fn stall(&self) {
         self.set(Mode::Stall);
     }
 
-    /// Lets everything pass again.
+    /// From now on, the proxy passes all bytes again.
     pub fn heal(&self) {
         self.set(Mode::Pass);
     }
 
-    /// Never moves a byte of the present connections again and does not close them, like a machine
-    /// that lost its power. New connections pass.
+    /// Never again passes a byte of the connections that are open now, and does not close them.
+    /// They behave as if the machine of the server had lost its power. New connections work.
     pub fn forget(&self) {
         let forgotten = self.accepted.load(Ordering::SeqCst);
         self.orders.send_modify(|orders| orders.forgotten = forgotten);
@@ -141,7 +142,7 @@ async fn pump(
 }
 
 impl Watched {
-    /// Waits until the proxy lets bytes pass. Returns an error if it cuts the connection.
+    /// Waits until the proxy passes bytes. Returns an error if the proxy cuts the connection.
     async fn open(&mut self) -> io::Result<()> {
         let number = self.number;
         let moves = |it: &Orders| it.mode != Mode::Stall && it.forgotten <= number;
@@ -157,7 +158,7 @@ mod tests {
 
     use super::*;
 
-    /// Starts a server that returns every byte once.
+    /// Starts a server that sends every received byte back.
     async fn echo() -> (SocketAddr, JoinSet<()>) {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
         let address = listener.local_addr().expect("a bound socket");

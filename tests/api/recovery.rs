@@ -41,7 +41,7 @@ both!(both_spellings_are_the_same_endpoints, async |app| {
     let mut person = app.verified("ada@example.org").await;
     for (turn, spelling) in ["password", "passsword"].into_iter().enumerate() {
         let body = json!({ "email": person.email });
-        // These endpoints ignore an `Authorization` header, valid or not.
+        // These endpoints ignore an `Authorization` header, whether it is valid or not.
         let client = person.anonymous().header("authorization", "Bearer nonsense");
         client.post_json(&format!("/api/forgot-{spelling}"), body).await.expect(200);
         let token = app.mail_to("ada@example.org").await.token().to_owned();
@@ -173,7 +173,7 @@ both!(a_login_that_races_a_reset_does_not_survive_it, ["mail.new_device" = "fals
         }
         app.mail_to(&person.email).await;
         person.password = new;
-        // A mailbox gets at most one immediate notice per hour.
+        // An email address gets at most one immediate notice per hour.
         app.clock.advance(Duration::from_hours(1));
     }
 });

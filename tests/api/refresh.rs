@@ -1,4 +1,5 @@
-//! Tests of `GET /api/refresh`: rotation, grace time, reuse, and the ends of a session.
+//! Tests of `GET /api/refresh`: rotation, grace time, reuse of a token, and the ways in which a
+//! session ends.
 
 use std::time::Duration;
 
@@ -80,7 +81,7 @@ both!(an_older_token_ends_the_session_and_no_other, async |app| {
     second.refresh().await.expect(200);
     let mut third = second.clone();
     third.refresh().await.expect(200);
-    // Any unexpired token of an open session is valid on every route except refresh.
+    // Any unexpired token of an open session is valid on every route except the refresh.
     first.me().await.expect(200);
     first.as_user().get(PATH).await.expect_problem(401, "refresh-reused");
     for stolen in [&first, &second, &third] {
@@ -214,7 +215,7 @@ both!(each_session_refreshes_into_its_own_project_and_team, async |app| {
     let other_team = here.make_team("Other").await["id"].as_str().expect("an id").to_owned();
     let mut there = here.another_device().await;
     let mut elsewhere = here.another_device().await;
-    // The user's choices on other devices do not change this session.
+    // The team and project that the user chooses on another device do not change this session.
     app.clock.advance(Duration::from_secs(1));
     there.switch(&team, json!({ "projectId": second })).await.expect(200);
     app.clock.advance(Duration::from_secs(1));
@@ -240,8 +241,8 @@ both!(a_refresh_asks_the_database_once_and_before_the_rotation, async |app| {
     there.switch(&team, json!({})).await.expect(200);
     app.outbox_is_empty().await;
     let db = &app.inside().db;
-    // The embedded token store is in the same database. It adds one read of the session and two
-    // statements of the rotation.
+    // The embedded token store is in the same database. It adds three statements: one read of the
+    // session and two statements for the rotation.
     let store = if db.is_postgres() { 0 } else { 3 };
     for session in [&mut here, &mut there] {
         let before = db.statements();

@@ -1,4 +1,4 @@
-//! Tests of `POST /api/register`, and of who may register.
+//! Tests of `POST /api/register`, and of which clients may register.
 
 use serde_json::json;
 

@@ -1,4 +1,5 @@
-//! Tests of a resource server in Python that admits one team, as docs/integrate/python.md shows it.
+//! Tests of a resource server in Python that admits one team. docs/integrate/python.md shows this
+//! server.
 
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -23,7 +24,7 @@ fn the_page_shows_the_program_that_is_tested() {
     assert!(page.contains(program), "docs/integrate/python.md has to show serve.py as it is");
 }
 
-/// The server process. It is killed when the value is dropped.
+/// The server process. The process is killed when the value is dropped.
 struct Server {
     child: Child,
     address: SocketAddr,
@@ -90,7 +91,7 @@ async fn a_server_in_python_lets_one_team_in_on_servers() {
         for unknown in ["x", "a.b.c", &ada.user_token] {
             assert_eq!(server.status(unknown).await, 401, "{unknown}");
         }
-        // These are valid tokens of other teams, of no team, and without the scope.
+        // These tokens are valid, but they are of another team, of no team, or without the scope.
         let (theirs, writing) = (theirs.token(&app).await, writing.token(&app).await);
         for good in [&eve.vault_token, &theirs, &bob.vault_token, &nobody.vault_token, &writing] {
             assert_eq!(server.status(good).await, 403);
@@ -101,7 +102,7 @@ async fn a_server_in_python_lets_one_team_in_on_servers() {
         (plain.status(&bob.vault_token).await, live.status(&bob.vault_token).await),
         (200, 200)
     );
-    // The server that asks latchkey refuses an ended session or key at once.
+    // The resource server that asks latchkey refuses the tokens of an ended session or key at once.
     ada.remove_member(&team, &bob).await.expect(204);
     let keys = format!("/api/teams/{team}/projects/{}/keys", claim(&ada, "pid"));
     ada.as_user().delete(&format!("{keys}/{}", own.id)).await.expect(204);

@@ -1,4 +1,4 @@
-//! Tests of `POST /api/revoke`: it ends a token before its time, for ever.
+//! Tests of `POST /api/revoke`, which ends a token for ever before its time.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ both!(
         let other = person.another_device().await;
         let older = person.user_token.clone();
         person.refresh().await.expect(200);
-        // Any token of the session can be used, also an expired one.
+        // The client can send any token of the session, even an expired token.
         app.clock.advance(Duration::from_mins(20));
         revoke(app, &older).await;
         person.me().await.expect_problem(401, "invalid-token");
@@ -96,7 +96,7 @@ both!(
             );
         }
         is_active(app, &person.vault_token).await;
-        // A public client names itself and has no secret.
+        // A public client sends its id and has no secret.
         app.anonymous().post_form(PATH, &[token, ("client_id", "spa")]).await.expect(200);
         is_inactive(app, &person.vault_token).await;
         as_client(app).post_form(PATH, &[token]).await.expect(200);
@@ -112,8 +112,8 @@ both!(
         let user: uuid::Uuid = user.as_str().expect("an id").parse().expect("a UUID");
         let (store, now) = (&app.inside().store, app.clock.now());
         let session = store.session(user, &person.sid, now).await.expect("up").expect("alive");
-        // The store loses the session, the revocation is acknowledged, and then a backup of the
-        // store returns the session.
+        // The store loses the session. Then a revocation is acknowledged, and after that a backup
+        // of the store brings the session back.
         store.end_sessions(user, None).await.expect("up");
         revoke(app, &person.user_token).await;
         let mut restored = session.clone();
@@ -139,7 +139,7 @@ both!(a_revocation_is_swept_when_the_token_would_have_ended, async |app| {
     app.clock.advance(Duration::from_mins(2));
     assert_eq!(revocation::sweep(db, app.clock.now()).await.expect("swept"), 1);
     assert_eq!(rows().await, 0);
-    // An expired token needs no row.
+    // The revocation of an expired token needs no row.
     revoke(app, &person.vault_token).await;
     assert_eq!(rows().await, 0);
 });

@@ -1,4 +1,5 @@
-//! Tests of the documented rules for addresses, names, passwords and bodies at the endpoints.
+//! Tests of the documented rules for email addresses, names, passwords and bodies, at the
+//! endpoints.
 
 use bytes::Bytes;
 use hyper::Method;
@@ -20,7 +21,7 @@ fn breaks(answer: &Answer, pointer: &str, code: &str, what: &str) {
     assert_eq!(broken_rules(answer), [(pointer.to_owned(), code.to_owned())], "{what}");
 }
 
-/// Returns an address with exactly this many bytes before and after the `@`.
+/// Returns an email address with exactly this many bytes before and after the `@`.
 fn address(local: usize, domain: usize) -> String {
     let mut labels = "d.".repeat(domain / 2);
     labels.truncate(domain - 3);

@@ -1,8 +1,8 @@
-//! Real servers: a database of the test's own on the shared servers, and private servers that a
-//! test may kill.
+//! Real servers. A test can have its own database on the shared servers, or private servers that it
+//! may kill.
 //!
-//! `scripts/test` starts the shared PostgreSQL and Redis. It sets `LATCHKEY_TEST_*` to their
-//! addresses and to their programs.
+//! `scripts/test` starts the shared PostgreSQL and Redis. It sets the variables `LATCHKEY_TEST_*`
+//! to the addresses of these servers and to the paths of their programs.
 #![allow(dead_code, reason = "a harness offers more than one state of the tests uses")]
 
 use std::fs;
@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use crate::poll::eventually;
 use crate::postgres;
 
-/// The time that a server may take to respond after its start.
+/// The maximum time that a server may need to respond after its start.
 const START: Duration = Duration::from_secs(20);
 
 /// Returns a variable that `scripts/test` sets.
@@ -32,18 +32,19 @@ pub fn must_be_told(name: &str) -> String {
         .unwrap_or_else(|| panic!("{name} is not set: run scripts/test, which starts the servers"))
 }
 
-/// Returns the file for the codes that operations returned, if there is one.
+/// Returns the path of the file that collects the codes of operations, or `None` if it is not set.
 pub fn seen_codes() -> Option<String> {
     told("LATCHKEY_TEST_SEEN")
 }
 
-/// Returns the number of rounds of a soak test: `long` with `scripts/test --all`.
+/// Returns the number of rounds of a soak test. It is `long` if `scripts/test --all` runs the
+/// tests.
 pub fn rounds(usual: u32, long: u32) -> u32 {
     if told("LATCHKEY_TEST_LONG").is_some() { long } else { usual }
 }
 
-/// A PostgreSQL database of one test. It is deleted when the value is dropped, also if the test
-/// fails.
+/// A PostgreSQL database for one test. The database is deleted when the value is dropped, even if
+/// the test fails.
 pub struct TestDatabase {
     maintenance_url: String,
     name: String,
@@ -61,7 +62,7 @@ impl TestDatabase {
         Self { maintenance_url, name }
     }
 
-    /// Returns the URL: `postgres://…/name`.
+    /// Returns the URL of the database: `postgres://…/name`.
     pub fn url(&self) -> String {
         let (server, _) = self.maintenance_url.rsplit_once('/').expect("the URL names a database");
         format!("{server}/{}", self.name)
@@ -69,8 +70,8 @@ impl TestDatabase {
 }
 
 impl Drop for TestDatabase {
-    /// This runs on a thread and a runtime of its own, because the runtime of the test may be
-    /// ending.
+    /// The deletion runs on its own thread and its own runtime, because the runtime of the test may
+    /// already be ending.
     fn drop(&mut self) {
         let url = self.maintenance_url.clone();
         let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
@@ -94,10 +95,11 @@ async fn connect(url: &str) -> Result<DatabaseConnection, DbErr> {
     Database::connect(options).await
 }
 
-/// Returns the URL of an empty logical database on the shared Redis that no other running test
-/// uses.
+/// Returns the URL of an empty logical database on the shared Redis. No other running test uses
+/// this database.
 ///
-/// A counter in database 0 assigns the numbers, so that this is true across processes too.
+/// The number of the database comes from a counter in database 0. Therefore tests in other
+/// processes do not get the same number.
 pub async fn redis_space() -> String {
     let server = must_be_told("LATCHKEY_TEST_REDIS_URL");
     let mut zero = redis_connection(&server).await.expect("the test server answers");
@@ -115,21 +117,22 @@ pub async fn redis_space() -> String {
     url
 }
 
-/// Opens a connection to a Redis, to read or to change its data.
+/// Opens a connection to a Redis, so that a test can read or change its data.
 pub async fn redis_connection(url: &str) -> redis::RedisResult<redis::aio::MultiplexedConnection> {
     redis::Client::open(url)?.get_multiplexed_async_connection().await
 }
 
-/// A signal that a test sends to a server.
+/// A signal that a test sends to a server process.
 #[derive(Clone, Copy, Debug)]
 pub enum Signal {
-    /// Stops the process. Its sockets stay open.
+    /// Pauses the process. Its sockets stay open.
     Stop,
-    /// Continues the process.
+    /// Continues a paused process.
     Continue,
     /// Ends the process at once.
     Kill,
-    /// The immediate shutdown of PostgreSQL: no checkpoint, and a recovery at the next start.
+    /// Ends PostgreSQL with its immediate shutdown. There is no checkpoint, so the next start is a
+    /// recovery.
     Quit,
 }
 
@@ -144,8 +147,8 @@ impl Signal {
     }
 }
 
-/// A server for one test, on a fixed loopback port. It is killed by its process id when the value
-/// is dropped, and its data is deleted.
+/// A server for one test, on a fixed loopback port. When the value is dropped, the server is killed
+/// by its process id, and its data is deleted.
 pub struct PrivateServer {
     kind: Kind,
     port: u16,
@@ -167,7 +170,7 @@ impl PrivateServer {
         Self::redis_with(Vec::new()).await
     }
 
-    /// Starts such a Redis with further arguments.
+    /// Starts a Redis like [`Self::redis`] with further arguments.
     pub async fn redis_with(arguments: Vec<String>) -> Self {
         Self::start(Kind::Redis, arguments).await
     }
@@ -177,7 +180,7 @@ impl PrivateServer {
         Self::start(Kind::Postgres, Vec::new()).await
     }
 
-    /// Starts a streaming standby of a PostgreSQL.
+    /// Starts a streaming standby of this PostgreSQL.
     pub async fn standby_of(primary: &Self) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         postgres::copy(directory.path(), primary.port);
@@ -206,12 +209,12 @@ impl PrivateServer {
         command.query_async(&mut connection).await.expect(line)
     }
 
-    /// Returns the data directory.
+    /// Returns the data directory of the server.
     pub fn directory(&self) -> &Path {
         self.directory.path()
     }
 
-    /// Returns the URL: `redis://…` or `postgres://…`.
+    /// Returns the URL of the server: `redis://…` or `postgres://…`.
     pub fn url(&self) -> String {
         match self.kind {
             Kind::Redis => format!("redis://127.0.0.1:{}", self.port),
@@ -219,13 +222,13 @@ impl PrivateServer {
         }
     }
 
-    /// Returns the address of the server, for a proxy.
+    /// Returns the address of the server, to which a proxy can connect.
     pub fn address(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.port).into()
     }
 
-    /// Sends a signal. After [`Signal::Kill`] or [`Signal::Quit`] it waits until the server is
-    /// gone.
+    /// Sends a signal to the server. After [`Signal::Kill`] or [`Signal::Quit`] it waits until the
+    /// server process has ended.
     pub fn signal(&mut self, signal: Signal) {
         let Some(child) = &mut self.child else { return };
         let sent = Command::new("kill").args([signal.flag(), &child.id().to_string()]).status();
@@ -236,7 +239,7 @@ impl PrivateServer {
         }
     }
 
-    /// Starts the server again after it was killed, with the same port and the same data.
+    /// Starts the server again after it was killed. The port and the data are the same as before.
     pub async fn restart(&mut self) {
         assert!(self.child.is_none(), "it still runs");
         self.run();
@@ -253,7 +256,7 @@ impl PrivateServer {
 
     async fn start_in(directory: TempDir, kind: Kind, arguments: Vec<String>) -> Self {
         let mut server = Self { kind, port: 0, directory, arguments, child: None };
-        // Another program may take the free port first. The server then tries another port.
+        // If another program takes the free port first, the server tries another port.
         for _ in 0..5 {
             server.port = free_port();
             server.run();
@@ -291,7 +294,7 @@ impl PrivateServer {
         self.child = Some(command.spawn().expect("the server's program runs"));
     }
 
-    /// Returns false if the server ended or took too long.
+    /// Waits until the server responds. Returns false if the server ended or took too long.
     async fn answers_in_time(&mut self) -> bool {
         let (kind, url) = (self.kind, self.url());
         let mut child = self.child.take().expect("started");
@@ -317,8 +320,8 @@ impl PrivateServer {
         fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
     }
 
-    /// Ends PostgreSQL with its immediate shutdown, so that none of its processes stays. Then it
-    /// kills the process if it still runs.
+    /// Ends PostgreSQL with its immediate shutdown, so that none of its processes remains. Kills
+    /// the process if it still runs after that.
     fn end(&mut self) {
         let Some(mut child) = self.child.take() else { return };
         let id = child.id().to_string();

@@ -186,8 +186,8 @@ async fn what_one_replica_ends_is_dead_on_the_other() {
     app.finish().await;
 }
 
-/// With PostgreSQL and the embedded token store, a NUL byte is invalid text. It must not look like
-/// an outage.
+/// For PostgreSQL and for the embedded token store, a text with a NUL byte is invalid. The response
+/// must not look like an outage.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_of_an_impossible_name_is_not_there_servers() {
     use crate::servers::TestDatabase;

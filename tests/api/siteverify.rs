@@ -1,5 +1,5 @@
-//! [`Stub`]: an HTTP server of another service. Its responses are as documented, or as hostile as a
-//! test needs.
+//! [`Stub`]: an HTTP server that stands for another service. It responds as the service documents,
+//! or as a hostile service could respond.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -10,20 +10,20 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use url::form_urlencoded;
 
-/// The kind of response.
+/// The response of the stub.
 #[derive(Clone, Debug)]
 pub enum Says {
-    /// A status and JSON.
+    /// A response with this status and this JSON.
     Json(u16, String),
-    /// A status, a content type and a body.
+    /// A response with this status, this content type and this body.
     Body(u16, &'static str, String),
-    /// These bytes, and the end of the connection.
+    /// These bytes. After them the connection ends.
     Raw(Vec<u8>),
-    /// A header that announces a body, and then one byte of the body every 20 ms.
+    /// A header that announces a body. After it, one byte of the body is sent every 20 ms.
     Drip,
-    /// A reset of the connection.
+    /// The connection is reset.
     Reset,
-    /// No response at all.
+    /// There is no response.
     Nothing,
 }
 
@@ -32,14 +32,14 @@ pub enum Says {
 pub struct Asked {
     pub method: String,
     pub path: String,
-    /// The header lines after the first line.
+    /// The header lines of the request, without the request line.
     pub head: String,
-    /// The body, decoded as a form.
+    /// The fields of the body, which is decoded as a form.
     pub form: Vec<(String, String)>,
 }
 
 impl Asked {
-    /// Returns a field of the form.
+    /// Returns a field of the form, or `None` if it is missing.
     pub fn field(&self, name: &str) -> Option<&str> {
         self.form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
@@ -58,7 +58,7 @@ struct Script {
     asked: Vec<Asked>,
 }
 
-/// The stub server. It ends when the value is dropped.
+/// The stub server. It stops when the value is dropped.
 pub struct Stub {
     address: std::net::SocketAddr,
     script: Arc<Mutex<Script>>,
@@ -66,7 +66,7 @@ pub struct Stub {
 }
 
 impl Stub {
-    /// Listens on a loopback port and does not respond yet.
+    /// Listens on a loopback port. The stub does not respond before a test sets a response.
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
@@ -83,29 +83,29 @@ impl Stub {
         Self { address, script, _server: server }
     }
 
-    /// Returns `http://127.0.0.1:…` with this path.
+    /// Returns the URL of this path on the stub: `http://127.0.0.1:…`.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
-    /// Sets the response from now on.
+    /// Sets the response for all requests from now on.
     pub fn says(&self, says: Says) {
         self.script.lock().unwrap_or_else(PoisonError::into_inner).says = says;
     }
 
-    /// Responds with a 200 and this JSON from now on.
+    /// From now on, the stub responds with a 200 and this JSON.
     pub fn says_json(&self, json: &Value) {
         self.says(Says::Json(200, json.to_string()));
     }
 
-    /// Returns the requests so far.
+    /// Returns all requests that the stub has received so far.
     pub fn asked(&self) -> Vec<Asked> {
         self.script.lock().unwrap_or_else(PoisonError::into_inner).asked.clone()
     }
 }
 
-/// Returns a documented success for a challenge that was solved at `at` (RFC 3339) on the host of
-/// the harness.
+/// Returns a success response as the vendor documents it. The challenge was solved at `at` (RFC
+/// 3339) on the host of the harness.
 pub fn success(at: &str, action: &str) -> Value {
     json!({
         "success": true,
@@ -117,7 +117,7 @@ pub fn success(at: &str, action: &str) -> Value {
     })
 }
 
-/// Returns a documented refusal.
+/// Returns a refusal as the vendor documents it.
 pub fn refusal(code: &str) -> Value {
     json!({ "success": false, "error-codes": [code] })
 }
@@ -176,7 +176,7 @@ async fn act(stream: &mut TcpStream, says: Says) -> Option<()> {
         }
         Says::Drip => return drip(stream).await,
         Says::Reset => {
-            // Closing a socket without lingering sends a reset.
+            // If a socket is closed without lingering, the kernel sends a reset.
             stream.set_zero_linger().ok()?;
             return None;
         }

@@ -1,4 +1,4 @@
-//! A scripted SMTP sink (RFC 5321) over TCP. It stores every mail and can fail at each step.
+//! A scripted SMTP server for tests (RFC 5321). It stores every mail and can fail at each step.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,39 +12,39 @@ use tokio::task::JoinSet;
 
 use crate::mime::Mail;
 
-/// A step of the dialogue that can fail.
+/// A step of the SMTP dialogue at which the server can fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// The greeting.
+    /// The greeting of the server.
     Connect,
-    /// EHLO or HELO.
+    /// The reply to EHLO or HELO.
     Hello,
-    /// AUTH.
+    /// The reply to AUTH.
     Login,
-    /// MAIL FROM.
+    /// The reply to MAIL FROM.
     Sender,
-    /// RCPT TO.
+    /// The reply to RCPT TO.
     Recipient,
-    /// DATA, before the text of the mail.
+    /// The reply to DATA, before the text of the mail.
     Data,
     /// The reply to the final dot. The mail is not stored.
     Body,
-    /// The reply to the final dot, after the mail was stored: like a crash after the 250.
+    /// The reply to the final dot, after the mail was stored. This is like a crash after the 250.
     Accepted,
 }
 
-/// The kind of failure.
+/// What the server does when it fails.
 #[derive(Clone, Copy, Debug)]
 pub enum Fault {
-    /// A reply with this code (421, 451, 550, …).
+    /// It sends a reply with this code (421, 451, 550, …).
     Refuse(u16),
-    /// No reply.
+    /// It sends no reply.
     Stall,
-    /// The end of the connection.
+    /// It closes the connection.
     Close,
 }
 
-/// The sink. Dropping it closes everything.
+/// The SMTP server. When the value is dropped, the listener and all connections are closed.
 pub struct SmtpSink {
     port: u16,
     script: Arc<Mutex<Script>>,
@@ -70,7 +70,7 @@ impl SmtpSink {
         sink
     }
 
-    /// Returns `smtp://127.0.0.1:port`, with the name and password if a login is required.
+    /// Returns `smtp://127.0.0.1:port`. If a login is required, the URL has name and password.
     pub fn url(&self) -> String {
         match &self.script().login {
             Some((name, password)) => format!("smtp://{name}:{password}@127.0.0.1:{}", self.port),
@@ -78,22 +78,22 @@ impl SmtpSink {
         }
     }
 
-    /// Fails from now on at this step of every connection.
+    /// From now on, the server fails at this step of every connection.
     pub fn fail_at(&self, stage: Stage, fault: Fault) {
         self.script().fault = Some((stage, fault));
     }
 
-    /// Refuses one recipient and accepts all others.
+    /// From now on, the server refuses this recipient and accepts all others.
     pub fn refuse_recipient(&self, address: &str, code: u16) {
         self.script().refused.insert(address.to_owned(), code);
     }
 
-    /// Accepts mail only after AUTH PLAIN or LOGIN with these credentials.
+    /// From now on, the server needs AUTH PLAIN or LOGIN with these credentials before a mail.
     pub fn require_login(&self, name: &str, password: &str) {
         self.script().login = Some((name.to_owned(), password.to_owned()));
     }
 
-    /// Accepts everything again.
+    /// From now on, the server accepts everything again.
     pub fn heal(&self) {
         let mut script = self.script();
         script.fault = None;
@@ -114,7 +114,7 @@ impl SmtpSink {
         self.serve(listener);
     }
 
-    /// Returns every mail so far in the order of arrival, one for each recipient.
+    /// Returns every mail so far in the order of arrival. A mail to two recipients is listed twice.
     pub fn mails(&self) -> Vec<Mail> {
         self.script().mails.clone()
     }
@@ -146,7 +146,7 @@ fn lock(script: &Mutex<Script>) -> MutexGuard<'_, Script> {
     script.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The end of a dialogue. The reason does not matter.
+/// Says that a dialogue has ended. The reason does not matter.
 struct Over;
 
 impl From<std::io::Error> for Over {
@@ -155,7 +155,7 @@ impl From<std::io::Error> for Over {
     }
 }
 
-/// One connection.
+/// The SMTP dialogue on one connection.
 struct Dialogue {
     reader: BufReader<OwnedReadHalf>,
     writer: OwnedWriteHalf,
@@ -275,7 +275,7 @@ impl Dialogue {
         self.answer(Stage::Accepted, "250 kept").await
     }
 
-    /// Says whether the script lets this step pass. If not, the failure has already happened.
+    /// Says whether this step succeeds. If not, the server has already failed as the script says.
     async fn passes(&mut self, stage: Stage) -> Result<bool, Over> {
         let fault = lock(&self.script).fault;
         match fault {

@@ -1,8 +1,8 @@
-//! Tests of the token store on real servers: one suite for all stores, and the errors that only
-//! Redis has.
+//! Tests of the token store on real servers. They are one suite for all stores, and tests of the
+//! errors that only Redis has.
 //!
-//! The tests need `LATCHKEY_TEST_REDIS_URL`, `LATCHKEY_TEST_POSTGRES_URL` (a database that may be
-//! migrated), and `redis-server` in the path.
+//! The tests need `LATCHKEY_TEST_REDIS_URL`, `LATCHKEY_TEST_POSTGRES_URL` (a database that the
+//! tests may migrate), and `redis-server` in the path.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -39,7 +39,7 @@ use suite::NOW;
 
 use crate::poll::eventually;
 
-/// Returns an address that the environment must have.
+/// Returns the address in an environment variable that must be set.
 #[expect(clippy::disallowed_methods, reason = "tests take their servers from the environment")]
 fn address(variable: &str) -> String {
     std::env::var(variable).unwrap_or_else(|_| panic!("set {variable} to run the store's suite"))
@@ -57,7 +57,7 @@ async fn embedded_at(url: String) -> Store {
     Store::embedded(db)
 }
 
-/// A Redis of one test. It ends with the test.
+/// A Redis for one test. It ends with the test.
 struct Server {
     port: u16,
     dir: tempfile::TempDir,
@@ -95,7 +95,7 @@ impl Server {
         self.answers().await;
     }
 
-    /// Waits until the server responds on new connections.
+    /// Waits until the server accepts and serves new connections.
     async fn answers(&self) {
         eventually("redis-server", Duration::from_secs(10), async || {
             (self.tell(&["PING"]).await == "+PONG\r\n").then_some(())
@@ -103,8 +103,8 @@ impl Server {
         .await;
     }
 
-    /// Sends one command and returns the first part of the raw response. Returns an empty text if
-    /// there is none.
+    /// Sends one command and returns the first part of the raw response, or an empty text if there
+    /// is no response.
     async fn tell(&self, command: &[&str]) -> String {
         use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
         let address = (Ipv4Addr::LOCALHOST, self.port);
@@ -125,14 +125,14 @@ impl Server {
     }
 }
 
-/// Waits until the store responds, at most ten seconds.
+/// Waits until the store responds, for at most ten seconds.
 async fn heals(store: &Store) {
     let healed = async || store.ping().await.ok();
     eventually("the store to heal", Duration::from_secs(10), healed).await;
 }
 
-/// Sends one command and expects an outage within the time limit of a call, plus an allowance for a
-/// busy machine.
+/// Sends one command. The store must report an outage within the time limit of a call, plus an
+/// allowance for a busy machine.
 async fn is_unavailable_quickly(store: &Store) {
     let asked = Instant::now();
     let error = store.session(uuid_v7(NOW), "sid", NOW).await.unwrap_err();
@@ -223,7 +223,7 @@ async fn a_key_of_the_wrong_type_is_an_outage() {
         assert!(store.attempts("key", NOW).await.is_err(), "{field}");
         assert!(store.forget_attempts("key").await.unwrap());
     }
-    // A record of an earlier release counts as none.
+    // A record that an earlier release wrote does not count.
     server
         .tell(&["HSET", "lk:{key}:guesses", "failures", "3", "era", "0", "kept_until", "9"])
         .await;
@@ -286,7 +286,7 @@ async fn a_refresh_that_a_stalled_server_runs_late_changes_nothing() {
     store.open_session(&session, NOW).await.unwrap();
     let stall = server.tell(&["DEBUG", "SLEEP", "2"]);
     let asked = async {
-        // A refused ping shows that the server sleeps.
+        // If a ping fails, the server sleeps.
         while store.ping().await.is_ok() {}
         store.refresh(&ask, NOW).await
     };

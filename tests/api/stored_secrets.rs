@@ -1,6 +1,6 @@
-//! Tests that no secret is stored in readable form. After requests to all flows, the tests dump
-//! every table, every key of the token store and every file. No secret that only its owner may know
-//! may be in the dump.
+//! Tests that no secret is stored in readable form. The tests send requests to all flows, and then
+//! dump every table, every key of the token store and every file. The dump must not contain a
+//! secret that only its owner may know.
 
 use std::path::Path;
 
@@ -21,7 +21,7 @@ use crate::servers::{redis_connection, redis_space};
 
 const ADA: &str = "ada@secrets.example";
 const BOB: &str = "bob@secrets.example";
-/// Right and wrong passwords. The test sends each of them.
+/// Right and wrong passwords. The tests send each of them.
 const PASSWORDS: [&str; 5] = [
     "planted-first-Qx 1",
     "planted-second-Qx 2",
@@ -32,13 +32,13 @@ const PASSWORDS: [&str; 5] = [
 const BEARER: &str = "planted-bearer-Qx";
 const ONE_TIME: &str = "planted-one-time-Qx";
 const CAPTCHA: &str = "planted-captcha-Qx";
-/// Texts that the dump must contain, which proves that it reads the data: addresses, a team's name
-/// and a user agent.
+/// Texts that the dump must contain, which proves that the dump reads the data. They are email
+/// addresses, the name of a team and a user agent.
 const NO_SECRETS: [&str; 4] = [ADA, BOB, "Planted Team Qx", "planted-agent-Qx"];
-/// The smallest size of a dump in bytes.
+/// The minimum size of a dump in bytes.
 const BYTES_MIN: usize = 10_000;
 
-/// The secrets of the requests that only their owners may know.
+/// The secrets in the requests that only their owners may know.
 #[derive(Default)]
 struct Secrets(Vec<(String, String)>);
 
@@ -48,7 +48,7 @@ impl Secrets {
         self.0.push((name.to_owned(), secret.to_owned()));
     }
 
-    /// Adds a complete token, and its signature, which is the part that nobody else can create.
+    /// Adds a complete token and its signature. Nobody else can create the signature.
     fn keep_tokens(&mut self, answer: &Answer) {
         let tokens = answer.tokens();
         for (name, token) in [("userToken", &tokens.user), ("vaultToken", &tokens.vault)] {
@@ -60,8 +60,8 @@ impl Secrets {
         }
     }
 
-    /// Returns the secrets that a dump shows: plain, in hexadecimal (bytes of PostgreSQL) or in
-    /// base64.
+    /// Returns the secrets that a dump contains in plain form, in hexadecimal (PostgreSQL prints
+    /// bytes in this way) or in base64.
     fn found_in(&self, dump: &[u8]) -> Vec<String> {
         let shown = |secret: &str| {
             let mut forms = vec![secret.to_owned(), hexadecimal(secret)];
@@ -81,8 +81,8 @@ fn hexadecimal(text: &str) -> String {
     digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
 }
 
-/// Returns the part of a text's base64 that is the same inside a longer text, for one of three
-/// positions.
+/// Returns the part of the base64 of a text that does not depend on the text around it. The text
+/// can have three positions in a base64 group, and `shift` is one of them.
 fn base64_inside(text: &str, shift: usize) -> String {
     let encoded = STANDARD.encode([&vec![0; shift], text.as_bytes()].concat());
     let sure = encoded.trim_end_matches('=').get([0, 2, 3][shift]..).unwrap_or_default();
@@ -99,7 +99,7 @@ fn user(app: &TestApp, token: &str) -> Client {
 }
 
 /// Sends the requests of one user: register, confirm, log in, refresh, recover, change, and some
-/// that fail. Returns the last userToken and vaultToken.
+/// requests that fail. Returns the last userToken and the last vaultToken.
 async fn live(app: &TestApp, secrets: &mut Secrets) -> (String, String) {
     let nobody = app.anonymous();
     let [first, second, third, wrong, _] = PASSWORDS;
@@ -161,7 +161,8 @@ async fn live(app: &TestApp, secrets: &mut Secrets) -> (String, String) {
     (token, changed.tokens().vault)
 }
 
-/// Sends the requests about teams: a key and its token, an accepted invitation, and a revocation.
+/// Sends the requests about teams. They create a key and its token, an accepted invitation, and a
+/// revocation.
 async fn work(app: &TestApp, secrets: &mut Secrets, token: &str, vault: &str) {
     let mut ada = crate::client::Person::register(&app.anonymous(), "eve@secrets.example").await;
     ada.verify(app.mail_to("eve@secrets.example").await.token()).await.expect(200);
@@ -196,7 +197,7 @@ async fn work(app: &TestApp, secrets: &mut Secrets, token: &str, vault: &str) {
     bob.post_json("/api/invitations/accept", json!({ "token": invited.token() })).await.expect(200);
     let switched = bob.bare(Method::POST, &format!("/api/teams/{team}/switch")).await.expect(200);
     secrets.keep_tokens(&switched);
-    // This invitation is mailed, and nobody accepts it.
+    // This invitation is mailed, and nobody accepts it before the dump.
     let open = json!({ "email": "open@secrets.example", "role": "viewer" });
     user(app, token).post_json(&path, open).await.expect(200);
     secrets.keep("open invitation", app.mail_to("open@secrets.example").await.token());
@@ -214,16 +215,16 @@ async fn walk(app: &TestApp) -> Secrets {
     secrets.keep("client's secret", CLIENT.split_once(':').expect("an id and a secret").1);
     let (token, vault) = live(app, &mut secrets).await;
     work(app, &mut secrets, &token, &vault).await;
-    // This recovery is open while the dump is made.
+    // This recovery is not completed before the dump.
     app.anonymous().forgot(BOB).await.expect(200);
     secrets.keep("open recovery", app.mail_to(BOB).await.token());
     app.outbox_is_empty().await;
     secrets
 }
 
-/// Reads every file below a directory except two: the master key, which is stored beside the data
-/// that it seals, and the built-in mailbox, which holds mails in development only. The key of the
-/// mailbox is no secret of a user and is read too.
+/// Reads every file below a directory except two. The master key is stored beside the data that it
+/// seals, and the built-in mailbox contains mails in development only. The key of the mailbox is
+/// also read, although it is not a secret of a user.
 fn files(directory: &Path, dump: &mut Vec<u8>) {
     for entry in std::fs::read_dir(directory).expect("a directory").flatten() {
         let path = entry.path();
@@ -238,7 +239,8 @@ fn files(directory: &Path, dump: &mut Vec<u8>) {
     }
 }
 
-/// Reads every row of every table as PostgreSQL prints it. Returns the number of tables with rows.
+/// Reads every row of every table in the form in which PostgreSQL prints it. Returns the number of
+/// tables that have rows.
 async fn tables(app: &TestApp, dump: &mut Vec<u8>) -> usize {
     let tx =
         tenant_scope::begin(&app.inside().db, TenantScope::Operator).await.expect("a transaction");
@@ -260,7 +262,7 @@ async fn tables(app: &TestApp, dump: &mut Vec<u8>) -> usize {
     filled
 }
 
-/// Reads every key of the token store with its value. Returns the number of keys.
+/// Reads every key of the token store and its value. Returns the number of keys.
 async fn keys(redis: &mut MultiplexedConnection, dump: &mut Vec<u8>) -> usize {
     let keys: Vec<String> = redis::cmd("KEYS").arg("*").query_async(redis).await.expect("listed");
     for key in &keys {
@@ -283,7 +285,7 @@ async fn keys(redis: &mut MultiplexedConnection, dump: &mut Vec<u8>) -> usize {
     keys.len()
 }
 
-/// Writes the bytes of a value, and of the values in it.
+/// Writes the bytes of a value to the dump, and the bytes of the values inside it.
 fn spell(value: &redis::Value, dump: &mut Vec<u8>) {
     dump.push(b' ');
     match value {

@@ -1,4 +1,4 @@
-//! Tests of teams: list, create, show, change, use and delete.
+//! Tests of teams: how they are listed, created, shown, changed, used and deleted.
 
 use hyper::Method;
 use serde_json::{Value, json};
@@ -119,13 +119,13 @@ both!(a_switch_gives_tokens_of_the_same_session_and_is_remembered, async |app| {
     app.clock.advance(std::time::Duration::from_secs(1));
     let mut other = ada.another_device().await;
     assert_eq!((claim(&other, "tid"), claim(&other, "pid")), (team.clone(), project.clone()));
-    // Each session stays in its team. The next login uses the last choice.
+    // Each session stays in its team. The next login starts in the team that the user chose last.
     other.switch(&first_team, json!({})).await.expect(200);
     ada.refresh().await.expect(200);
     assert_eq!(claim(&ada, "tid"), team);
     assert_eq!(claim(&ada.another_device().await, "tid"), first_team);
-    // Without a project id, latchkey takes the project that the user last used in that team. The
-    // same holds without a body.
+    // If the request has no project id, or no body at all, latchkey takes the project that the user
+    // last used in this team.
     let bare = other.as_user().bare(Method::POST, &format!("/api/teams/{team}/switch")).await;
     assert_eq!(claims(&bare.tokens().vault)["pid"], json!(project));
 });
@@ -155,7 +155,7 @@ both!(a_team_that_is_deleted_ends_for_every_session_in_it, async |app| {
     assert_eq!(bob.me().await.expect(200).json()["team"]["id"], json!(own));
     bob.refresh().await.expect(200);
     assert_eq!((claim(&bob, "tid"), claim(&bob, "role")), (own, "owner".to_owned()));
-    // A user without a team gets tokens too, but the vaultToken gives no access.
+    // A user without a team also gets tokens, but the vaultToken gives no access.
     ada.refresh().await.expect(200);
     assert_eq!(claims(&ada.vault_token)["tid"], Value::Null);
     assert_eq!(claim(&ada, "scope"), "");

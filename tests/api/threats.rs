@@ -1,11 +1,11 @@
-//! Checks of THREATS.md. It names for each requirement the code that meets it and the tests that
-//! show it. These files and tests must exist.
+//! Checks of THREATS.md. For each requirement this document names the code that meets the
+//! requirement, and the tests that show it. These files and tests must exist.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The smallest number of rows in the table: every requirement of this release.
+/// The minimum number of rows in the table. Every requirement of this release has a row.
 const ROWS_MIN: usize = 50;
 /// Macros of latchkey whose first argument is the name of a test.
 const TEST_MACROS: [&str; 3] = ["both!(", "with_service!(", "with_vendor!("];
@@ -27,8 +27,8 @@ fn identifier(text: &str) -> String {
     text.trim_start().chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect()
 }
 
-/// Returns the names of all tests in a file: functions with a test attribute, and tests that the
-/// macros create.
+/// Returns the names of all tests in a file. These are functions with a test attribute, and tests
+/// that the macros create.
 fn tests_of(text: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for after in TEST_MACROS.iter().flat_map(|name| text.split(name).skip(1)) {

@@ -1,5 +1,5 @@
-//! Tests of the exact claims of both tokens, and that a token of one kind is never accepted as the
-//! other.
+//! Tests of the exact claims of both tokens. They also check that a token of one kind is never
+//! accepted as a token of the other kind.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

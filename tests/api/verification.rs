@@ -28,7 +28,7 @@ both!(verifying_opens_a_session_and_makes_a_team, async |app| {
     assert_eq!(vault["tid"], me["team"]["id"]);
     assert_eq!(vault["pid"], me["project"]["id"]);
     assert_eq!(vault["role"], "owner");
-    // The earlier session continues. Its next tokens are for the new team.
+    // The earlier session stays open. Its next tokens are for the new team.
     let mut first = first;
     first.refresh().await.expect(200);
     assert_eq!(claims(&first.user_token)["email_verified"], true);
@@ -63,8 +63,8 @@ both!(a_token_lives_a_day, async |app| {
 
 both!(what_is_no_token_is_an_invalid_one, async |app| {
     let person = app.register("ada@example.org").await;
-    // The test waits for each mail, because two workers send, and two due mails may arrive in the
-    // other order.
+    // The test waits for each mail, because two workers send mails. If two mails are due, they can
+    // arrive in the other order.
     app.mail_to(&person.email).await;
     app.anonymous().forgot(&person.email).await.expect(200);
     let recovery = app.mail_to(&person.email).await.token().to_owned();

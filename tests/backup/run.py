@@ -2,9 +2,9 @@
 
     run.py LATCHKEY POSTGRES REDIS_URL [AS_POSTGRES...]
 
-POSTGRES is the directory of a test server: its socket, and its files in `data`. AS_POSTGRES is the
-start of a command that must run as the account of PostgreSQL. `scripts/lib/backup` starts both
-servers and this program.
+POSTGRES is the directory of a test server. It contains the server's socket, and the server's files
+in `data`. AS_POSTGRES is the beginning of each command that must run as the Unix user of
+PostgreSQL. `scripts/lib/backup` starts PostgreSQL, Redis and this program.
 """
 
 import datetime
@@ -36,7 +36,7 @@ def check(name: str, holds: bool, told: object = ""):
 
 
 class Shell:
-    """A shell for the blocks of the page: a directory, and the variables that the page uses."""
+    """A shell that runs the blocks of the page, in a directory and with the page's variables."""
 
     def __init__(self, home: Path, latchkey: str, **environment: str):
         path = f"{Path(latchkey).parent}:{os.environ['PATH']}"
@@ -61,8 +61,8 @@ class Shell:
 
 
 class Patient(Daemon):
-    """A daemon whose requests are repeated after a 503, which means that nothing was done. A busy
-    machine can make a store too slow."""
+    """A daemon to which requests are sent again after a 503. A 503 means that nothing was done.
+    It can happen if a busy machine makes a store too slow."""
 
     def environment(self, **settings: str) -> dict:
         cheap = {"LATCHKEY_PASSWORD__MEMORY_KIB": "64", "LATCHKEY_PASSWORD__ITERATIONS": "1"}
@@ -84,12 +84,12 @@ def again(ask):
 
 
 def answered(url: str, token: str) -> int:
-    """Returns the status of a GET as soon as it is not a 503."""
+    """Repeats a GET until its status is not a 503, and returns this status."""
     return until(f"an answer of {url}", 20, lambda: (got := status(url, token)) != 503 and got)
 
 
 def refused(daemon: Daemon, tokens: dict) -> bool:
-    """Says whether every token of the session is refused."""
+    """Says whether both routes refuse the userToken of the session."""
     paths = ["/api/me", "/api/refresh"]
     return [answered(daemon.issuer + path, tokens["userToken"]) for path in paths] == [401, 401]
 
@@ -154,11 +154,11 @@ def with_postgresql(latchkey: str, postgres: Path, redis_url: str, as_postgres: 
     check("with --enable-row-security it dumps no team, and says nothing", ada["claims"]["tid"] not in part, part)
     shell.run("dump")
     shell.run("base", *as_postgres)
-    # The changes from here on are later than the dump.
+    # The changes after this line are newer than the dump.
     daemon.person("eve")
     log_out(daemon, tablet)
-    # The end of a session and a point in time use the same clock here. The log is cut between
-    # transactions.
+    # The end of the session and the chosen point in time use the same clock here. The log of
+    # PostgreSQL is cut between two transactions.
     time.sleep(1)
     moment = datetime.datetime.now(datetime.UTC).isoformat(sep=" ")
     time.sleep(1)

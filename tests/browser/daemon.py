@@ -1,5 +1,5 @@
-"""The daemon that serves the pages: its API, its mailbox, and users in every state that a page
-needs."""
+"""The daemon that serves the pages. This module calls its API, reads its mailbox, and creates users
+in every state that a page needs."""
 
 import itertools
 import json
@@ -20,15 +20,15 @@ class Person:
 
 class Daemon:
     def __init__(self, base, home, public=None):
-        """HOME is the directory in which the daemon runs."""
+        """`home` is the directory in which the daemon runs."""
         self.base = base.rstrip("/")
         self.key = (home / "data/mailbox-key").read_text().strip()
-        # The beginning of the links in its mails.
+        # The beginning of the links in the daemon's mails.
         self.public = (public or base).rstrip("/")
         self._numbers = itertools.count(1)
 
     def ask(self, path, body=None, token=None, method=None):
-        """Returns the status and the JSON of a response, also of a problem."""
+        """Returns the status and the JSON of a response, even if it is a problem."""
         headers = {"content-type": "application/json"}
         if token:
             headers["authorization"] = f"Bearer {token}"
@@ -60,7 +60,7 @@ class Daemon:
         return Person(person.email, tokens["userToken"], tokens["vaultToken"])
 
     def mail(self, to, kind):
-        """Waits for the newest mail of a kind and returns it."""
+        """Waits for a mail of this kind and returns the newest one."""
         after = ""
         for _ in range(5):
             query = urllib.parse.urlencode({"to": to, "wait": "10s", **({"after": after} if after else {})})
@@ -72,8 +72,8 @@ class Daemon:
         raise AssertionError(f"no mail {kind} to {to}")
 
     def mailbox(self, path=""):
-        """Returns the address of the mailbox, or of a page in it, with the key. A window that opens
-        it has access from then on."""
+        """Returns the URL of the mailbox, or of a page in the mailbox, with the key. After a window
+        has opened this URL, it has access to the mailbox."""
         return f"/dev/mailbox{path}?key={self.key}"
 
     def path(self, link):
@@ -81,7 +81,7 @@ class Daemon:
         return link[len(self.public):]
 
     # The methods below return links in the state that a page needs. A test uses up its link, so
-    # each call creates a new one.
+    # each call creates a new link.
 
     def confirmation(self):
         return self.path(self.mail(self.registered().email, "confirm")["link"])
@@ -99,8 +99,8 @@ class Daemon:
         return self.path(self.mail(guest["email"], "invitation")["link"])
 
     def change(self, person):
-        """Asks for a change of address. Returns the new address, the link that confirms it and the
-        link that undoes it."""
+        """Requests a change of the email address. Returns the new address, the link that confirms
+        the change and the link that undoes the change."""
         email = self.address()
         self.must("/api/change-email", {"password": PASSWORD, "email": email}, token=person.token)
         confirm = self.mail(email, "change-email")["link"]

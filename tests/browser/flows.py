@@ -1,5 +1,5 @@
-"""What users do on the pages, from a mail to the end of a flow. `both_ways` runs a flow with and
-without scripts. `guarded` flows need a daemon whose forms ask for the proof of work."""
+"""The flows of users on the pages, from a mail to the end of the flow. `both_ways` runs a flow with
+scripts and without scripts. `guarded` flows need a daemon whose forms require the proof of work."""
 
 import re
 import subprocess
@@ -173,7 +173,7 @@ def a_password_can_be_shown_and_is_hidden_when_it_is_sent(daemon, window):
     button.click()
     assert field.get_attribute("type") == "password" and button.get_attribute("aria-pressed") == "false"
     button.click()
-    # Records the type of the field when the form is sent. The record survives the next page.
+    # Records the type of the field when the form is sent. The record still exists on the next page.
     window.page.evaluate(
         """() => document.addEventListener("submit", (event) => {
           sessionStorage.left = event.target.elements.namedItem("newPassword").type;
@@ -325,7 +325,7 @@ def a_request_is_tried_from_the_reference(daemon, window):
     body.fill(body.input_value().replace("ada@example.com", email))
     status, answer = send("post-api-register")
     assert status.startswith("Response: 200") and '"vaultToken"' in answer, status
-    # The page has put the token into the fields of the other requests.
+    # The page has put the token into the token field of each other request.
     status, answer = send("get-api-me")
     assert status.startswith("Response: 200") and email in answer, (status, answer)
     box("get-api-exist-email-email").get_by_label("email").fill(email)
@@ -363,8 +363,8 @@ def the_mailbox_opens_by_its_key_and_stays_open(daemon, window):
 
 @flow
 def another_site_does_not_open_the_mailbox(daemon, window):
-    """127.0.0.1 and localhost are two sites on one daemon. A page of one can neither frame, fetch
-    nor open the mailbox of the other."""
+    """127.0.0.1 and localhost are two sites of one daemon. A page of one site must not put the
+    mailbox of the other site into a frame, fetch it or open it."""
     window.open(daemon.mailbox())
     window.heading("Mailbox")
     other = daemon.base.replace("127.0.0.1", "localhost")

@@ -1,9 +1,10 @@
-"""Every page that users see, in the states that a running daemon can show. A new page is one row of
-PAGES. It is then checked by axe-core, at 320 pixels, at 400 %, with wider text, by keyboard, in
-light and dark, and without scripts.
+"""Every page that users see, in the states that a running daemon can show. To check a new page, add
+one row to PAGES. The tests then check the page with axe-core, at 320 pixels, at 400 %, with wider
+text, by keyboard, in light and dark, and without scripts.
 
-States that are hard to reach (too many attempts, an outage) come from `gallery` of
-src/http/pages/tests.rs, which draws each page in each state. Add a new page there too.
+Some states are hard to reach with a running daemon, such as too many attempts or an outage. They
+come from `gallery` in src/http/pages/tests.rs, which draws each page in each state. Add a new page
+to `gallery` too.
 """
 
 from dataclasses import dataclass
@@ -15,10 +16,9 @@ class Page:
     name: str
     # The text of the first heading.
     heading: str
-    # Returns the address of the page, after it has put the daemon into the state that the page
-    # needs.
+    # Puts the daemon into the state that the page needs, and returns the URL of the page.
     path: Callable
-    # Does what a user does to bring the page into the wanted state.
+    # Does what a user would do to bring the page into the wanted state.
     act: Callable = lambda window: None
 
 
@@ -41,7 +41,7 @@ def a_mail(daemon):
 
 
 def send_registration(window):
-    """Fills in and sends the form. Without scripts the page has no form and can only be read."""
+    """Fills in and sends the form. Without scripts the page has no form, so nothing is done."""
     box = window.page.locator("#post-api-register .try")
     if box.count() and box.is_visible():
         box.locator("summary").click()
@@ -90,7 +90,7 @@ PAGES = [
 
 
 def a_few_mails(daemon):
-    """Empties the mailbox and fills it with one mail of each of some kinds."""
+    """Empties the mailbox, and then causes one mail of each of several kinds."""
     daemon.must("/dev/mailbox/messages", method="DELETE", token=daemon.key)
     person = daemon.verified()
     daemon.recovery(person)
@@ -99,14 +99,14 @@ def a_few_mails(daemon):
     return daemon.mailbox()
 
 
-# Pages in states that only the screenshots need.
+# Pages in states that are needed only for the screenshots.
 PICTURED = [
     Page("docs-head", "latchkey reference", lambda daemon: "/docs"),
     Page("docs-try", "latchkey reference", lambda daemon: "/docs#post-api-register", send_registration),
     Page("mailbox-full", "Mailbox", a_few_mails),
 ]
 
-# The screenshots of docs/pages.md: page, width and height in CSS pixels, light or dark.
+# The screenshots in docs/pages.md: the page, its width and height in CSS pixels, and light or dark.
 SCREENSHOTS = [
     ("landing", 1000, 720, "light"),
     ("landing", 1000, 720, "dark"),

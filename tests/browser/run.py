@@ -4,8 +4,8 @@ program.
     run.py BASE HOME GUARDED GUARDED_HOME GALLERY [-k PATTERN] [--screenshots DIRECTORY]
         [--public URL]
 
-GUARDED is a daemon whose forms ask for the proof of work. A HOME is the directory in which a daemon
-runs.
+BASE and GUARDED are the URLs of two daemons. The forms of GUARDED require the proof of work. HOME
+and GUARDED_HOME are the directories in which these daemons run.
 """
 
 import argparse
@@ -24,8 +24,8 @@ from flows import FLOWS
 from pages import PAGES, PICTURED, SCREENSHOTS
 from window import PHONE, TEXT_SPACING, WIDE, ZOOMED, axe_source, window
 
-# Chromium's sandbox needs user namespaces, which containers seldom have. Every page here is
-# trusted.
+# Chromium's sandbox needs user namespaces, which most containers do not have. The test can work
+# without the sandbox, because it opens only trusted pages.
 ARGUMENTS = ["--no-sandbox", "--disable-gpu"]
 SCREENSHOT_BYTES_MAX = 100 * 1024
 
@@ -79,9 +79,9 @@ def page_without_script(open_window, daemon, page):
 
 
 def gallery_of(drawn, size, scheme, open_window):
-    """Checks every page in every state as the templates draw it, with the policy of the pages."""
+    """Checks every page in every state, as the templates draw it, with the policy of the pages."""
     with open_window(size=size, scheme=scheme) as window:
-        # The API reference is checked where the daemon serves it.
+        # The API reference is left out. It is checked on the daemon that serves it.
         pages = [page for page in drawn["pages"] if not page[0].startswith("our ")]
         headers = {"content-security-policy": drawn["policy"], "content-type": "text/html; charset=utf-8"}
 
@@ -90,8 +90,8 @@ def gallery_of(drawn, size, scheme, open_window):
             route.fulfill(body=pages[number][1], headers=headers)
 
         window.page.route("**/gallery/*", answer)
-        # The mail in the frame does not exist on the daemon. Its refusal could not be shown in a
-        # frame.
+        # The mail in the frame does not exist on the daemon, so the test serves a mail itself. The
+        # refusal of the daemon could not be shown in a frame.
         mail = "<!doctype html><html lang='en'><title>A mail</title><main><h1>A mail</h1></main></html>"
         window.page.route("**/dev/mailbox/*/html", lambda route: route.fulfill(body=mail, content_type="text/html"))
         for number, (name, _) in enumerate(pages):
@@ -108,7 +108,7 @@ BROKEN = """<!doctype html><html lang="en"><head><title>Broken</title><style>p {
 
 
 def the_checks_see_what_they_are_meant_to_see(open_window, policy):
-    """Checks that each check finds the fault of a page with one fault of each kind."""
+    """Opens a page with one fault of each kind. Each check must find its fault."""
     with_faults = None
     try:
         with open_window(size=PHONE) as window:
@@ -165,7 +165,7 @@ def run_all(chosen):
         began = time.monotonic()
         try:
             test()
-        except Exception as error:  # one failed page must not hide the others
+        except Exception as error:  # a failed page must not hide the results of other pages
             failed.append((name, error))
             print(f"test {name} ... FAILED", flush=True)
             where = traceback.extract_tb(error.__traceback__)[-2 if len(traceback.extract_tb(error.__traceback__)) > 1 else -1]
@@ -186,14 +186,14 @@ def take_screenshots(directory, daemon, open_window):
             window.open(pages[name].path(daemon))
             pages[name].act(window)
             window.heading(pages[name].heading)
-            # The mouse moves to a place without an element, because an element under the mouse has
-            # another colour.
+            # An element under the mouse has another colour. Therefore the mouse moves to a place
+            # without an element.
             window.page.mouse.move(0, 0)
             window.page.wait_for_timeout(300)
             taken = window.page.screenshot()
         file = directory / f"{name}-{width}-{scheme}.png"
-        # The pages use few colours. A palette of 128 shows all of them and makes a file of a third
-        # of the size.
+        # The pages use few colours. A palette of 128 colours shows all of them, and the file has
+        # one third of its size without the palette.
         image = Image.open(io.BytesIO(taken)).convert("RGB").quantize(128, dither=Image.Dither.NONE)
         image.save(file, optimize=True)
         size = file.stat().st_size

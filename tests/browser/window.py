@@ -9,16 +9,17 @@ AXE_SHA256 = "84494fec757e4710dc751c8d7a636e457f4532f08f85c86dc9070133fbff53bc"
 AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 WIDE = {"width": 1280, "height": 900}
-# WCAG 1.4.10: 320 CSS pixels. A window of 1280 by 1024 at 400 % has the same size, with four device
-# pixels for each.
+# WCAG 1.4.10 requires that a page works at a width of 320 CSS pixels. A window of 1280 by 1024
+# pixels at 400 % has this width too, with four device pixels for each CSS pixel.
 PHONE = {"width": 320, "height": 700}
 ZOOMED = {"width": 320, "height": 256}
 
-# The console reports a response with an error status. A page that shows an error has one such line,
-# which is expected.
+# The console reports each response with an error status. A page that shows an error causes one such
+# line, so the tests expect it.
 EXPECTED = "Failed to load resource: the server responded with a status of"
 
-# WCAG 1.4.12, applied with the CSS object model, because the policy has no 'unsafe-inline'.
+# The text spacing of WCAG 1.4.12. It is set with the CSS object model, because the policy of the
+# pages has no 'unsafe-inline'.
 TEXT_SPACING = """() => {
   const sheet = new CSSStyleSheet();
   sheet.replaceSync(`* { line-height: 1.5 !important; letter-spacing: .12em !important; word-spacing: .16em !important; }
@@ -38,7 +39,8 @@ REACHABLE = """() => [...document.querySelectorAll("a[href], button, input, text
   .filter((e) => e.type !== "hidden" && e.checkVisibility())
   .filter((e) => e.tagName === "SUMMARY" || !e.closest("details:not([open])")).length"""
 
-# A blur alone would not move the point from which Tab continues.
+# Moves the focus to the top of the page. A blur alone would not move the point from which Tab
+# continues.
 FROM_THE_TOP = """() => {
   document.body.tabIndex = -1;
   document.body.focus();
@@ -69,7 +71,7 @@ def axe_source():
 
 
 class Window:
-    """One browser context. Errors in its console are collected and fail the test."""
+    """One browser context. It collects the errors in its console, which fail the test."""
 
     def __init__(self, browser, base, axe, *, script=True, scheme="light", size=None, scale=1, motion="no-preference"):
         self.base, self.axe, self.script = base, axe, script
@@ -102,7 +104,7 @@ class Window:
         assert words in found, f"expected the heading {words!r}, found {found!r}"
 
     def press(self, words):
-        """Presses a button or a link by its name, and waits for the page that it loads."""
+        """Presses the button or the link with this name, and waits for the page that is loaded."""
         self.page.get_by_role("button", name=words).or_(self.page.get_by_role("link", name=words)).first.click()
         self.page.wait_for_load_state("load")
 
@@ -127,8 +129,9 @@ class Window:
         count = self.page.evaluate(REACHABLE)
         self.page.evaluate(FROM_THE_TOP)
         reached = 0
-        # A frame keeps the focus for each link in the mail. While the focus moves into the process
-        # of the frame, no element has it. After the last element the focus returns to the first.
+        # If the page shows a mail in a frame, the frame has the focus for each link in the mail.
+        # While the focus moves into the process of the frame, no element has the focus. After the
+        # last element the focus returns to the first element.
         for _ in range(count + 20):
             self.page.keyboard.press("Tab")
             focus = self.page.evaluate(FOCUSED)

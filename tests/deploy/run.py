@@ -2,7 +2,7 @@
 
     python3 run.py PROGRAM WORK
 
-PROGRAM is a latchkey, which checks configurations. WORK is an empty folder.
+PROGRAM is a latchkey program, which checks the configurations. WORK is an empty folder.
 """
 
 import json
@@ -18,7 +18,8 @@ import yaml
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 COMPOSE = ROOT / "deploy/compose"
 UNIT = ROOT / "deploy/systemd/latchkey.service"
-# The limit in tenths of systemd's scale from 0 (not exposed) to 10. The unit has 12 today.
+# The maximum exposure of the unit, in tenths of systemd's scale from 0 (not exposed) to 10. The
+# value of the unit is 12 today.
 EXPOSURE_MAX = 15
 
 program, work = sys.argv[1], pathlib.Path(sys.argv[2])
@@ -28,7 +29,7 @@ passed, failed = 0, 0
 
 
 def check(name, wrong):
-    """Reports a check. `wrong` is the list of all faults."""
+    """Reports the result of a check. `wrong` is the list of all faults that it found."""
     global passed, failed
     wrong = [str(one) for one in wrong]
     passed, failed = passed + (not wrong), failed + bool(wrong)
@@ -46,13 +47,15 @@ def problems(*command, **more):
 
 
 def stage(name):
-    """Returns the last stage of a Dockerfile, without the source of the program, which differs."""
+    """Returns the last stage of a Dockerfile, without the line that copies the program. This line
+    is different in the two Dockerfiles."""
     lines = (ROOT / name).read_text().split("FROM scratch\n")[-1].splitlines()
     return [line for line in lines if not re.match(r"COPY .*/latchkey$", line)]
 
 
 def one_image():
-    """Yields differences between the last stages of both Dockerfiles, and from this version."""
+    """Yields the differences between the last stages of the two Dockerfiles. Also yields a fault if
+    the version in Dockerfile is not the version of latchkey."""
     built, released = stage("Dockerfile"), stage("Dockerfile.release")
     yield from (f"only in one Dockerfile: {line}" for line in set(built) ^ set(released))
     version = re.search(r'^version = "(.+)"$', (ROOT / "Cargo.toml").read_text(), re.M)[1]
@@ -61,15 +64,15 @@ def one_image():
 
 
 def context():
-    """Yields files that the build needs and .dockerignore excludes, and other files of the root
-    that it includes."""
+    """Yields the files that the build needs and that .dockerignore excludes. Also yields the other
+    files of the root that .dockerignore includes."""
     let_in = [ROOT / line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
     yield from (f".dockerignore: {path} is not there" for path in let_in if not path.exists())
     needed = {ROOT / name for name in ("Cargo.toml", "Cargo.lock", "askama.toml", "deploy/image/root/etc")}
     for manifest in (ROOT / "Cargo.toml", ROOT / "entity/Cargo.toml", ROOT / "migration/Cargo.toml"):
         needed |= {manifest} | {manifest.parent / path for path in re.findall(r'^path = "(.+\.rs)"$', manifest.read_text(), re.M)}
     for source in (path for folder in ("src", "entity", "migration") for path in (ROOT / folder).rglob("*.rs")):
-        # Files that only tests include are not part of the build.
+        # A file that only tests include is not needed for the build.
         built = source.read_text().split("#[cfg(test)]")[0] if "tests" not in f"{source.parent.name} {source.stem}" else ""
         needed |= {(source.parent / name).resolve() for name in re.findall(r'include_(?:str|bytes)!\("(.+?)"\)', built)}
     inside = lambda path: any(path == one or one in path.parents for one in let_in)
@@ -77,7 +80,7 @@ def context():
 
 
 def mounts():
-    """Yields (service, source, target, mode) of every mount from this repository."""
+    """Yields (service, source, target, mode) for every file of this repository that is mounted."""
     for name, service in services.items():
         for volume in service.get("volumes", []):
             source, target, *mode = volume.split(":")
@@ -122,7 +125,8 @@ check("every_secret_is_declared_and_used", named ^ set(compose["secrets"]))
 volumes = {v.split(":")[0] for s in services.values() for v in s.get("volumes", []) if not v.startswith(".")}
 check("every_volume_is_declared_and_used", volumes ^ set(compose["volumes"]))
 
-# The files hold no value of a secret. The script `secrets` creates new ones on each machine.
+# The files must not contain the value of a secret. The script `secrets` creates new secrets on each
+# machine.
 written = [
     f"{name}: {key}"
     for name, service in services.items()
@@ -143,8 +147,8 @@ run("./secrets", cwd=copies[0])
 again = {file.name: file.read_text() for file in (copies[0] / "secrets.d").iterdir()}
 check("secrets_stay_as_they_are", [name for name in made[0] if made[0][name] != again[name]])
 
-# The configuration, with the paths at which the secrets are created instead of those at which they
-# are mounted.
+# Checks the configuration. The paths of the mounted secrets are replaced by the paths at which the
+# secrets are created.
 text = (COMPOSE / "latchkey.toml").read_text()
 used = set(re.findall(r"/run/secrets/(\w+)", text))
 check("the_daemon_is_given_the_secrets_that_it_reads", used ^ set(services["latchkey"]["secrets"]))
@@ -172,7 +176,7 @@ check("every_dashboard_has_panels", empty if dashboards else ["no dashboard"])
 source = yaml.safe_load((COMPOSE / "grafana/datasources.yaml").read_text())["datasources"][0]
 check("grafana_asks_prometheus", [] if source["url"] == "http://prometheus:9090" and source["isDefault"] else [source])
 
-# The unit. Its program is not installed here, so the test uses another path.
+# Checks the unit. Its program is not installed on this machine, so the test replaces its path.
 unit = UNIT.read_text()
 stand_in = work / "latchkey.service"
 stand_in.write_text(unit.replace("/usr/local/bin/latchkey", program))
@@ -191,8 +195,8 @@ values |= {"redis.url": "rediss://127.0.0.1", "smtp.url": "smtp://a:b@127.0.0.1?
 for name, value in values.items():
     (work / name).write_text(value)
     (work / name).chmod(0o400)
-# The configuration file of docs/install.md. Only root can read its secrets, so the variables of the
-# service replace them.
+# Checks the configuration file in docs/install.md. Only root can read its secrets, so the test uses
+# the variables of the service in their place.
 page = (ROOT / "docs/install.md").read_text()
 settings.write_text(re.search(r"(?s)```toml\n(profile = .*?)```", page)[1])
 given = clean | {name: value.replace("%d", str(work)) for name, value in variables.items()}

@@ -1,5 +1,5 @@
-"""A latchkey with users, teams and tokens, to test the examples on. It needs only the standard
-library."""
+"""A latchkey daemon with users, teams and tokens, on which the examples are tested. This module
+needs only the standard library."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from pathlib import Path
 
 
 def free_port() -> int:
-    """Returns a port below the range that the kernel assigns to clients."""
+    """Returns a free port below the range of ports that the kernel assigns to clients."""
     while True:
         port = random.randrange(20000, 30000)
         with socket.socket() as probe:
@@ -53,8 +53,8 @@ def bearer(token: str | None) -> dict:
 
 
 class Daemon:
-    """A daemon on the embedded stores, in a directory of its own. The limits are off, because all
-    requests come from one address."""
+    """A daemon on the embedded stores, in its own directory. The rate limits are off, because all
+    requests come from one IP address."""
 
     def __init__(self, binary: str):
         self.binary, self.port, self.admin = binary, free_port(), free_port()
@@ -86,7 +86,8 @@ class Daemon:
             return False
 
     def stop(self):
-        """Sends the signal twice, because there is no load balancer to wait for."""
+        """Sends the signal twice. After the second signal the daemon does not wait for its load
+        balancer, because there is none."""
         for _ in range(2):
             self.child.terminate()
             time.sleep(0.1)
@@ -110,8 +111,8 @@ class Daemon:
             return json.load(answer)
 
     def person(self, name: str) -> dict:
-        """Registers a user and confirms the address. Returns the tokens and the claims of the
-        vaultToken."""
+        """Registers a user and confirms the email address. Returns the tokens of the user and the
+        claims of the vaultToken."""
         address = f"{name}@example.com"
         self.call("POST", "/api/register", {"email": address, "password": f"the horse of {name} 47", "name": name})
         key = (Path(self.home.name) / "data/mailbox-key").read_text().strip()
@@ -123,7 +124,7 @@ class Daemon:
         return with_claims(self.call("POST", "/api/login", {"email": address, "password": f"the horse of {name} 47"}))
 
     def program(self, person: dict, scopes: list[str]) -> str:
-        """Returns a vaultToken of a new key in the user's project."""
+        """Creates a key in the user's project, and returns a vaultToken of this key."""
         team, project = person["claims"]["tid"], person["claims"]["pid"]
         path = f"/api/teams/{team}/projects/{project}/keys"
         key = self.call("POST", path, {"name": "program", "scopes": scopes}, person["userToken"])
@@ -132,7 +133,7 @@ class Daemon:
 
 
 def secret_of(key: dict) -> str:
-    """Returns the member of the response that is the key itself."""
+    """Returns the secret of the key, which is the member of the response that starts with `lk_`."""
     return next(value for value in key.values() if isinstance(value, str) and value.startswith("lk_"))
 
 

@@ -1,5 +1,5 @@
-"""Checks of the documents: links and anchors exist, pages show the tested files, and the OpenAPI
-document is valid 3.1."""
+"""Checks of the documents. All links and anchors must exist, the pages must show the tested files,
+and the OpenAPI document must be valid OpenAPI 3.1."""
 
 import json
 import re
@@ -9,13 +9,13 @@ from pathlib import Path
 import yaml
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-# A link or picture in Markdown. Targets with a scheme are skipped later.
+# A link or a picture in Markdown. `dead_links` skips the targets that have a scheme.
 LINK = re.compile(r"!?\[[^\]]*\]\(([^()\s]+)\)")
 FENCE = re.compile(r"^(```|~~~).*?^\1\s*$", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^#{1,6} +(.+?) *#*$", re.MULTILINE)
 CODE = re.compile(r"`[^`]*`")
 
-# The files that each page must show word for word.
+# For each page, the files that the page must show word for word.
 SHOWN = {
     "integrate/nginx.md": ["nginx/nginx.conf", "nginx/latchkey_headers.conf", "nginx/latchkey_ask.conf"],
     "integrate/python.md": ["python/serve.py"],
@@ -82,6 +82,6 @@ def check_openapi(check, latchkey: str):
     errors = [f"{'/'.join(map(str, e.absolute_path))}: {e.message}"
               for e in OpenAPIV31SpecValidator(json.loads(told)).iter_errors()]
     check("the OpenAPI document is valid 3.1", not errors, "; ".join(errors[:5]))
-    # The validator must find a fault.
+    # The validator must also find the fault in a wrong document.
     spoilt = json.loads(told) | {"paths": {"/api/login": {"post": {"responses": 7}}}}
     check("a spoilt OpenAPI document is not", any(True for _ in OpenAPIV31SpecValidator(spoilt).iter_errors()))

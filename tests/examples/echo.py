@@ -1,5 +1,5 @@
-"""An application behind a proxy: responds to each request with the request's headers as JSON.
-`echo.py PORT`"""
+"""An application behind a proxy. It responds to each request with the headers of this request, as
+JSON. Usage: `echo.py PORT`"""
 
 import json
 import sys

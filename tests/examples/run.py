@@ -2,8 +2,8 @@
 
     run.py LATCHKEY RUST_EXAMPLE [--all]
 
-The last line has the format of cargo's test runner. The Go example runs if Go is installed. With
---all, Go is required.
+The last line of the output has the format of cargo's test runner. The Go example runs if Go is
+installed. With --all, the program fails if Go is not installed.
 """
 
 import hashlib
@@ -39,8 +39,8 @@ def check(name: str, holds: bool, told: str = ""):
 
 
 def forged(token: str, **changes) -> str:
-    """Returns a token with the same claims, except for the changes, signed by another key under the
-    daemon's `kid`."""
+    """Returns a token with the same claims, except for the given changes. Another key has signed
+    the token, but its header has the daemon's `kid`."""
     head, claims = jwt.get_unverified_header(token), jwt.decode(token, options={"verify_signature": False})
     own = ec.generate_private_key(ec.SECP256R1())
     return jwt.encode(claims | changes, own, "ES256", headers=head)
@@ -52,8 +52,8 @@ def unsigned(token: str) -> str:
 
 
 def by_published_key(token: str, daemon: Daemon) -> str:
-    """Returns a token with an HS256 signature whose secret is the published key. A server that
-    trusts the `alg` of the header would accept it."""
+    """Returns a token with an HS256 signature. The secret of the signature is the published key. A
+    server that trusts the `alg` in the header would accept this token."""
     jwk = daemon.call("GET", "/.well-known/jwks.json")["keys"][0]
     head = jwt.utils.base64url_encode(json.dumps({"alg": "HS256", "typ": "at+jwt", "kid": jwk["kid"]}).encode())
     signed = head + b"." + token.split(".")[1].encode()
@@ -63,7 +63,7 @@ def by_published_key(token: str, daemon: Daemon) -> str:
 
 
 class Server:
-    """An example that listens. It is ended by its process id."""
+    """An example server. The test ends it by its process id."""
 
     def __init__(self, name: str, port: int, command: list[str], live: bool = False):
         self.name, self.live = name, live
@@ -83,8 +83,8 @@ class Server:
 
 
 def haproxy(daemon: Daemon, team: str, port: int, home: Path) -> Server:
-    """Starts Debian's HAProxy with the files of the example. Only the addresses and the team are
-    replaced."""
+    """Starts Debian's HAProxy with the files of the example. Only the addresses and the team in
+    these files are replaced."""
     application = free_port()
     text = (EXAMPLES / "haproxy/haproxy.cfg").read_text()
     for old, new in [
@@ -133,8 +133,8 @@ def main() -> int:
     latchkey, rust = sys.argv[1:3]
     daemon = Daemon(latchkey)
     home = Path(daemon.home.name)
-    # The first tokens are valid for one second. The keys stay when the daemon restarts with the
-    # usual lifetime.
+    # The first tokens are valid for one second. Then the daemon restarts with the usual lifetime of
+    # tokens, and it still has the same keys.
     daemon.start(LATCHKEY_TOKENS__VAULT_TTL="1s")
     ada, eve = daemon.person("ada"), daemon.person("eve")
     expired = ada["vaultToken"]
@@ -187,8 +187,9 @@ def jwt_exp(token: str) -> int:
 
 
 def proxied(servers: list[Server], ada: dict):
-    """Checks the headers that the application behind HAProxy receives: those of latchkey about the
-    caller, none that the client sent, and no token."""
+    """Checks the headers that the application behind HAProxy receives. They are the headers of
+    latchkey about the caller. Headers with these names from the client, and the token, are
+    removed."""
     url = next(server.url for server in servers if server.name == "haproxy")
     lies = {"x-latchkey-subject": "root", "x-latchkey-role": "owner", "X-LATCHKEY-TEAM": EXAMPLE_TEAM}
     request = urllib.request.Request(url, headers=bearer(ada["vaultToken"]) | lies)
@@ -199,7 +200,7 @@ def proxied(servers: list[Server], ada: dict):
     for name, value in expected.items():
         check(f"haproxy: the application gets the {name}", told.get(f"x-latchkey-{name}") == value, str(told))
     check("haproxy: the token stays with the proxy", "authorization" not in told)
-    # A request with two tokens is refused, whichever token a parser would take.
+    # A request with two tokens is refused, whichever of the two tokens a parser would use.
     port = int(url.split(":")[2].split("/")[0])
     head = f"GET /reports HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
     twice = head + f"Authorization: Bearer {ada['vaultToken']}\r\n" * 2 + "\r\n"
@@ -210,13 +211,13 @@ def proxied(servers: list[Server], ada: dict):
 
 
 def rotated(daemon: Daemon, servers: list[Server], began: float):
-    """Checks that a token of an unknown key is accepted, because each verifier fetches the keys
-    again."""
+    """Checks that each verifier accepts a token of a new key, because it fetches the keys again."""
     daemon.command("keys", "rotate", "--kind", "vault", "--now")
     daemon.stop()
     daemon.start()
     new = daemon.login("ada")["vaultToken"]
-    # The examples fetch the keys again for an unknown key after ten seconds, and not earlier.
+    # If a token has an unknown key, the examples fetch the keys again, but not earlier than ten
+    # seconds after they fetched them before.
     until("ten seconds since the keys were fetched", 15, lambda: time.monotonic() > began + 12)
     for server in servers:
         got = status(server.url, new)
@@ -225,8 +226,8 @@ def rotated(daemon: Daemon, servers: list[Server], began: float):
 
 
 def without_the_daemon(daemon: Daemon, servers: list[Server]):
-    """With latchkey down, a token is verified with the keys in memory. A server that asks latchkey
-    for each request refuses it, and never with a 401."""
+    """While latchkey is down, a server verifies a token with the keys in its memory. A server that
+    asks latchkey about each request refuses the request, but never with a 401."""
     daemon.stop()
     for server in servers:
         expected = 503 if server.live else 200

@@ -1,7 +1,7 @@
-"""Values that cannot work, and the messages for the operator: changes of ci/default-values.yaml,
-and a part of each message."""
+"""Values that cannot work, and the messages that the operator gets for them. Each entry has the
+changes to ci/default-values.yaml and a part of the message."""
 
-# The value is absent.
+# Stands for a value that is absent.
 MISSING = object()
 NULLS = {"database.url": None, "redis.url": None, "secrets.master_key": None}
 

@@ -1,4 +1,4 @@
-"""Rules for every object that the chart creates."""
+"""Rules that every object of the chart must follow."""
 
 import json
 
@@ -7,7 +7,7 @@ POD_KINDS = {"Deployment", "Job", "Pod"}
 
 
 def pod_of(made):
-    """Returns the pod of a workload, with its labels."""
+    """Returns the labels and the specification of the pod of a workload."""
     if made["kind"] == "Pod":
         return made["metadata"]["labels"], made["spec"]
     template = made["spec"]["template"]
@@ -30,8 +30,8 @@ def config_of(objects):
 
 
 def pods_are_restricted(objects):
-    """Checks the Pod Security Standard `restricted`, and more: no token, no service links, and no
-    user of the host."""
+    """Checks the Pod Security Standard `restricted`. Also checks that a pod has no token, no
+    service links and no user of the host."""
     for made in workloads(objects):
         _, pod = pod_of(made)
         where = f"{made['kind']} {made['metadata']['name']}"
@@ -73,8 +73,8 @@ def probes_are_right(objects):
 
 
 def secrets_are_files(objects):
-    """Checks that each secret is mounted at the path in its variable, cannot be read by everybody,
-    and is never the value of a variable."""
+    """Checks that each secret is mounted at the path in its variable, that not every user can read
+    it, and that it is never the value of a variable."""
     for made in workloads(objects):
         _, pod = pod_of(made)
         mounted = {}
@@ -100,8 +100,8 @@ def secrets_are_files(objects):
 
 
 def admin_is_inside(objects):
-    """Checks that the admin Service is a ClusterIP, and that no route from outside names it or its
-    port."""
+    """Checks that the admin Service is a ClusterIP, and that no route from outside the cluster
+    names this Service or its port."""
     admin = only(objects, "Service", "latchkey-admin")
     assert admin["spec"]["type"] == "ClusterIP"
     assert [port["targetPort"] for port in admin["spec"]["ports"]] == ["admin"]
@@ -114,8 +114,8 @@ def admin_is_inside(objects):
 
 
 def selectors_fit(objects):
-    """Checks that services, policies and budgets select the pods of the daemon, and not those of
-    the Job or the test."""
+    """Checks that services, policies and budgets select the pods of the daemon, and that they do
+    not select the pods of the Job or of the test."""
     labels, _ = pod_of(only(objects, "Deployment"))
     others = [pod_of(made)[0] for made in workloads(objects) if made["kind"] != "Deployment"]
     selectors = [only(objects, "Deployment")["spec"]["selector"]["matchLabels"]]
@@ -134,8 +134,8 @@ def selectors_fit(objects):
 
 
 def network_is_closed(objects):
-    """Checks that all traffic in both directions is refused except to listed peers, and that the
-    admin port has named peers only."""
+    """Checks that the policies refuse all traffic in both directions, except traffic with listed
+    peers. Only named peers may reach the admin port."""
     policies = [made for made in objects if made["kind"] == "NetworkPolicy"]
     for made in policies:
         assert made["spec"]["policyTypes"] == ["Ingress", "Egress"]

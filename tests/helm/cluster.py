@@ -1,6 +1,6 @@
-"""The parts of a Kubernetes API server that Helm needs: discovery, and objects in memory.
+"""The parts of a Kubernetes API server that Helm needs: the discovery, and objects in memory.
 
-Helm itself is real (the engine in helm-sdkpy). Its memory driver stores the releases.
+The tests use the real Helm (the engine in helm-sdkpy). Its memory driver stores the releases.
 """
 
 import json
@@ -8,7 +8,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-# Group and version, with the plural names and kinds of its resources.
+# For each group and version, the plural names and the kinds of its resources.
 RESOURCES = {
     "v1": {"configmaps": "ConfigMap", "services": "Service", "serviceaccounts": "ServiceAccount", "pods": "Pod",
            "secrets": "Secret", "persistentvolumeclaims": "PersistentVolumeClaim"},
@@ -25,7 +25,7 @@ VERSION = {"major": "1", "minor": "31", "gitVersion": "v1.31.0", "platform": "li
 
 
 def merge(old, new):
-    """Merges as RFC 7386 says, which is enough for Helm's three-way patches of these objects."""
+    """Merges as RFC 7386 says. This is enough for Helm's three-way patches of these objects."""
     if not isinstance(old, dict) or not isinstance(new, dict):
         return new
     merged = dict(old)
@@ -88,7 +88,7 @@ class Cluster:
             self.objects.clear()
 
     def answer(self, method, path, body):
-        """Returns the status and the object."""
+        """Returns the status and the object of the response."""
         with self.lock:
             found = discovery(path) if method == "GET" else None
             if found is not None:

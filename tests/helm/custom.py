@@ -3,20 +3,21 @@ writes.
 
 The schemas are written for the tests and are as strict as the definitions of Gateway API 1.4 to
 1.6, KEDA 2.20 and the Prometheus operator 0.93. An API server drops or refuses members that a
-definition does not name. If a template gets a new member, check the definition and add the member
-here. Of the CEL rules of a definition, the schemas have those that a template could break.
+definition does not name. If you add a new member to a template, check the definition and add the
+member to this module. A definition also has CEL rules. The schemas contain only the CEL rules that
+a template could break.
 """
 
 from schema import HOSTNAME, LABEL, PORT, TEXT, fields, list_of, map_of, one_of, within
 
-# The lengths and letters come from the definitions.
+# The definitions set these lengths and these characters.
 NAME = {"type": "string", "minLength": 1, "maxLength": 253}
 NAMESPACE = {"type": "string", "maxLength": 63, "pattern": f"^{LABEL}$"}
 GROUP = {"type": "string", "maxLength": 253, "pattern": rf"^$|^{LABEL}(\.{LABEL})*$"}
 KIND = {"type": "string", "maxLength": 63, "pattern": "^[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?$"}
 DOMAIN = NAME | {"pattern": rf"^{LABEL}(\.{LABEL})*$"}
 HEADER = NAME | {"maxLength": 256, "pattern": r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"}
-# The form of Prometheus: larger units first, each at most once.
+# A duration in the form of Prometheus. Larger units come first, and each unit appears at most once.
 PERIOD = {"type": "string", "minLength": 2, "pattern": "^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$"}
 
 
@@ -30,12 +31,13 @@ def this(word):
 
 
 def either(*members):
-    """Returns a rule that exactly one of the members is present."""
+    """Returns a rule that requires exactly one of these members."""
     return {"oneOf": [{"required": [member]} for member in members]}
 
 
 def header_filter(kind, member):
-    """Returns the schema of a filter: its type, its own member, and no member of another type."""
+    """Returns the schema of a filter. The filter has its type and the member of this type, and it
+    has no member of another type."""
     headers = list_of(fields(["name", "value"], name=HEADER, value=TEXT | {"minLength": 1, "maxLength": 4096})) | {"maxItems": 16}
     changes = fields(add=headers, set=headers, remove=list_of(TEXT) | {"maxItems": 16, "uniqueItems": True})
     return fields(["type", member], type=this(kind), **{member: changes})
@@ -72,7 +74,7 @@ BACKEND_TLS = fields(
 TRIGGER = fields(
     ["type", "metadata"],
     type=TEXT | {"minLength": 1}, name=TEXT, metricType=one_of("AverageValue", "Utilization", "Value"),
-    # Numbers are written as strings too.
+    # The values are strings, even if they are numbers.
     metadata=map_of(TEXT),
     useCachedMetrics={"type": "boolean"},
     authenticationRef=fields(["name"], name=TEXT, kind=one_of("TriggerAuthentication", "ClusterTriggerAuthentication")),
@@ -93,7 +95,8 @@ MONITOR = fields(
     )),
 )
 
-# A recording rule or an alert. The definition allows both members at once, but Prometheus does not.
+# A recording rule or an alert. The definition allows the members `record` and `alert` at the same
+# time, but Prometheus does not.
 RULE = fields(
     ["expr"],
     record=TEXT, alert=TEXT, expr=TEXT, labels=map_of(TEXT), annotations=map_of(TEXT), **{"for": PERIOD, "keep_firing_for": PERIOD},
@@ -103,7 +106,7 @@ RULES = fields(
     groups=some(fields(["name", "rules"], name=NAME, interval=PERIOD, rules=some(RULE))),
 )
 
-# The keys are apiVersion and kind.
+# Each key is the apiVersion and the kind of an object.
 SPECS = {
     ("gateway.networking.k8s.io/v1", "HTTPRoute"): ROUTE,
     ("gateway.networking.k8s.io/v1", "BackendTLSPolicy"): BACKEND_TLS,

@@ -1,4 +1,4 @@
-"""Runs `latchkey config check` of the real daemon on the settings that the chart renders."""
+"""Runs `latchkey config check` of the real daemon, with the settings that the chart renders."""
 
 import base64
 import json
@@ -10,11 +10,11 @@ from pathlib import Path
 
 import checks
 
-# The form of a row in the reference that the daemon writes: `| `database.url` | default | words
-# Secret. |`.
+# The form of a row about a secret setting in the reference that the daemon writes, such as
+# `| `database.url` | default | words Secret. |`.
 SECRET_ROW = re.compile(r"^\| `([a-z_.]+)` \|.* Secret\. \|$", re.MULTILINE)
 LISTS = {"password.pepper_previous", "introspection.clients"}
-# The daemon refuses the keys that appear in documents, so the test creates one.
+# The daemon refuses keys that appear in documents, so the test creates a new key.
 KEY = base64.b64encode(secrets.token_bytes(32)).decode()
 DUMMIES = {
     "database.url": "postgres://latchkey:dummy-password@db.example.com:5432/latchkey?sslmode=verify-full",
@@ -30,7 +30,7 @@ DUMMIES = {
 
 
 def secret_settings(root: Path):
-    """Returns the daemon's secret settings, from its own reference."""
+    """Returns the secret settings of the daemon. They are marked in the daemon's own reference."""
     found = SECRET_ROW.findall((root / "docs/configuration.md").read_text())
     assert len(found) > 5, "docs/configuration.md marks no secrets any more"
     return found
@@ -41,8 +41,8 @@ def dummy(setting):
 
 
 def takes(latchkey, objects, work: Path):
-    """Checks the settings of every container that has some, with its variables and with its files
-    below `work`."""
+    """Checks the settings of every container that has settings. The check uses the container's
+    variables, and copies of its files below `work`."""
     work.mkdir(parents=True)
     config = work / "latchkey.json"
     text = checks.only(objects, "ConfigMap", "latchkey")["data"]["latchkey.json"]

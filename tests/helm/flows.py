@@ -1,4 +1,5 @@
-"""Tests of single values, of an upgrade, and of faults in the chart."""
+"""Tests of single values and of an upgrade. Other tests put faults into the chart, which the checks
+must find."""
 
 import copy
 import json
@@ -86,8 +87,8 @@ def ways_in(rendered):
 
 
 def other_ways_in(helm, values):
-    """Tests values that ci/ does not have: the Gateway's own authorities, other hosts, a host in
-    capitals, and all members of a parent."""
+    """Tests values that are not in ci/: the Gateway's own certificate authorities, other hosts, a
+    host in capital letters, and all members of a parent."""
     values = copy.deepcopy(values)
     values["config"]["public_url"] = "https://Auth.Example.com"
     values["httpRoute"]["backendTLS"] = {}
@@ -103,7 +104,7 @@ def other_ways_in(helm, values):
     }
     values["keda"] = {"enabled": True, "triggers": [{"type": "cron", "metadata": {"desiredReplicas": "3"}}]}
     outside.schemas(helm.render(values))
-    # TLS up to the pod. Annotations of the Service tell Traefik and GKE to use it.
+    # TLS up to the pod. Because of the annotations of the Service, Traefik and GKE use TLS too.
     values |= {"httpRoute": {"enabled": False}, "ingress": {"enabled": True}, "tls": {"existingSecret": "pod-tls"}}
     for annotations in ({"traefik.ingress.kubernetes.io/service.serversscheme": "https"}, {"cloud.google.com/app-protocols": '{"http":"HTTPS"}'}):
         values["service"] = {"annotations": annotations}
@@ -132,8 +133,8 @@ def the_watched(rendered):
 
 
 def rules_and_dashboards(helm, chart, values):
-    """The objects contain each file word for word, and a missing file is no error. Templates of alerts stay
-    as they are."""
+    """The objects contain each file word for word. A missing file is no error. Templates in the
+    texts of alerts are not rendered."""
     with tempfile.TemporaryDirectory() as work:
         copied = Path(work) / "latchkey"
         shutil.copytree(chart, copied)
@@ -162,7 +163,8 @@ def rules_and_dashboards(helm, chart, values):
 
 
 def upgrade(helm):
-    """Other settings restart the pods, the selectors stay, and unused objects are deleted."""
+    """If the settings change, the pods restart, the selectors stay the same, and unused objects are
+    deleted."""
     config, _ = helm.install(NEEDED)
     before = copy.deepcopy(list(helm.cluster.objects.values()))
     values = copy.deepcopy(NEEDED)
@@ -179,7 +181,8 @@ def upgrade(helm):
 
 
 def jobs_are_not_changed(helm):
-    """A Job cannot be changed. Another image creates a new Job, and the same values keep it."""
+    """A Job cannot be changed. Therefore another image creates a new Job, while the same values
+    keep the existing Job."""
     values = NEEDED | {"migrations": {"mode": "job"}}
     first = checks.only(helm.render(values), "Job")["metadata"]["name"]
     assert checks.only(helm.render(values), "Job")["metadata"]["name"] == first
@@ -199,7 +202,8 @@ def long_names(helm):
         assert len(made["metadata"]["name"]) <= 63, made["metadata"]["name"]
 
 
-# Faults that a check must find: the change in the templates, and the check.
+# Faults that the checks must find. Each entry has the change in a template and the check that must
+# find it.
 FAULTS = [
     ("_pod.tpl", "readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false", checks.pods_are_restricted),
     ("_pod.tpl", "automountServiceAccountToken: false", "automountServiceAccountToken: true", checks.pods_are_restricted),

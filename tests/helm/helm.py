@@ -1,4 +1,4 @@
-"""The real Helm engine: render, install, upgrade and lint."""
+"""Functions that render, install, upgrade and lint a chart with the real Helm engine."""
 
 import asyncio
 import os
@@ -7,7 +7,8 @@ import re
 import helm_sdkpy
 import yaml
 
-# The engine reads the variable when it is loaded. The releases then stay in memory.
+# The engine reads HELM_DRIVER when the engine is loaded. With `memory`, the releases are stored in
+# memory.
 assert os.environ.get("HELM_DRIVER") == "memory", "start with HELM_DRIVER=memory, as scripts/lib/helm does"
 
 NAMESPACE = "auth"
@@ -23,7 +24,8 @@ class Helm:
         return helm_sdkpy.Configuration(namespace=NAMESPACE, kubeconfig=str(self.cluster.kubeconfig))
 
     def install(self, values, release=RELEASE, chart=None):
-        """Returns the objects of a new installation. Raises an error with the message of Helm."""
+        """Returns the objects of a new installation. If Helm refuses it, raises an error with
+        Helm's message."""
         self.cluster.clear()
         config = self.configuration()
         run = helm_sdkpy.Install(config).run(release, str(chart or self.chart), values=values, wait=False)
@@ -34,13 +36,14 @@ class Helm:
         return asyncio.run(run)
 
     def render(self, values, release=RELEASE, chart=None):
-        """Returns the objects that an installation creates, including the hooks (the pod of `helm
-        test`)."""
+        """Returns the objects that an installation creates. The objects of the hooks, such as the
+        pod of `helm test`, are included."""
         _, told = self.install(values, release, chart)
         return [*self.cluster.objects.values(), *(yaml.safe_load(hook["manifest"]) for hook in told["hooks"])]
 
     def refusal(self, values):
-        """Returns Helm's message for refused values, or an empty text if it accepts them."""
+        """Returns Helm's message if Helm refuses the values, or an empty text if Helm accepts
+        them."""
         try:
             self.install(values)
         except helm_sdkpy.HelmError as error:
@@ -48,7 +51,7 @@ class Helm:
         return ""
 
     def lint(self, chart):
-        """Returns Helm's message about a chart with its own values.yaml."""
+        """Lints a chart with its own values.yaml, and returns Helm's message."""
         return asyncio.run(helm_sdkpy.Lint(self.configuration()).run(str(chart)))
 
     def notes(self, told):

@@ -1,5 +1,5 @@
-"""Checks of the objects with rules of others: the schemas of Kubernetes and of custom resources,
-and checkov."""
+"""Checks of the objects with rules from outside this project: the schemas of Kubernetes and of
+custom resources, and checkov."""
 
 import json
 import subprocess
@@ -13,7 +13,7 @@ import yaml
 from custom import SPECS
 from schema import fields
 
-# The oldest Kubernetes of Chart.yaml, one version between, and the newest known version.
+# The oldest Kubernetes that Chart.yaml allows, a version between, and the newest known version.
 VERSIONS = ["1.27", "1.31", "1.37"]
 # Rules of checkov that the chart does not follow, each with the reason.
 SKIPPED = {
@@ -27,8 +27,8 @@ SKIPPED = {
 
 
 def custom(made, version):
-    """Checks an object as the API server does: the metadata like those of every object, and the
-    rest with the schema of the resource."""
+    """Checks an object as the API server does. The metadata are checked like those of every object.
+    The rest is checked with the schema of the resource."""
     named = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": made["metadata"]}
     kubernetes_validate.validate(named, version, strict=True)
     rest = {key: value for key, value in made.items() if key not in ("apiVersion", "kind", "metadata")}
@@ -39,7 +39,7 @@ def custom(made, version):
 
 
 def schema_of(made, version):
-    """Raises the fault of an object. An object without a known schema is a fault."""
+    """Raises an error if an object has a fault, or if the schema of its kind is not known."""
     try:
         if (made["apiVersion"], made["kind"]) in SPECS:
             custom(made, version)
@@ -60,7 +60,7 @@ def schemas(objects):
 
 
 def checkov(rendered, work: Path):
-    """Runs checkov on the objects of all values in one run, because it starts slowly."""
+    """Runs checkov once on the objects of all values, because the start of checkov is slow."""
     work.mkdir()
     for name, objects in rendered.items():
         (work / f"{name}.yaml").write_text(yaml.safe_dump_all(objects))

@@ -39,7 +39,7 @@ def read(path):
 
 
 def merged(old, new):
-    """Merges values as Helm does. A null stays, because Helm must see it."""
+    """Merges values as Helm does. A null is kept, because Helm must see it."""
     if not isinstance(old, dict) or not isinstance(new, dict):
         return copy.deepcopy(new)
     both = {key: copy.deepcopy(value) for key, value in old.items()}
@@ -52,7 +52,7 @@ def merged(old, new):
 
 
 def made_files(latchkey):
-    """Returns the generated files with their expected contents."""
+    """Returns the generated files, each with the content that it must have."""
     config = json.loads(subprocess.run([latchkey, "config", "schema"], capture_output=True, check=True, text=True).stdout)
     readme = CHART / "README.md"
     return {
@@ -75,7 +75,7 @@ def version_is_the_daemons():
 
 
 def every_value_is_used():
-    """A template must read every value."""
+    """Checks that the templates read every value."""
     templates = "\n".join(path.read_text() for path in (CHART / "templates").rglob("*.*"))
     for path, _ in leaves(read(CHART / "values.yaml")):
         if path[0] == "config" or path[:2] == ("secrets", "keys") or path[:2] == ("dashboards", "labels"):
@@ -85,7 +85,8 @@ def every_value_is_used():
 
 
 def lint(helm, values):
-    """Lints the chart with these values as its defaults: Helm's linter accepts no others."""
+    """Lints the chart with these values as its default values, because Helm's linter accepts no
+    other values."""
     with tempfile.TemporaryDirectory() as work:
         chart = Path(work) / "latchkey"
         shutil.copytree(CHART, chart)
@@ -101,7 +102,7 @@ def refuses(helm, change, words):
 
 
 def refuses_secrets_in_config(helm, latchkey):
-    """Checks every secret setting of the daemon, as marked in its own reference."""
+    """Checks every setting that the daemon's own reference marks as a secret."""
     secrets = daemon.secret_settings(ROOT)
     listed = (CHART / "templates/_checks.tpl").read_text()
     for setting in secrets:
@@ -148,7 +149,7 @@ def run_all(chosen):
         began = time.monotonic()
         try:
             test()
-        except Exception as error:  # one failed check must not hide the others
+        except Exception as error:  # a failed check must not hide the results of other checks
             failed += 1
             where = traceback.extract_tb(error.__traceback__)[-1]
             print(f"test {name} ... FAILED", flush=True)
@@ -174,7 +175,7 @@ def main():
     with tempfile.TemporaryDirectory() as work:
         cluster = Cluster(Path(work))
         helm = Helm(cluster, CHART)
-        # Later checks need the rendered objects, so the checks that render always run.
+        # Other checks need the rendered objects, so the checks that render always run.
         chosen = [(name, test) for name, test in tests(asked.latchkey, helm, Path(work))
                   if asked.k in name or name.endswith(": renders")]
         code = run_all(chosen)

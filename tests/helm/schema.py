@@ -1,16 +1,17 @@
-"""Creates values.schema.json: `config` has the schema of the daemon. The schema of all other values
-is here, and allows no other members."""
+"""Creates values.schema.json. The schema of `config` comes from the daemon. The schema of all other
+values is in this module, and it allows no unknown members."""
 
 TEXT = {"type": "string"}
 BOOLEAN = {"type": "boolean"}
 LABEL_VALUE = {"type": "string", "maxLength": 63, "pattern": "^([A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?)?$"}
 NAME = {"type": "string", "maxLength": 253, "pattern": "^([a-z0-9]([a-z0-9.-]*[a-z0-9])?)?$"}
 LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
-# The form that a Gateway accepts: a name in small letters, whose first label may be a wildcard.
+# The form of a host name that a Gateway accepts. It has small letters, and its first label can be a
+# wildcard.
 HOSTNAME = {"type": "string", "minLength": 1, "maxLength": 253, "pattern": rf"^(\*\.)?{LABEL}(\.{LABEL})*$"}
 PORT = {"type": "integer", "minimum": 1, "maximum": 65535}
 QUANTITY = {"type": ["string", "number"], "pattern": r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$"}
-# The form is that of Kubernetes. The API server checks it.
+# Kubernetes defines the form of these values, and the API server checks it.
 ANY_MAP = {"type": "object"}
 ANY_LIST = {"type": "array", "items": {"type": "object"}}
 SETTING = "^[a-z_]+(\\.[a-z_]+)+$"
@@ -44,7 +45,8 @@ def fields(required=(), **properties):
 
 ANNOTATIONS = map_of(TEXT)
 LABELS = map_of(LABEL_VALUE)
-# The form of the Prometheus operator: larger units first, each at most once.
+# A duration in the form of the Prometheus operator. Larger units come first, and each unit appears
+# at most once.
 DURATION = {"type": "string", "minLength": 2, "pattern": "^([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$"}
 AMOUNTS = fields(cpu=QUANTITY, memory=QUANTITY, **{"ephemeral-storage": QUANTITY})
 EGRESS = fields(to=ANY_LIST, ports=list_of(PORT))
@@ -54,7 +56,8 @@ SCALE = {"enabled": BOOLEAN, "minReplicas": within(1), "maxReplicas": within(1, 
 
 
 def config_schema(schema):
-    """Returns the schema of the daemon, without the members that only a file of its own has."""
+    """Returns the schema of the daemon's settings, without the members that only a separate schema
+    file needs."""
     config = {key: value for key, value in schema.items() if key not in ("$schema", "title")}
     # The templates of the chart read these two settings.
     for section in ("http", "admin"):
@@ -64,7 +67,7 @@ def config_schema(schema):
 
 
 def values_schema(config):
-    """Returns the complete schema, from the output of `latchkey config schema`."""
+    """Returns the complete schema. `latchkey config schema` has printed the part for `config`."""
     properties = {
         "global": ANY_MAP,
         "replicas": within(1, 1000),

@@ -1,11 +1,11 @@
-"""Rendered objects with a fault, each of which the schemas must find."""
+"""Faults in rendered objects. The schemas must find each of them."""
 
 import copy
 
 import outside
 
-# The name of the values, the kind, the path of the fault, the wrong value, and a part of the
-# message.
+# Each entry has the name of the values, the kind of the object, the path of the fault, the wrong
+# value, and a part of the message.
 SPOILT = [
     ("default", "Service", ["spec", "port"], 80, "('port' was unexpected)"),
     ("gateway", "HTTPRoute", ["spec", "hostname"], "a.example.com", "('hostname' was unexpected)"),

@@ -12,7 +12,7 @@ END = "<!-- /values -->"
 
 
 def comments(text):
-    """Returns the comment above each key, by the path of the key."""
+    """Returns the comment above each key. The path of the key is the key of the result."""
     path, words, found = [], [], {}
     for line in text.splitlines():
         stripped = line.strip()
@@ -32,7 +32,7 @@ def comments(text):
 
 
 def leaves(value, path=()):
-    """Yields paths and values that are not a map, or an empty map."""
+    """Yields the path and the value of each entry that is an empty map or not a map."""
     if isinstance(value, dict) and value:
         for key, inner in value.items():
             yield from leaves(inner, (*path, key))
@@ -41,8 +41,8 @@ def leaves(value, path=()):
 
 
 def table(text):
-    """Returns every value with its default and its meaning. The comment of a map is at its first
-    value."""
+    """Returns every value with its default and its meaning. The comment of a map is in the row of
+    the map's first value."""
     about = comments(text)
     lines = ["| value | default | what it means |", "|---|---|---|"]
     for path, value in leaves(yaml.safe_load(text)):
@@ -54,7 +54,7 @@ def table(text):
 
 
 def with_table(readme, text):
-    """Returns the README with a new table."""
+    """Returns the text of the README with a new table."""
     before, _, rest = readme.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n\n{table(text)}\n\n{END}{after}"

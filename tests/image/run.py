@@ -1,13 +1,14 @@
-"""Runs the program of the image as a container engine does: with an empty, read-only root, an
-account of its own, and names from DNS.
+"""Runs the program of the image as a container engine does: on an empty, read-only root, as its own
+Unix user, and with names from DNS.
 
     python3 run.py ROOT CONFIG SBOM
 
-ROOT is the file system of the image. CONFIG is its configuration as `buildah inspect` prints it.
+ROOT is the file system of the image. CONFIG is the configuration of the image as `buildah inspect`
+prints it.
 SBOM lists the components of the program.
 
-The test needs its own mount and network namespaces (`unshare --mount --net`), so that it changes
-nothing on this machine and sends no request to it.
+The test must run in its own mount and network namespaces (`unshare --mount --net`). Therefore it
+changes nothing on this machine and sends no request to this machine.
 """
 
 import fcntl
@@ -25,7 +26,8 @@ import tomllib
 import urllib.request
 
 ACCOUNT = 65532
-# 25 s and the delay of 1 s. The daemon cuts all remaining connections by then.
+# The maximum time in seconds until the daemon ends. It is 25 s, after which the daemon cuts all
+# remaining connections, plus the drain delay of 1 s.
 ENDS_WITHIN = 26
 PATIENCE = 30
 
@@ -40,7 +42,7 @@ environment = {
 
 
 def inside():
-    """Does what an engine does between fork and exec."""
+    """Does what a container engine does between fork and exec."""
     os.chroot(root)
     os.chdir(config["WorkingDir"])
     os.setgroups([])
@@ -109,7 +111,7 @@ def check(name, holds, told=""):
 
 
 files = sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
-# Container engines add these files.
+# A container engine adds these files, so they are ignored.
 files = [name for name in files if name not in ("etc/hostname", "etc/hosts", "etc/resolv.conf")]
 expected = ["etc/group", "etc/passwd", "latchkey", "var/lib/latchkey/.keep"]
 check("holds_the_program_and_an_account_alone", files == expected, files)

@@ -1,5 +1,5 @@
-"""Users who send requests at an even rate with correct clients: a client keeps its token after a
-503 and logs in again after a 401."""
+"""Users who send requests at an even rate. Their clients work correctly: a client keeps its token
+after a 503, and logs in again after a 401."""
 
 import http.client
 import json
@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 from stage import until
 from traffic import PASSWORD
 
-# The time that a client waits for a response, in seconds.
+# The maximum time in seconds that a client waits for a response.
 PATIENCE = 15
-# The age at which a client refreshes its token, in seconds. A token is valid for 15 minutes.
+# The age of a token in seconds at which a client refreshes it. A token is valid for 15 minutes.
 TOKEN_S = 600
 # The default order of requests.
 USUAL = ("me", "refresh", "me", "login")
@@ -25,7 +25,7 @@ USUAL = ("me", "refresh", "me", "login")
 
 @dataclass
 class Response:
-    """One response as the client saw it. The status is 0 if none arrived."""
+    """One response as the client saw it. The status is 0 if no response arrived."""
 
     at: float
     kind: str
@@ -36,7 +36,7 @@ class Response:
 
 
 class Person:
-    """A user at an IP address of their own, which a trusted proxy reports."""
+    """A user with their own IP address, which a trusted proxy reports."""
 
     def __init__(self, number: int):
         self.email = f"person{number}@example.com"
@@ -49,8 +49,8 @@ class Person:
 
 
 class Crowd:
-    """Sends `rate` requests per second to a daemon. The next free user sends each of them.
-    `responses` holds every response."""
+    """Sends `rate` requests per second to a daemon. The next free user sends the next request.
+    `responses` contains every response."""
 
     def __init__(self, base: str, people: int, rate: float, kinds=USUAL, first: int = 0):
         self.place = urlsplit(base).netloc
@@ -129,8 +129,8 @@ class Crowd:
         self.register(Person(10_000 + self.new_clients))
 
     def forget(self, _: Person):
-        """Requests a recovery for an address without an account. The request still uses the budget
-        of a mailbox."""
+        """Requests a recovery for an email address without an account. The request still uses up
+        the mail budget of this address (`mailbox`)."""
         self.new_clients += 1
         unknown = Person(10_000 + self.new_clients)
         self.ask("forgot", unknown, "POST", "/api/forgot-password", {"email": unknown.email})
@@ -163,8 +163,8 @@ class Crowd:
 
 
 def summary(responses: list[Response], begin: float, end: float) -> dict:
-    """Returns the responses between two times: for each kind their counts by status, their
-    durations and Retry-After."""
+    """Summarizes the responses between two times. For each kind of request, the result has the
+    number of responses by status, the durations, and the values of Retry-After."""
     result = {}
     there = [it for it in responses if begin <= it.at < end]
     for kind in sorted({it.kind for it in there}):
@@ -180,5 +180,5 @@ def summary(responses: list[Response], begin: float, end: float) -> dict:
 
 
 def last_bad(responses: list[Response]) -> float | None:
-    """Returns the start of the last request that got a 5xx or no response."""
+    """Returns the start time of the last request that got a 5xx or no response."""
     return max((it.at for it in responses if it.status == 0 or it.status >= 500), default=None)

@@ -1,10 +1,10 @@
-"""Causes five incidents on real servers and records the alerts, panels, log, `/readyz` and
-responses. `scripts/drill` starts this program.
+"""Causes five incidents on real servers. It records the alerts, the panels, the log, the states of
+`/readyz` and the responses. `scripts/drill` starts this program.
 
     drill.py LATCHKEY POSTGRES_URL [INCIDENT...]
 
-It prints a report as JSON, one line for each expected observation, and the last line of cargo's
-test runner.
+It prints a report as JSON and one line for each expected observation. The last line has the format
+of cargo's test runner.
 """
 
 import base64
@@ -29,11 +29,11 @@ from stage import Daemon, Prometheus, get, until
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "helm/latchkey"
 RULES = sorted((CHART / "rules").glob("*.yaml"))
-# The scrape interval of deploy/compose/prometheus.yaml.
+# The same scrape interval as in deploy/compose/prometheus.yaml.
 SCRAPE = "15s"
-# Times in seconds. CALM: the traffic before the fault, so that rates exist. REST: the fault
-# continues after its last alert. AFTERMATH: the longest wait for the end of the alerts, because the
-# alert of a crash fires for 15 minutes.
+# Times in seconds. CALM is the time of traffic before the fault, so that rates exist. REST is the
+# time for which the fault continues after its last alert. AFTERMATH is the maximum wait for the end
+# of the alerts. It is so long because the alert about a crash fires for 15 minutes.
 CALM, REST, AFTERMATH = 90, 30, 17 * 60
 BURN = ("LatchkeyAvailabilityBudgetBurn", "page")
 
@@ -62,7 +62,7 @@ class Stage:
         self.settled: dict[str, float] = {}
 
     def renew(self, faults: str):
-        """Restarts the daemon with other faults, as after an upgrade."""
+        """Restarts the daemon with other faults, as an upgrade would restart it."""
         self.daemon.child.send_signal(signal.SIGINT)
         self.daemon.child.wait(40)
         self.daemon.environment["FAILPOINTS"] = faults
@@ -80,8 +80,8 @@ class Stage:
         return float(found[0].split()[-1]) if found else 0.0
 
     def run(self, alerts: watch.Alerts, others: list["Stage"]):
-        """Runs the incident: traffic without a fault, the fault until its alerts fire, the repair,
-        and the time after it."""
+        """Runs the incident: first traffic without a fault, then the fault until its alerts fire,
+        then the repair, and then the time after the repair."""
         self.people.gather()
         if self.rush:
             self.rush.gather()
@@ -137,7 +137,7 @@ class Stage:
 
 @dataclass
 class Incident:
-    """An incident: its cause, and the observations that docs/runbooks/incidents.md lists for it."""
+    """An incident. It has its cause, and the observations that docs/runbooks/incidents.md lists."""
 
     name: str
     cause: Callable[[Stage], object]
@@ -162,7 +162,8 @@ def prompt(stage: Stage):
 
 
 def refuse(stage: Stage):
-    """Refuses mail permanently, then temporarily, and then does not listen."""
+    """The mail server first refuses mail permanently, then temporarily, and then does not
+    listen."""
     stage.smtp.refuse("550 5.7.1 refused")
     time.sleep(30)
     stage.smtp.refuse("451 4.3.2 not now")
@@ -209,8 +210,8 @@ INCIDENTS = [
          "auth › Logins by outcome", "runtime › Wait for a worker, p99", "runtime › Password hashes, p99",
          "overview › Errors by route", "overview › Processor"],
         is_rush=True,
-        # With the second option of RFC 9106 and one worker, this daemon can handle only about
-        # twelve logins per second.
+        # These settings are the second option of RFC 9106. With them and one worker, this daemon
+        # can verify only about twelve logins per second.
         settings={"LATCHKEY_PASSWORD__MEMORY_KIB": "65536", "LATCHKEY_PASSWORD__ITERATIONS": "3",
                   "LATCHKEY_PASSWORD__WORKERS": "1"},
     ),
@@ -218,7 +219,7 @@ INCIDENTS = [
 
 
 def verdict(incident: Incident, report: dict) -> list[tuple[str, bool]]:
-    """Returns each expected observation, and whether it was made."""
+    """Returns each expected observation, and whether the report contains it."""
     fired = {name for name, states in report["alerts"].items() if states["firing"] is not None}
     lines = {line.get("message") for line in report["log"]}
     seen = [(f"{alert} ({severity}) fires", f"{alert} ({severity})" in fired) for alert, severity in incident.alerts]

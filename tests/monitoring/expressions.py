@@ -1,5 +1,5 @@
-"""A small parser for PromQL: it finds the metrics of an expression, their matchers, and the vectors
-that an alert compares."""
+"""A small parser for PromQL. It finds the metrics in an expression, the matchers of these metrics,
+and the vectors that an alert compares."""
 
 import re
 
@@ -10,14 +10,16 @@ WORDS = set(
 TEXT = re.compile(r'"(?:[^"\\]|\\.)*"')
 LABELS = re.compile(r"\b(?:by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)")
 SPLIT = re.compile(r"\s(and|or|unless)\s(?:on \([^)]*\)\s)?|\s(>=|<=|==|!=|>|<)\s")
-# A name, a set of matchers, or both. The first alternatives skip text that can hold neither.
+# A name, a set of matchers, or both. The first alternatives skip texts that can contain neither a
+# name nor matchers.
 SELECTOR = re.compile(
     rf"{TEXT.pattern}|\[[^\]]*\]|{LABELS.pattern}|(?<![\w.])([A-Za-z_:][\w:]*)?(?:\s*(\{{(?:{TEXT.pattern}|[^}}\"])*\}}))?"
 )
 
-# The jobs of the tests: a plain scrape, and the scrape of a pod.
+# The two scrape jobs of the tests: a plain scrape, and the scrape of a pod.
 PLAIN, POD = "latchkey", "latchkey-pods"
-# The values that Grafana would insert. `.*` stands for "All", except for jobs, which Grafana lists.
+# The values that Grafana would insert for its variables. `.*` stands for "All". For jobs, Grafana
+# inserts the list of jobs instead.
 VARIABLES = {"__rate_interval": "1m", "__interval": "15s", "__range": "1h", "namespace": ".*", "job": f"({PLAIN}|{POD})", "instance": ".*"}
 # The matchers that choose an installation. Two installations in one Prometheus differ in at least
 # one of these labels.
@@ -32,8 +34,8 @@ def plain(expression: str, **chosen: str) -> str:
 
 
 def unbound(expression: str) -> list[str]:
-    """Returns the selectors of a dashboard's expression that are not limited to the chosen
-    installation."""
+    """Returns the selectors in a dashboard's expression that also select other installations than
+    the chosen one."""
     found = [("" if name in WORDS else name, matchers) for name, matchers in SELECTOR.findall(expression)]
     return [name + matchers for name, matchers in found
             if name + matchers and not INSTALLATION <= set(re.findall(r'\w+=~"[^"]*"', matchers))]
@@ -49,8 +51,9 @@ def metrics(expression: str) -> set[str]:
 
 
 def vectors(expression: str) -> list[str]:
-    """Returns the vectors that an alert needs in order to fire: the parts between comparisons and
-    set operators, without thresholds. For `absent(x)` it is `x`."""
+    """Returns the vectors that must exist before an alert can fire. These are the parts of the
+    expression between comparisons and set operators, without the thresholds. For `absent(x)` the
+    vector is `x`."""
     parts, depth, begin, at = [], 0, 0, 0
     while at < len(expression):
         depth += {"(": 1, "{": 1, "[": 1, ")": -1, "}": -1, "]": -1}.get(expression[at], 0)

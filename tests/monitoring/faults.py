@@ -1,5 +1,5 @@
-"""The faults: a slow PostgreSQL, an SMTP server that refuses mail, and a Redis that stops and
-starts again."""
+"""The faults of the incidents: a slow PostgreSQL, an SMTP server that refuses mail, and a Redis
+that stops and starts again."""
 
 import socket
 import socketserver
@@ -12,7 +12,7 @@ from stage import Process, free_port, until
 
 
 class Late:
-    """A TCP proxy in front of a server, which forwards everything after `delay` seconds."""
+    """A TCP proxy in front of a server. It forwards all bytes after a delay of `delay` seconds."""
 
     def __init__(self, port: int):
         self.target, self.delay, self.port = port, 0.0, free_port()
@@ -45,8 +45,8 @@ class Late:
 
 
 class Dialogue(socketserver.StreamRequestHandler):
-    """Enough of SMTP to accept one mail. If `server.refusal` is set, it is the reply to each
-    recipient."""
+    """Implements only the part of SMTP that is needed to accept one mail. If `server.refusal` is
+    set, this text is the reply to each recipient."""
 
     timeout = 60
 
@@ -87,12 +87,12 @@ class Listener(socketserver.ThreadingTCPServer):
         super().__init__(*arguments)
 
     def handle_error(self, *_):
-        """A client that disconnects is no error here."""
+        """Prints nothing, because a client that disconnects is not an error of this server."""
 
 
 class Smtp:
-    """A mail server that accepts mails, refuses every recipient (`refuse`), or does not listen
-    (`leave`)."""
+    """A mail server that accepts mails. After `refuse` it refuses every recipient, and after
+    `leave` it does not listen."""
 
     def __init__(self):
         self.port = free_port()
@@ -120,7 +120,7 @@ class Smtp:
 
 
 class Redis(Process):
-    """A Redis that stores its data on disk, so that it has the data after a restart."""
+    """A Redis that stores its data on the disk, so that the data still exists after a restart."""
 
     def __init__(self, home: Path):
         self.port = free_port()

@@ -1,11 +1,12 @@
-"""Checks that need no daemon: the shape of Grafana dashboards, and the names that runbooks use."""
+"""Checks that need no daemon. They check the form of the Grafana dashboards, and the names in the
+runbooks."""
 
 import re
 from pathlib import Path
 
 import expressions
 
-# The variables in their order. The query of each one depends on those before it.
+# The variables in their order. The query of each variable depends on the variables before it.
 CHOSEN = ["namespace", "job", "instance"]
 VARIABLES = ["datasource", *CHOSEN]
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
@@ -45,9 +46,9 @@ def dashboard_faults(board: dict) -> list[str]:
 def variable_faults(variable: dict):
     """Yields the faults of a variable.
 
-    "All" of a variable must also match series without the label, because a scrape outside
-    Kubernetes has no namespace. "All" of `job` is the list of jobs: other programs use the metric
-    names of OpenTelemetry too, and every scrape has a job.
+    If the operator chooses "All", series without the label must also match, because a scrape
+    outside Kubernetes has no namespace. For `job`, "All" is the list of jobs. The reasons are that
+    other programs also use the metric names of OpenTelemetry, and that every scrape has a job.
     """
     every = None if variable["name"] == "job" else ".*"
     before = ",".join(f'{it}=~"${it}"' for it in CHOSEN[: CHOSEN.index(variable["name"])])
@@ -74,7 +75,7 @@ def panel_faults(panel: dict):
 
 
 def alert_faults(rule: dict, pages: Path) -> list[str]:
-    """Returns what an alert lacks, and links that lead nowhere."""
+    """Returns the parts that an alert lacks, and its links that lead nowhere."""
     notes, faults = rule.get("annotations", {}), []
     if rule.get("labels", {}).get("severity") not in ("page", "ticket"):
         faults.append("severity is neither page nor ticket")
@@ -96,13 +97,13 @@ def commands(root: Path) -> set[str]:
 
 
 def log_lines(root: Path) -> str:
-    """Returns the source. Each log line that a page quotes must be in it word for word."""
+    """Returns the source code. It must contain each log line that a page quotes, word for word."""
     source = "\n".join(path.read_text() for path in sorted((root / "src").rglob("*.rs")))
     return re.sub(r"\\\n\s*", "", source)
 
 
 def page_faults(page: Path, panels: set[str], known: set[str], source: str) -> list[str]:
-    """Returns the panels, commands and log lines in a runbook that do not exist."""
+    """Returns the panels, commands and log lines that a runbook names and that do not exist."""
     text = page.read_text()
     faults = [f"no panel {name}" for name in re.findall(r"`(\w+ › [^`]+)`", text) if name not in panels]
     for words in re.findall(r"(?:^|`)latchkey ([a-z-]+(?: [a-z-]+)?)", text, re.MULTILINE):

@@ -3,7 +3,7 @@
 
     run.py LATCHKEY POSTGRES_URL REDIS_PORT
 
-The last line has the format of cargo's test runner.
+The last line of the output has the format of cargo's test runner.
 """
 
 import base64
@@ -27,11 +27,11 @@ ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "helm/latchkey"
 PAGES = ROOT / "docs/runbooks"
 RULES = sorted((CHART / "rules").glob("*.yaml"))
-# The time in seconds after which every series must exist. Scrapes and evaluations run each second,
-# and recording rules can depend on each other.
+# The time in seconds within which every series must exist. It is several seconds, because scrapes
+# and evaluations run once per second, and recording rules can depend on each other.
 PATIENCE = 20
-# Prometheus scrapes the daemon as two installations: one without labels, and one as a pod in a
-# namespace.
+# Prometheus scrapes the daemon as if it were two installations: one without labels, and one pod in
+# this namespace.
 NAMESPACE = "staging"
 passed, failed = 0, []
 
@@ -45,8 +45,8 @@ def check(name: str, holds: bool, detail: str = ""):
 
 
 def known_metrics(rules: list[dict]) -> set[str]:
-    """Returns the metrics of the registry, from the page that it generates, and the metrics that
-    rules record."""
+    """Returns the metrics in docs/telemetry.md, which is generated from the registry, and the
+    metrics that recording rules create."""
     names = {rule["record"] for rule in rules if "record" in rule}
     for name, kind in re.findall(r"^\| `[\w.]+` \| `(\w+)` \| (\w+) \|", (ROOT / "docs/telemetry.md").read_text(), re.MULTILINE):
         names |= {f"{name}{ending}" for ending in ("_bucket", "_sum", "_count")} if kind == "histogram" else {name}
@@ -72,8 +72,8 @@ def check_papers(rules: list[dict], boards: dict[str, dict]):
 
 
 def check_units(alerts: set[str]):
-    """Runs `promtool test rules`. Each alert needs one case in which it fires and one in which it
-    does not."""
+    """Runs `promtool test rules`. Each alert needs a case in which it fires and a case in which it
+    does not fire."""
     files = sorted((ROOT / "tests/monitoring").glob("*.test.yaml"))
     cases: dict[str, set[bool]] = {}
     for file in files:
@@ -87,8 +87,8 @@ def check_units(alerts: set[str]):
 
 
 def wanted(rules: list[dict], boards: dict[str, dict]) -> list[tuple[str, str]]:
-    """Returns the place and the text of each expression: of panels, of recording rules, and of the
-    vectors that alerts compare."""
+    """Returns the place and the text of each expression of a panel and of a recording rule, and of
+    each vector that an alert compares."""
     found = []
     for rule in rules:
         name = rule.get("record") or rule["alert"]
@@ -98,14 +98,15 @@ def wanted(rules: list[dict], boards: dict[str, dict]) -> list[tuple[str, str]]:
 
 
 def of_panels(boards: dict[str, dict]) -> list[tuple[str, str]]:
-    """Returns the place and the text of each dashboard expression, with its variables."""
+    """Returns the place and the text of each expression of a dashboard. The text still contains the
+    variables."""
     return [(f"{name} › {panel['title']} {it['refId']}", it["expr"])
             for name, board in boards.items() for panel in board["panels"] for it in panel.get("targets", [])]
 
 
 def awaited(prometheus: Prometheus, expression: str, end: float) -> tuple[int, str]:
-    """Waits until an expression has a series, and returns their number. At the end of the time it
-    may be 0."""
+    """Waits until an expression has at least one series or until `end`. Returns the number of
+    series, which can be 0, and the error."""
     count, error = prometheus.series(expression)
     while not count and not error and time.monotonic() < end:
         time.sleep(0.5)
@@ -125,8 +126,8 @@ def check_expressions(prometheus: Prometheus, rules: list[dict], boards: dict[st
 
 
 def check_installations(prometheus: Prometheus, boards: dict[str, dict]):
-    """A panel shows the chosen installation, also one without a namespace, and nothing for an
-    unknown one."""
+    """Checks that a panel shows only the chosen installation, even if this installation has no
+    namespace. For an unknown installation it must show nothing."""
     end = time.monotonic() + PATIENCE
     for where, expression in of_panels(boards):
         faults = []
@@ -154,7 +155,7 @@ def check_loaded(prometheus: Prometheus, rules: list[dict]):
 
 
 def check_the_checks(prometheus: Prometheus, boards: dict[str, dict]):
-    """Checks that the checks find faults."""
+    """Checks that each check finds its fault."""
     check("a misspelt metric is found", expressions.metrics('rate(latchkey_login_total{job="x"}[5m])') == {"latchkey_login_total"})
     check("an expression without series is found", prometheus.series('latchkey_logins_total{outcome="none"}') == (0, ""))
     check("a broken expression is found", prometheus.series("rate(latchkey_logins_total)")[1] != "")

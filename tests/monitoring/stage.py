@@ -1,5 +1,5 @@
-"""The environment of the tests: a daemon, a Prometheus that scrapes it, and a service of breached
-passwords. They need only the standard library and Debian's `prometheus`."""
+"""The environment of the tests: a daemon, a Prometheus that scrapes the daemon, and a service for
+breached passwords. This module needs only the standard library and Debian's `prometheus`."""
 
 import contextlib
 import http.server
@@ -17,7 +17,7 @@ from pathlib import Path
 
 
 def free_port() -> int:
-    """Returns a port below the range that the kernel assigns to clients."""
+    """Returns a free port below the range of ports that the kernel assigns to clients."""
     while True:
         port = random.randrange(20000, 30000)
         with socket.socket() as probe:
@@ -46,7 +46,8 @@ def get(url: str) -> tuple[int, bytes]:
 
 
 class Breaches(http.server.BaseHTTPRequestHandler):
-    """A breach service in the format of Have I Been Pwned that lists no password."""
+    """A service for breached passwords with the format of Have I Been Pwned. It lists no
+    password."""
 
     def do_GET(self):
         body = b"0018A45C4D1DEF81644B54AB7F969B88D65:1\r\n"
@@ -62,7 +63,7 @@ class Breaches(http.server.BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def breaches():
-    """Starts a breach service that lists no password, and returns its address."""
+    """Starts a service for breached passwords that lists no password, and returns its URL."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", free_port()), Breaches)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/range/"
@@ -70,8 +71,8 @@ def breaches():
 
 
 class Process:
-    """A program in a directory of its own, with its output in a file. It is ended by its process
-    id."""
+    """A program that runs in its own directory and writes its output to a file. The test ends the
+    program by its process id."""
 
     def __init__(self, name: str, home: Path, command: list[str], environment: dict | None = None):
         home.mkdir(parents=True, exist_ok=True)
@@ -97,7 +98,7 @@ class Process:
 
 
 class Daemon(Process):
-    """A latchkey with the stores in `settings`."""
+    """A latchkey daemon with the stores in `settings`."""
 
     def __init__(self, binary: str, home: Path, settings: dict[str, str]):
         self.port, self.admin = free_port(), free_port()
@@ -119,8 +120,8 @@ class Daemon(Process):
 
 
 class Prometheus(Process):
-    """Debian's Prometheus. It scrapes `jobs` (by their port) and evaluates the rules at the same
-    interval. The jobs in `namespaces` have the label that they would have on Kubernetes."""
+    """Debian's Prometheus. It scrapes the port of each job in `jobs`, and evaluates the rules at
+    the same interval. The jobs in `namespaces` get the label that they would have on Kubernetes."""
 
     def __init__(self, home: Path, jobs: dict[str, int], rules: list[Path], interval: str = "1s",
                  namespaces: dict[str, str] | None = None):
@@ -128,7 +129,7 @@ class Prometheus(Process):
         self.base = f"http://127.0.0.1:{self.port}"
         home.mkdir(parents=True, exist_ok=True)
         config = home / "prometheus.json"
-        # Every JSON document is also YAML.
+        # Prometheus reads YAML, and every JSON document is also YAML.
         config.write_text(json.dumps({
             "global": {"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval},
             "rule_files": [str(path) for path in rules],
@@ -150,12 +151,13 @@ class Prometheus(Process):
         return get(f"{self.base}/-/ready")[0] == 200
 
     def ask(self, path: str, **query: str) -> dict:
-        """Returns the data of a response. A refusal is `{"error": …}`."""
+        """Returns the data of a response. If Prometheus refuses the request, the data is `{"error":
+        …}`."""
         status, body = get(f"{self.base}/api/v1/{path}?{urllib.parse.urlencode(query)}")
         answer = json.loads(body or b"{}")
         return answer["data"] if status == 200 else {"error": answer.get("error", f"status {status}")}
 
     def series(self, expression: str) -> tuple[int, str]:
-        """Returns the present number of series of an expression, and its error."""
+        """Returns the current number of series of an expression, and the error of the query."""
         data = self.ask("query", query=expression)
         return len(data.get("result", [])), data.get("error", "")

@@ -18,7 +18,7 @@ class Client:
         self.statuses: dict[int, int] = {}
 
     def ask(self, method: str, path: str, body=None, token=None, form=None, headers=None) -> tuple[int, dict]:
-        """Returns the status and the JSON of a response, also of a problem."""
+        """Returns the status and the JSON of a response, even if it is a problem."""
         data, sent = None, dict(headers or {})
         if body is not None:
             data, sent["content-type"] = json.dumps(body).encode(), "application/json"
@@ -44,7 +44,7 @@ class Client:
         return answer
 
     def mailed(self, address: str, kind: str) -> str:
-        """Returns the token in the newest mail of a kind."""
+        """Waits for a mail of this kind, and returns the token in the newest one."""
         query = urllib.parse.urlencode({"to": address, "wait": "10s"})
         for _ in range(3):
             mails = self.must(200, "GET", f"/dev/mailbox/messages?{query}", token=self.mailbox_key)["items"]
@@ -57,7 +57,7 @@ class Client:
 
 
 def person(client: Client, address: str) -> dict:
-    """Registers a user, confirms the address and returns the tokens."""
+    """Registers a user, confirms the email address and returns the tokens."""
     client.must(200, "POST", "/api/register", {"email": address, "password": PASSWORD, "name": "Ada"})
     return client.must(200, "GET", f"/api/verify-email/{client.mailed(address, 'confirm')}")
 
@@ -74,7 +74,7 @@ def log_ins(client: Client, address: str):
 
 
 def refreshes(client: Client, address: str):
-    """Replaces a token twice and then sends the first one, which ends the session."""
+    """Replaces a token twice and then sends the first token again, which ends the session."""
     first = client.must(200, "POST", "/api/login", {"email": address, "password": PASSWORD})["userToken"]
     second = client.must(200, "GET", "/api/refresh", token=first)["userToken"]
     client.must(200, "GET", "/api/refresh", token=second)
@@ -88,8 +88,8 @@ def recovery(client: Client, address: str):
 
 
 def programs(client: Client, tokens: dict):
-    """Uses a project key, its tokens, the requests of proxies and resource servers, and a
-    revocation."""
+    """Uses a project key and its tokens, sends the requests of proxies and resource servers, and
+    revokes a token."""
     own = claims(tokens["vaultToken"])
     path = f"/api/teams/{own['tid']}/projects/{own['pid']}/keys"
     key = client.must(200, "POST", path, {"name": "program", "scopes": ["vault:read"]}, tokens["userToken"])
@@ -112,8 +112,8 @@ def over_a_limit(client: Client):
 
 
 def a_store_that_hangs(client: Client, redis_port: int, address: str, other: str, token: str):
-    """Pauses Redis for three seconds. Requests that need it get a 503. The budget of a mailbox is
-    an exception: for an existing account the daemon uses its own budget."""
+    """Pauses Redis for three seconds. Requests that need Redis get a 503. The only exception is the
+    mail budget of a recipient: for an existing account the daemon uses its own budget."""
     with socket.create_connection(("127.0.0.1", redis_port)) as redis:
         redis.sendall(b"CLIENT PAUSE 3000 ALL\r\n")
         assert redis.recv(64) == b"+OK\r\n"
@@ -127,8 +127,8 @@ def a_store_that_hangs(client: Client, redis_port: int, address: str, other: str
 
 
 def drive(client: Client, redis_port: int):
-    """Sends every kind of request twice. A counter that does not begin at 0 rises in the second
-    pass."""
+    """Sends every kind of request twice. If the first value of a counter is not 0, the counter
+    still rises in the second pass."""
     for number in range(2):
         address = f"ada{number}@example.com"
         tokens = person(client, address)

@@ -1,4 +1,4 @@
-"""What an operator sees of an incident: alerts, panels, log lines and `/readyz`."""
+"""Records what an operator sees during an incident: alerts, panels, log lines and `/readyz`."""
 
 import json
 import re
@@ -21,7 +21,7 @@ class Alerts(threading.Thread):
     def __init__(self, prometheus: Prometheus):
         super().__init__(daemon=True)
         self.prometheus, self.ended = prometheus, threading.Event()
-        # (job, alert, severity) -> [(time, state)]
+        # For each (job, alert, severity), a list of (time, state).
         self.seen: dict[tuple[str, str, str], list[tuple[float, str]]] = {}
 
     def run(self):
@@ -45,8 +45,8 @@ class Alerts(threading.Thread):
         return any(state == "firing" for _, state in self.seen.get((job, alert, severity), []))
 
     def report(self, job: str, begin: float, end: float) -> dict:
-        """Returns for each alert the seconds from the start of the fault to pending and to firing,
-        and from its end until the alert stopped."""
+        """Returns, for each alert, how many seconds after the start of the fault it became pending
+        and fired, and how many seconds after the end of the fault it stopped."""
         result = {}
         for (of, alert, severity), states in sorted(self.seen.items()):
             if of != job:
@@ -62,7 +62,7 @@ class Alerts(threading.Thread):
 
 
 class Ready(threading.Thread):
-    """Records each response of `/readyz` that differs from the one before."""
+    """Records each response of `/readyz` that differs from the response before it."""
 
     def __init__(self, admin: int):
         super().__init__(daemon=True)
@@ -81,7 +81,8 @@ class Ready(threading.Thread):
                 if moment >= begin - 1] or [self.seen[-1][1]]
 
     def recovered(self, end: float) -> float | None:
-        """Returns the seconds from the end of the fault until `/readyz` reported `ok` for good."""
+        """Returns how many seconds after the end of the fault `/readyz` began to report `ok`
+        without another change. Returns None if it does not report `ok`."""
         moment, state = self.seen[-1]
         return round(max(0, moment - end), 1) if '"ok"' in state else None
 
@@ -91,8 +92,8 @@ def moment_of(line: dict) -> float:
 
 
 def log_lines(log: Path, begin: float, end: float) -> list[dict]:
-    """Returns the lines of level WARN and ERROR that a daemon wrote between two times, with their
-    count and the time of the first."""
+    """Returns the different log lines of level WARN and ERROR that a daemon wrote between two
+    times. Each line has its count and the time of its first appearance."""
     lines = []
     for text in log.read_text(errors="replace").splitlines():
         try:
@@ -126,8 +127,8 @@ class Panels:
                       for name, board in boards.items() for panel in board["panels"]}
 
     def report(self, job: str, panel: str, begin: float, fault: float, end: float, close: float) -> dict:
-        """Returns for each series the value just before the fault, the highest and lowest in it,
-        and the last."""
+        """Returns four values of each series: the value just before the fault, the highest and the
+        lowest value during the fault, and the last value."""
         result = {}
         for target in self.known[panel]:
             query = expressions.plain(target["expr"], job=job)

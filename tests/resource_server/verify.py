@@ -15,12 +15,13 @@ import urllib.request
 
 import jwt
 
-REQUIRED = ["iss", "sub", "aud", "exp", "iat", "nbf", "jti", "client_id"]  # RFC 9068 §2.2, and nbf
+# The claims that RFC 9068 §2.2 requires, and nbf.
+REQUIRED = ["iss", "sub", "aud", "exp", "iat", "nbf", "jti", "client_id"]
 
 
 def discover(issuer: str) -> str:
-    """Returns the URL of the key set from a document that must name the same issuer (RFC 8414
-    §3.3)."""
+    """Reads the discovery document and returns the URL of the key set. The document must name the
+    same issuer (RFC 8414 §3.3)."""
     url = issuer.rstrip("/") + "/.well-known/openid-configuration"
     with urllib.request.urlopen(url, timeout=10) as answer:
         document = json.load(answer)
@@ -30,7 +31,8 @@ def discover(issuer: str) -> str:
 
 
 def verify(issuer: str, token: str, audience: str, algorithms: list[str]) -> dict:
-    """Returns the claims of a valid token. A jwt.PyJWTError says why a token is invalid."""
+    """Returns the claims of a valid token. If the token is invalid, raises a jwt.PyJWTError with
+    the reason."""
     key = jwt.PyJWKClient(discover(issuer), timeout=10).get_signing_key_from_jwt(token)
     complete = jwt.decode_complete(
         token,
@@ -55,8 +57,8 @@ def refuses(issuer: str, token: str, audience: str, algorithms: list[str]) -> bo
 
 
 def spoil(token: str) -> str:
-    """Returns the token with one character of its signature changed: the first one, because all of
-    its bits count."""
+    """Returns the token with another first character in its signature. In the first character all
+    bits are part of the signature."""
     head, payload, signature = token.split(".")
     return ".".join([head, payload, ("B" if signature[0] == "A" else "A") + signature[1:]])
 

@@ -1,9 +1,9 @@
-//! The audit: the hash chains of events, the personal data of the events in a separate table, and
-//! the keys that authenticate the chains.
+//! The tables of the audit: the hash chains of events, the personal data of the events, and the
+//! keys that authenticate the chains.
 //!
-//! Triggers make the tables append-only in the database too. An attacker who changes rows has to
-//! remove the triggers first. A row can be deleted only after the base of its stream has moved past
-//! it. Retention does that.
+//! Triggers in the database make the tables append-only. So an attacker who wants to change rows
+//! has to remove the triggers first. Before retention deletes an event, it moves the base of the
+//! stream to a later event. The triggers allow the deletion only after that.
 
 pub(super) const TABLES: &[&str] = &[
     "CREATE TABLE audit_keys (
@@ -13,7 +13,7 @@ pub(super) const TABLES: &[&str] = &[
         created_at BIGINT NOT NULL
     )",
     "CREATE UNIQUE INDEX audit_keys_one_current ON audit_keys (state) WHERE state = 'current'",
-    // The stream of a user stays after the user is deleted: only `user_id` becomes null.
+    // When a user is deleted, the user's stream stays, and its `user_id` becomes null.
     "CREATE TABLE audit_streams (
         id {uuid} PRIMARY KEY,
         kind TEXT NOT NULL CHECK (kind IN ('team', 'person', 'installation')),

@@ -1,4 +1,5 @@
-//! The outbox: the mails that wait for their delivery or were delivered.
+//! The outbox. It contains the mails that wait for their delivery and the mails that were
+//! delivered.
 
 pub(super) const TABLES: &[&str] = &[
     "CREATE TABLE outbox (

@@ -1,8 +1,8 @@
 //! The schema of release 0.1.0, in one file for each module of the daemon.
 //!
-//! The statements are plain SQL for SQLite and PostgreSQL, so that a reviewer sees exactly what
-//! runs. Points in time are Unix milliseconds. The CHECK constraints repeat rules of the code, so
-//! that another program that writes to the database cannot break them.
+//! The statements are plain SQL for SQLite and PostgreSQL, so that a reviewer sees exactly which
+//! SQL runs. Points in time are Unix milliseconds. The CHECK constraints repeat rules of the code.
+//! So another program that writes to the database cannot break these rules.
 
 mod audit;
 mod mail;
@@ -23,12 +23,13 @@ impl MigrationName for Migration {
     }
 }
 
-/// The name in the table of migrations. Unknown names that sort before it are of development
-/// versions.
+/// The name of this migration in the table of migrations. If the table contains an unknown name
+/// that sorts before this name, a development version has created the schema.
 pub(super) const NAME: &str = "m20261202_000001_baseline";
 
 /// The tables and indexes of each module, in the order of their foreign keys. `{uuid}` and
-/// `{bytes}` stand for the types that differ: SeaORM stores a UUID as 16 bytes on SQLite.
+/// `{bytes}` are placeholders for column types that differ between the databases. On SQLite, SeaORM
+/// stores a UUID as 16 bytes.
 const MODULES: &[&[&str]] =
     &[users::TABLES, teams::TABLES, mail::TABLES, tokens::TABLES, audit::TABLES, store::TABLES];
 

@@ -1,16 +1,19 @@
-//! Row-level security between teams on PostgreSQL.
+//! Row-level security on PostgreSQL, which separates the data of teams.
 //!
-//! Row-level security is forced on the owner of the tables too (ADR 6). A transaction names its
-//! scope in a setting, and sees only the rows of that scope:
+//! Row-level security also applies to the database role that owns the tables (ADR 6). A transaction
+//! sets its scope with one of these settings, and sees only the rows of that scope:
 //!
-//! - `latchkey.team`: one team.
-//! - `latchkey.user`: the memberships, teams and projects of one user, to read.
-//! - `latchkey.invitation` and `latchkey.key`: the one row that a digest or an id names, to read.
-//! - `latchkey.address`: the invitations of one email address, to read.
+//! - `latchkey.team`: the rows of one team.
+//! - `latchkey.user`: the memberships, teams and projects of one user. The transaction can only
+//!   read them.
+//! - `latchkey.invitation` and `latchkey.key`: the one invitation with this digest, or the one key
+//!   with this id, and its team. The transaction can only read them.
+//! - `latchkey.address`: the invitations of one email address and their teams. The transaction can
+//!   only read them.
 //! - `latchkey.operator`: all rows.
 //!
-//! A transaction without a setting sees no row. PostgreSQL checks foreign keys without row-level
-//! security.
+//! A transaction without one of these settings sees no row. Row-level security does not apply when
+//! PostgreSQL checks foreign keys.
 
 /// The tables with row-level security, each with the column that holds the team id.
 const TENANT_TABLES: &[(&str, &str)] = &[
@@ -21,8 +24,8 @@ const TENANT_TABLES: &[(&str, &str)] = &[
     ("project_keys", "team_id"),
 ];
 
-/// The functions that read the scope. A setting that was never set is null. After the transaction
-/// that set it, it is empty.
+/// The functions that read the scope. A setting that was never set is null. After the end of the
+/// transaction that set it, the setting is an empty text.
 const SCOPES: &[&str] = &[
     "CREATE FUNCTION latchkey_team() RETURNS uuid LANGUAGE sql STABLE AS
         $$ SELECT nullif(current_setting('latchkey.team', true), '')::uuid $$",
@@ -32,7 +35,7 @@ const SCOPES: &[&str] = &[
         $$ SELECT nullif(current_setting('latchkey.key', true), '')::uuid $$",
 ];
 
-/// The policies for reads outside the transaction of one team.
+/// The policies for reads by a transaction that is not inside the scope of a team.
 const READ_POLICIES: &[&str] = &[
     "CREATE POLICY memberships_of_person ON memberships FOR SELECT USING (user_id = latchkey_user())",
     "CREATE POLICY teams_of_person ON teams FOR SELECT USING (EXISTS
@@ -43,8 +46,8 @@ const READ_POLICIES: &[&str] = &[
         USING (digest = nullif(current_setting('latchkey.invitation', true), ''))",
     "CREATE POLICY invitations_of_address ON invitations FOR SELECT
         USING (email_normal = nullif(current_setting('latchkey.address', true), ''))",
-    // The policies above apply in this subquery too. A visible invitation therefore shows its own
-    // team and no other.
+    // The policies above also apply in this subquery. So a transaction that sees an invitation also
+    // sees the team of this invitation, and no other team.
     "CREATE POLICY team_of_invitation ON teams FOR SELECT USING
         (EXISTS (SELECT 1 FROM invitations i WHERE i.team_id = teams.id))",
     "CREATE POLICY project_key_by_id ON project_keys FOR SELECT USING (id = latchkey_key())",
@@ -52,11 +55,11 @@ const READ_POLICIES: &[&str] = &[
         (SELECT 1 FROM project_keys k WHERE k.team_id = teams.id AND k.id = latchkey_key()))",
 ];
 
-/// The reads of a request before it has a transaction.
+/// The functions that a request uses for its reads before it begins a transaction.
 const READS: &[&str] = &[
-    // The one read of the session check. It needs no transaction of its own and restores the
-    // setting at the end. (A `SET` clause of the function would restore it too, but only a
-    // superuser may use one for an undeclared setting.)
+    // The only read of the session check. The function needs no separate transaction, because it
+    // restores the setting at its end. (A `SET` clause of the function would also restore the
+    // setting. But only a superuser may use a `SET` clause for a setting that is not declared.)
     "CREATE FUNCTION latchkey_membership(person uuid, team uuid, project uuid)
         RETURNS TABLE (team_id uuid, team_name text, team_status text, role text, epoch integer, project_id uuid,
             project_name text)
@@ -79,7 +82,8 @@ const READS: &[&str] = &[
                     LIMIT 1) p ON true;
             PERFORM set_config('latchkey.user', before, true);
         END $$",
-    // The same read for a project key. The request has no session and no transaction of a team yet.
+    // The same read for a project key. The request has no session, and has not begun a transaction
+    // for a team yet.
     "CREATE FUNCTION latchkey_project_key(wanted uuid)
         RETURNS TABLE (team_id uuid, project_id uuid, scopes text, digest text, expires_at bigint, last_used_at bigint,
             team_status text)
@@ -96,7 +100,7 @@ const READS: &[&str] = &[
         END $$",
 ];
 
-/// All statements, in their order.
+/// All statements, in the order in which they must run.
 pub(super) fn statements() -> Vec<String> {
     let tables = TENANT_TABLES.iter().map(|(table, team)| {
         format!(

@@ -1,4 +1,5 @@
-//! The embedded token store, and the row that shows whether the database accepts writes.
+//! The tables of the embedded token store, and of the row that daemons write to check whether the
+//! database accepts writes.
 
 pub(super) const TABLES: &[&str] = &[
     "CREATE TABLE token_store (
@@ -9,7 +10,7 @@ pub(super) const TABLES: &[&str] = &[
     )",
     "CREATE INDEX token_store_owner_idx ON token_store (owner)",
     "CREATE INDEX token_store_expires_idx ON token_store (expires_at)",
-    // All replicas share the one row, and each of them increments the count.
+    // The table has one row. All replicas share this row, and each of them increments its count.
     "CREATE TABLE store_probe (
         id INTEGER PRIMARY KEY CHECK (id = 1),
         count BIGINT NOT NULL

@@ -1,8 +1,8 @@
-//! Teams, their projects, members, invitations and project keys.
+//! The tables of teams, projects, members, invitations and project keys.
 
 pub(super) const TABLES: &[&str] = &[
-    // `invited_count` is the number of invitations that the team mailed on `invited_day`. The day
-    // is counted from 1970-01-01.
+    // `invited_count` is the number of invitations that the team mailed on `invited_day`.
+    // `invited_day` is the number of days since 1970-01-01.
     "CREATE TABLE teams (
         id {uuid} PRIMARY KEY,
         name TEXT NOT NULL,
@@ -20,7 +20,8 @@ pub(super) const TABLES: &[&str] = &[
         created_at BIGINT NOT NULL,
         CONSTRAINT projects_team_slug_key UNIQUE (team_id, slug)
     )",
-    // The foreign key of the project keys needs this index, and so does a page of projects.
+    // The foreign key of the table `project_keys` needs this index. The query for a page of
+    // projects also uses it.
     "CREATE UNIQUE INDEX projects_team_id_key ON projects (team_id, id)",
     "CREATE TABLE memberships (
         id {uuid} PRIMARY KEY,

@@ -1,8 +1,8 @@
-//! The signing keys, and the ends of sessions and tokens.
+//! The tables of signing keys, ended sessions and revoked tokens.
 
 pub(super) const TABLES: &[&str] = &[
-    // `signs_from` is the time at which the key began to sign. From `revoked_at` on the key is
-    // compromised and verifies nothing.
+    // `signs_from` is the time at which the key began to sign. `revoked_at` is the time from which
+    // the key is compromised and its tokens are refused.
     "CREATE TABLE signing_keys (
         id TEXT PRIMARY KEY,
         kind TEXT NOT NULL CHECK (kind IN ('user', 'vault')),

@@ -1,4 +1,5 @@
-//! The users, their changes of an email address, and the rows for unknown addresses.
+//! The tables of users and of changes of email addresses, and a table for requests with unknown
+//! email addresses.
 
 pub(super) const TABLES: &[&str] = &[
     "CREATE TABLE users (
@@ -17,8 +18,8 @@ pub(super) const TABLES: &[&str] = &[
         updated_at BIGINT NOT NULL
     )",
     "CREATE INDEX users_unverified_idx ON users (created_at) WHERE verified_at IS NULL",
-    // `undo_digest` is the SHA-256 of the mailed token in base64url. It is null until the mail is
-    // sent. The link is valid until `undo_until`.
+    // `undo_digest` is the SHA-256 of the mailed token that undoes the change, in base64url. It is
+    // null until the mail is sent. The link in the mail is valid until `undo_until`.
     "CREATE TABLE email_changes (
         id {uuid} PRIMARY KEY,
         user_id {uuid} NOT NULL REFERENCES users (id) ON DELETE CASCADE,
@@ -31,11 +32,11 @@ pub(super) const TABLES: &[&str] = &[
     )",
     "CREATE INDEX email_changes_user_idx ON email_changes (user_id)",
     "CREATE INDEX email_changes_undo_idx ON email_changes (undo_digest)",
-    // A password recovery for an unknown address writes to this table, so that it costs as much as
-    // one for a known address.
+    // A password recovery for an unknown email address writes to this table. So it takes the same
+    // time as a recovery for a known address.
     "CREATE TABLE decoys (slot INTEGER PRIMARY KEY, touched_at BIGINT NOT NULL)",
 ];
 
-/// The number of rows that decoy writes are spread over, so that they do not wait for each other's
-/// row locks.
+/// The number of rows in the table `decoys`. Each decoy write uses one of these rows, so that decoy
+/// writes seldom wait for each other's row locks.
 pub(super) const DECOYS: u8 = 64;

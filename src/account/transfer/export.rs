@@ -1,6 +1,6 @@
-//! The export of accounts: it reads them from the database page by page, in the order of their ids.
-//! So it needs little memory, and accounts that are created or deleted meanwhile do not shift the
-//! pages.
+//! The export of accounts. It reads the accounts from the database page by page, in the order of
+//! their ids. So it needs little memory, and if accounts are created or deleted during the export,
+//! no other account is skipped or exported twice.
 
 use sea_orm::DbErr;
 use uuid::Uuid;
@@ -9,20 +9,22 @@ use super::Record;
 use crate::account::operator::{self, Filter};
 use crate::database::Db;
 
-/// Rows in a page, which is about 0.5 MB of memory.
+/// The number of rows in a page. A page takes about 0.5 MB of memory.
 const PAGE_ROWS: u64 = 1_000;
 
 /// Whether the export contains password hashes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hashes {
-    /// It contains them. A reader of the file can try passwords against them.
+    /// The export contains the hashes. A person who can read the file can test passwords against
+    /// the hashes.
     Included,
-    /// It does not contain them. Users of an imported copy have to set new passwords.
+    /// The export contains no hashes. After an import of this file, the users have to set new
+    /// passwords.
     LeftOut,
 }
 
-/// Returns the page after `after`, or an empty page at the end. The next page begins after the id
-/// of the last record.
+/// Returns the accounts after the id `after`, or an empty page if there are none. Use the id of the
+/// page's last record as `after` for the page that follows.
 pub async fn page(db: &Db, after: Uuid, hashes: Hashes) -> Result<Vec<Record>, DbErr> {
     let rows = operator::list(db, &Filter::default(), after, PAGE_ROWS).await?;
     Ok(rows

@@ -1,7 +1,7 @@
-//! The import of accounts: it writes them to the database, one batch in each transaction.
+//! The import of accounts. It writes the accounts to the database, one batch in each transaction.
 //!
 //! An import can be interrupted at any point and run again. A batch is written completely or not at
-//! all, and existing accounts are not changed ([`Outcome::Exists`]).
+//! all. An import does not change existing accounts ([`Outcome::Exists`]).
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -19,14 +19,15 @@ use crate::team::teams;
 use crate::user::UserState;
 use crate::user::table::{self, NewUser};
 
-/// Lines in a transaction. The batch is large enough that many accounts share the fsync of one
-/// commit. It is small enough that a daemon next to the import waits for SQLite's one writer less
-/// long than a request may last.
+/// The number of lines in one transaction. The batch is large enough that many accounts share the
+/// fsync of one commit. It is small enough for a daemon that runs during the import: the daemon
+/// waits for SQLite's only writer for less time than a request may take.
 pub const BATCH_LINES: usize = 500;
 
-/// The shortest pause on SQLite. A connection that waits for the lock tries again after 1, 2, 5,
-/// 10, 15, 20 and 25 ms, then every 25, 50 and 100 ms (`sqliteDefaultBusyCallback`). A shorter
-/// pause could fall between two of these attempts every time.
+/// The shortest pause on SQLite. A connection that waits for SQLite's lock tries to get it again
+/// after 1, 2, 5, 10, 15, 20 and 25 ms, then every 25, 50 and 100 ms (`sqliteDefaultBusyCallback`).
+/// If the pause were shorter, it could fall between two of these attempts each time, so that the
+/// connection would never get the lock.
 const REST_MIN: Duration = Duration::from_millis(25);
 
 /// Result of importing a line.
@@ -34,35 +35,37 @@ const REST_MIN: Duration = Duration::from_millis(25);
 pub enum Outcome {
     /// The account is created.
     Imported,
-    /// An account with this address existed before and is not changed.
+    /// An account with this email address existed before and is not changed.
     Exists,
     /// Another account has this id.
     IdTaken,
 }
 
-/// Writes a batch: all of it, or nothing if there is an error. Returns one outcome for each line,
-/// in the same order.
+/// Writes a batch. If there is an error, no line of the batch is written. Returns one outcome for
+/// each line, in the order of the lines.
 ///
-/// `no_password` is the hash for lines without one. No known password matches it.
+/// `no_password` is the hash for lines without a password hash. No known password matches
+/// `no_password`.
 pub async fn write(
     cx: &ChangeContext<'_>,
     lines: &[Line],
     no_password: &str,
 ) -> Result<Vec<Outcome>, DbErr> {
     match attempt(cx, lines, no_password).await {
-        // A client has registered one of the addresses in the meantime. The second attempt finds
-        // that account.
+        // A client has registered one of the email addresses in the meantime. The second call of
+        // `attempt` finds that account.
         Err(error) if table::is_taken(&error) => attempt(cx, lines, no_password).await,
         other => other,
     }
 }
 
-/// Pauses after a batch, so that a daemon next to the import can write. `batch` is the time that
-/// the batch took.
+/// Pauses after a batch, so that a daemon that runs during the import can write. `batch` is the
+/// time that the batch took.
 ///
-/// PostgreSQL locks rows, not the database, so it needs no pause. SQLite has no queue for its lock:
-/// without pauses the import would hold the lock at every attempt of the daemon, until the daemon
-/// gives up. A pause as long as the batch cannot be missed twice in a row.
+/// PostgreSQL locks rows and not the whole database, so no pause is needed. SQLite has one lock and
+/// no queue for it. Without pauses, the import would hold the lock each time the daemon tries to
+/// get it, until the daemon gives up. If the pause is as long as the batch, the daemon cannot miss
+/// two pauses in a row.
 pub async fn rest(db: &Db, batch: Duration) {
     if !db.is_postgres() {
         tokio::time::sleep(batch.max(REST_MIN)).await;
@@ -98,8 +101,8 @@ async fn attempt(
             state: if line.disabled { UserState::Disabled } else { UserState::Active },
             verified_at: line.email_verified.then_some(created_at),
             created_ip: String::new(),
-            // An unverified account is deleted at a certain age. The time to verify an imported
-            // account begins now.
+            // An unverified account is deleted when it reaches a certain age. So the time in which
+            // the user can verify an imported account begins now.
             created_at: if line.email_verified { created_at } else { now },
             updated_at: now,
         });
@@ -115,7 +118,7 @@ async fn attempt(
     Ok(outcomes)
 }
 
-/// Addresses and ids that are in use, including those of earlier lines of the batch.
+/// Email addresses and ids that accounts already have, or that a line above in the same batch has.
 struct Taken {
     emails: HashSet<String>,
     ids: HashSet<Uuid>,

@@ -1,4 +1,4 @@
-//! One account as one line of JSON.
+//! The format of the import and the export: one account as one line of JSON.
 
 use std::fmt;
 
@@ -11,18 +11,20 @@ use crate::clock::{UnixMillis, rfc3339};
 use crate::password::Setup;
 use crate::user::{EmailAddress, PersonName, UserState};
 
-/// Greatest length of a line in bytes. An address, a name and the longest accepted hash take less
-/// than 2 KiB.
+/// Greatest length of a line in bytes. An email address, a name and the longest accepted hash
+/// together take less than 2 KiB.
 pub const LINE_BYTES_MAX: usize = 16 * 1024;
 
-/// An account as it is written in a file.
+/// An account as it is written in a file of the import or the export.
 ///
-/// Members that are left out have defaults: no password (a recovery mail sets one), not verified,
-/// not disabled, created now, a new id.
+/// If a JSON member is missing, its default is used. By default the account has no password (the
+/// user sets one with a recovery mail), is not verified, is not disabled, is created now and gets a
+/// new id.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Record {
-    /// The account's id, a UUID. It is kept, so that references from other systems stay valid.
+    /// The account's id, a UUID. The imported account has the same id, so that references from
+    /// other systems stay valid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<Uuid>,
     pub email: String,
@@ -41,12 +43,12 @@ pub struct Record {
     pub created_at: Option<String>,
 }
 
-/// A line whose members are valid.
+/// A line whose JSON members are valid.
 #[derive(Clone, Debug)]
 pub struct Line {
     /// The number of the line, counted from 1.
     pub number: u64,
-    /// The id in the file. None means a new one.
+    /// The id in the file. None means that the account gets a new id.
     pub id: Option<Uuid>,
     pub email: EmailAddress,
     pub name: String,
@@ -56,7 +58,7 @@ pub struct Line {
     pub email_verified: bool,
     /// Whether the account is disabled.
     pub disabled: bool,
-    /// The time in the file. None means now.
+    /// When the account was created, as the file says. None means that it is created now.
     pub created_at: Option<UnixMillis>,
 }
 
@@ -65,9 +67,9 @@ pub struct Line {
 pub struct LineError {
     /// The number of the line, counted from 1.
     pub line: u64,
-    /// The member that is wrong. Empty if the line as a whole is wrong.
+    /// The name of the JSON member that is wrong. Empty if the line as a whole is wrong.
     pub member: &'static str,
-    /// What is wrong with it. Never contains the password hash.
+    /// What is wrong with the member or the line. This text never contains the password hash.
     pub detail: String,
 }
 
@@ -81,11 +83,11 @@ impl fmt::Display for LineError {
 }
 
 impl Line {
-    /// Reads a line. `hashing` says which hashes can be verified here. `now` is the time against
-    /// which `createdAt` is checked.
+    /// Reads a line. `hashing` says which password hashes this installation can verify. `now` is
+    /// the current time, against which `createdAt` is checked.
     ///
     /// # Errors
-    /// [`LineError`] says what is wrong, without a value from the line.
+    /// [`LineError`] says what is wrong. It contains no value from the line.
     pub fn read(
         number: u64,
         text: &[u8],
@@ -131,13 +133,13 @@ impl Line {
     }
 }
 
-/// Returns the error message of serde without the values that it quotes from the line. Such a value
-/// may be a hash or an address. It may even be quoted as the name of a member, if two columns were
-/// mixed up.
+/// Returns the error message of serde without the values that the message quotes from the line.
+/// Such a value can be a password hash or an email address. If two columns were mixed up, serde can
+/// quote such a value as the name of a JSON member.
 fn without_values(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    // `missing field` and `duplicate field` quote names that we know. The other messages quote what
-    // was sent.
+    // The messages `missing field` and `duplicate field` quote only names of members of [`Record`].
+    // The other messages quote text from the line.
     if text.contains("UUID parsing failed") {
         return "`id` is not a UUID".to_owned();
     }
@@ -156,8 +158,8 @@ fn without_values(error: &serde_json::Error) -> String {
     text
 }
 
-/// Whether a time is plausible as the creation of an account. No system has accounts from before
-/// 1970, and no two clocks differ by more than a day.
+/// Whether an account can have been created at this time. No system has accounts from before 1970.
+/// A time up to one day in the future is accepted, because the clocks of two systems can differ.
 fn is_a_time_of_making(at: UnixMillis, now: UnixMillis) -> bool {
     const DAY_MS: UnixMillis = 24 * 60 * 60 * 1_000;
     (0..=now.saturating_add(DAY_MS)).contains(&at)

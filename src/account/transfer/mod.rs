@@ -2,7 +2,7 @@
 //! latchkey itself has exported.
 //!
 //! [`mod@line`] reads and writes one account. [`import`] writes many accounts to the database.
-//! [`export`] reads them page by page. An import of an export creates the same accounts.
+//! [`export`] reads them page by page. If an export is imported, the same accounts are created.
 
 pub mod export;
 pub mod import;

@@ -9,8 +9,8 @@ use crate::clock::Clock;
 use crate::config::CaptchaPoint;
 use crate::telemetry::Metrics;
 
-/// Not a real token. A vendor that knows the secret refuses this token. A vendor that does not know
-/// the secret reports that instead.
+/// A captcha token that is not valid. A vendor that knows the secret refuses this token. A vendor
+/// that does not know the secret reports the unknown secret instead.
 const TOKEN: &str = "latchkey-doctor";
 
 pub(super) async fn run(patient: &Patient<'_>) -> Vec<Finding> {

@@ -1,5 +1,5 @@
 //! Reads the validity dates of a certificate (RFC 5280 §4.1.2.5), and checks which host it is for.
-//! rustls serves certificates but does not expose these.
+//! rustls serves certificates, but does not expose their dates and hosts.
 
 use std::path::Path;
 

@@ -1,13 +1,14 @@
-//! Reads how much memory the kernel allows this process. It reads control groups of both versions.
-//! The limit of a group also holds for every group below it.
+//! Reads how much memory the kernel allows this process, from control groups of version 1 and 2.
+//! The limit of a control group also applies to every group below it.
 
 use std::path::{Component, Path, PathBuf};
 
-/// A control group of version 1 without a limit reports at least this: more than any machine has.
+/// A control group of version 1 without a limit reports at least this many bytes, which is more
+/// memory than any machine has.
 const NO_LIMIT: u64 = 1 << 60;
 
-/// Returns the memory of the process in KiB: the smallest of its control groups' limits and the
-/// machine's memory.
+/// Returns how much memory the process can use, in KiB: the smallest limit of its control groups,
+/// or the machine's memory if that is smaller.
 pub(super) fn memory_kib() -> Option<u64> {
     let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let limit = limit_bytes(Path::new("/sys/fs/cgroup"), &groups).map(|bytes| bytes / 1_024);
@@ -20,13 +21,14 @@ fn limit_bytes(mount: &Path, groups: &str) -> Option<u64> {
     groups.lines().filter_map(|line| least_of(mount, line)).min()
 }
 
-/// Returns the smallest limit for one line, `hierarchy:controllers:path`.
+/// Returns the smallest limit for one line of `/proc/self/cgroup`, which has the form
+/// `hierarchy:controllers:path`.
 fn least_of(mount: &Path, line: &str) -> Option<u64> {
     let mut parts = line.splitn(3, ':');
     let (_, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);
     if controllers.is_empty() {
-        // This is version 2. If both versions are in use, it is mounted beside the controllers of
-        // version 1.
+        // A line without controllers is of version 2. If both versions are in use, version 2 is
+        // mounted beside the controllers of version 1.
         let beside = mount.join("unified");
         let root = if beside.is_dir() { beside } else { mount.to_owned() };
         return least(&root, path, "memory.max");
@@ -36,7 +38,7 @@ fn least_of(mount: &Path, line: &str) -> Option<u64> {
 }
 
 /// Returns the smallest limit of a group and of every group above it. Files that do not exist are
-/// skipped: in a container, the root of the mount is the container's own group.
+/// skipped, because in a container the root of the mount is the container's own group.
 fn least(root: &Path, path: &str, file: &str) -> Option<u64> {
     let names = Path::new(path).components().filter_map(|it| match it {
         Component::Normal(name) => Some(name),

@@ -12,19 +12,22 @@ use crate::database::tenant_scope;
 use crate::database::{Db, Endpoint, Facts, ProbeError, Refusal, Server, sqlite_path};
 use crate::health::Probed;
 
-/// The oldest PostgreSQL that its project still maintains. Version 13 ended in November 2025.
+/// The oldest version of PostgreSQL that the PostgreSQL project still maintains. The maintenance of
+/// version 13 ended in November 2025.
 const POSTGRES_MIN: i32 = 14;
-/// A login makes about ten round trips. If each takes longer than this, the user has to wait.
+/// A login makes about ten round trips to the database. If each round trip takes longer than this,
+/// the user has to wait.
 const LATENCY_MAX: Duration = Duration::from_millis(20);
 /// How long `doctor` may read a SQLite file to find damage.
 const READ_WITHIN: Duration = Duration::from_secs(8);
-/// Clocks that differ by this much shift every expiry. [`SKEW_FAILS_MS`] is half of the two minutes
-/// that `nbf` may be ahead before a token is refused.
+/// If the clocks of two machines differ by this much, every expiry time is wrong by this much.
+/// [`SKEW_FAILS_MS`] is half of two minutes: a token is refused if its `nbf` is more than two
+/// minutes ahead of the clock.
 const SKEW_WARNS_MS: i64 = 2_000;
 const SKEW_FAILS_MS: i64 = 60_000;
 
-/// Connects, without creating a SQLite file. Reports how each step of the connection went, if there
-/// are steps.
+/// Connects to the database, but does not create a missing SQLite file. For a PostgreSQL server,
+/// also reports the result of each step of the connection.
 pub(super) async fn open(config: &Config) -> (Option<Db>, Vec<Finding>) {
     let path = sqlite_path(config.database.url.expose());
     if config.database.is_sqlite() && !path.exists() {
@@ -85,8 +88,8 @@ async fn reach(place: &Endpoint, found: &mut Vec<Finding>) -> bool {
         Ok(()) => found.push(Finding::ok(format!("connect: {at}"))),
         Err(why) => found.push(Finding::failed(
             format!("connect: {at}: {why}"),
-            "check that the server runs and listens there, and that no firewall blocks the \
-             connection",
+            "check that the server runs and listens at this address, and that no firewall \
+             blocks the connection",
         )),
     }
     found.last().is_some_and(|it| it.state == State::Ok)
@@ -103,7 +106,7 @@ pub(super) async fn run(patient: &Patient<'_>, mut found: Vec<Finding>) -> Vec<F
         )),
     }
     let schema = schema(db).await;
-    // A write needs its table, so it proves nothing before the schema is complete.
+    // The test write needs its table, so the test proves nothing while the schema is incomplete.
     if schema.state == State::Ok {
         found.push(writes(db).await);
     }
@@ -114,14 +117,15 @@ pub(super) async fn run(patient: &Patient<'_>, mut found: Vec<Finding>) -> Vec<F
     if let Ok(true) = tenant_scope::is_bypassed(db).await {
         found.push(Finding::warning(
             "the role is a superuser or has BYPASSRLS, so row-level security does not restrict it",
-            "use a role without these rights that owns the tables: CREATE ROLE latchkey LOGIN \
-             NOBYPASSRLS",
+            "use a role that owns the tables, is not a superuser and does not have BYPASSRLS: \
+             CREATE ROLE latchkey LOGIN NOBYPASSRLS",
         ));
     }
     found
 }
 
-/// Reports the result of a write that counts up one row, commits it and reads it back.
+/// Reports the result of a test write. It increments the count in one row, commits, and reads the
+/// count back.
 async fn writes(db: &Db) -> Finding {
     let ProbeError { reason, source } = match db.probe_write().await {
         Ok(Probed::Writable) => return Finding::ok("accepts writes"),
@@ -155,7 +159,7 @@ fn speed(best: Duration) -> Finding {
     if best > LATENCY_MAX {
         return Finding::warning(
             text,
-            "run it in the same region as the daemon: a login makes about ten round trips",
+            "run the database in the daemon's region: a login makes about ten round trips",
         );
     }
     Finding::ok(text)
@@ -169,7 +173,7 @@ fn assess(facts: &Facts, config: &Config, now: UnixMillis, found: &mut Vec<Findi
     };
     let text = format!("PostgreSQL {version}");
     found.push(if server.number / 10_000 < POSTGRES_MIN {
-        let remedy = "upgrade it: the PostgreSQL project does not maintain this version any more";
+        let remedy = "upgrade PostgreSQL: its project does not maintain this version any more";
         Finding::warning(text, remedy)
     } else {
         Finding::ok(text)
@@ -201,7 +205,7 @@ fn rights(server: &Server, found: &mut Vec<Finding>) {
     }
 }
 
-/// Whether the SQLite file is undamaged, if there is enough time to read it.
+/// Checks that the SQLite file is not damaged, if the file can be read within [`READ_WITHIN`].
 async fn whole(db: &Db) -> Finding {
     match tokio::time::timeout(READ_WITHIN, db.damage()).await {
         Ok(Ok(None)) => Finding::ok("the file is not damaged"),
@@ -214,7 +218,7 @@ async fn whole(db: &Db) -> Finding {
             "stop the daemon and restore the last backup",
         ),
         Err(_) => Finding::skipped(
-            "the file is too large to be checked here: run sqlite3 FILE 'PRAGMA quick_check'",
+            "the file is too large for this check: run sqlite3 FILE 'PRAGMA quick_check'",
         ),
     }
 }

@@ -10,7 +10,7 @@ fn server() -> Server {
     Server { number: 150_008, clock: NOW, connections_max: 100, may_create: true, closed: None }
 }
 
-/// The findings about it, with 3 replicas of 10 connections each.
+/// The findings about this server, with 3 replicas of 10 connections each.
 fn said(server: Option<Server>) -> Vec<Finding> {
     let config = config(&[
         ("database.url", "postgres://ada@db/x"),

@@ -1,5 +1,5 @@
 //! Checks the free space of the disks that hold data: the disk of `data_dir`, and the disk of the
-//! SQLite file if it is elsewhere.
+//! SQLite file if this file is not in `data_dir`.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -8,8 +8,8 @@ use super::{Finding, Patient};
 use crate::config::Config;
 use crate::database::sqlite_path;
 
-/// SQLite cannot write without space for its log. A checkpoint and a backup need the same space
-/// again.
+/// SQLite cannot write without space for its write-ahead log. A checkpoint and a backup need the
+/// same space again.
 const LOW_MIB: u64 = 1_024;
 const FULL_MIB: u64 = 64;
 
@@ -62,7 +62,8 @@ fn or_here(path: &Path) -> &Path {
 
 fn room(free_mib: u64, setting: &str, folder: &Path) -> Finding {
     let text = format!("{free_mib} MiB are free at {}", folder.display());
-    let remedy = format!("delete files to free space, or move the data: `{setting}`");
+    let remedy =
+        format!("delete files to make room, or move the data to another disk (`{setting}`)");
     match free_mib {
         free if free < FULL_MIB => Finding::failed(text, &remedy),
         free if free < LOW_MIB => Finding::warning(text, &remedy),

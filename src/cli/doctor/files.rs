@@ -25,7 +25,8 @@ pub(super) async fn run(patient: &Patient<'_>) -> Vec<Finding> {
     let config = patient.config;
     let mut found = vec![mode(&config.data_dir, 0o077, "chmod 700").map(softened)];
     found.push(mode(&config.data_dir.join(MASTER_KEY_FILE), 0o077, "chmod 600"));
-    // Not `failed`: without a usable key the daemon works, and keeps the mailbox closed.
+    // A wrong mode of the key is only a warning, because without a usable key the daemon works, but
+    // keeps the mailbox closed.
     let mailbox_key = MailboxKey::file_in(&config.data_dir);
     if config.mail.smtp_url.is_none() {
         found.push(mode(&mailbox_key, 0o077, "rm").map(softened));
@@ -33,7 +34,8 @@ pub(super) async fn run(patient: &Patient<'_>) -> Vec<Finding> {
     if config.database.is_sqlite() {
         found.push(mode(&sqlite_path(config.database.url.expose()), 0o077, "chmod 600"));
     }
-    // With the profile `production` a daemon does not start if others can read such a file.
+    // With the profile `production` a daemon does not start if other users can read a file with a
+    // secret.
     let secret = |path: &PathBuf| mode(path, 0o006, "chmod o-rw").map(softened);
     found.extend(patient.secret_files.iter().map(secret));
     if let Some(tls) = config.http.tls() {
@@ -42,14 +44,14 @@ pub(super) async fn run(patient: &Patient<'_>) -> Vec<Finding> {
     let found: Vec<Finding> = found.into_iter().flatten().collect();
     if found.is_empty() {
         return vec![Finding::skipped(
-            "there are no files here: all data is elsewhere, or no daemon has run yet",
+            "no file is on this machine: all data is on others, or no daemon has run yet",
         )];
     }
     found
 }
 
-/// Turns a failure into a warning. A folder only reveals names: the files in it have their own
-/// modes.
+/// Turns a failure into a warning. A folder that other users can read reveals only names, because
+/// the files in it have their own modes.
 fn softened(finding: Finding) -> Finding {
     let state = if finding.state == State::Failed { State::Warning } else { finding.state };
     Finding { state, ..finding }

@@ -28,7 +28,7 @@ pub(super) async fn run(patient: &Patient<'_>) -> Vec<Finding> {
     found
 }
 
-/// Reports how long one hash takes, and how many logins a second that allows with these workers.
+/// Reports how long one hash takes, and how many logins a second this number of workers allows.
 fn speed(took: Duration, workers: usize) -> Finding {
     let a_second = workers as u128 * 1_000_000_000 / took.as_nanos().max(1);
     let text = format!(
@@ -42,13 +42,14 @@ fn speed(took: Duration, workers: usize) -> Finding {
     Finding::ok(text)
 }
 
-/// Compares the memory that is needed with the memory that exists, in KiB. `least` is for all
-/// hashes at once. `most` is for these and every connection that is allowed.
+/// Compares the memory that is needed with the memory that exists, in KiB. `least` is the memory
+/// for all hashes at once. `most` is the memory for all hashes and for `http.max_connections`
+/// connections.
 fn memory(least: u64, most: u64, has: u64) -> Finding {
     let [least_mib, most_mib, has_mib] = [least, most, has].map(|kib| kib / 1_024);
     let text = format!(
-        "all hashes at once need about {least_mib} MiB of memory, and with all of \
-         `http.max_connections` {most_mib} MiB; {has_mib} MiB are available"
+        "all hashes at once need about {least_mib} MiB of memory, and together with \
+         `http.max_connections` connections {most_mib} MiB; {has_mib} MiB are available"
     );
     if least > has {
         let remedy = "raise the memory limit, or lower `password.workers` or `password.memory_kib`";

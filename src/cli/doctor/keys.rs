@@ -6,7 +6,7 @@ use crate::daemon::read_master_key;
 use crate::token::rotation::Listed;
 use crate::token::{KeyDependencies, KeyState};
 
-/// Whether there is a master key.
+/// Checks that there is a master key.
 pub(super) async fn master(patient: &Patient<'_>) -> Vec<Finding> {
     let config = patient.config;
     let place =
@@ -23,13 +23,13 @@ pub(super) async fn master(patient: &Patient<'_>) -> Vec<Finding> {
         ),
         Err(error) => Finding::failed(
             error.to_string(),
-            "restore it from the backup: without it, the signing keys and the unused links in \
-             mails are invalid",
+            "restore the master key from the backup: without it, the signing keys and the \
+             unused links in mails are invalid",
         ),
     }]
 }
 
-/// Whether there are signing keys, whether the master key opens them, and whether they rotate in
+/// Checks that there are signing keys, that the master key decrypts them, and that they rotate in
 /// time.
 pub(super) async fn signing(patient: &Patient<'_>) -> Vec<Finding> {
     let config = patient.config;
@@ -51,7 +51,7 @@ pub(super) async fn signing(patient: &Patient<'_>) -> Vec<Finding> {
     assess(&keys, Clock::System.now(), millis(config.tokens.rotate_every))
 }
 
-/// Reports every signing key, by the current time and the period of the rotation.
+/// Reports every signing key. `period` is the time after which a new key should replace a key.
 fn assess(keys: &[Listed], now: UnixMillis, period: i64) -> Vec<Finding> {
     let signing: Vec<_> = keys.iter().filter(|key| key.state == KeyState::Signing).collect();
     if signing.is_empty() {
@@ -66,11 +66,11 @@ fn assess(keys: &[Listed], now: UnixMillis, period: i64) -> Vec<Finding> {
                  the next start creates a new key, and all users have to log in again";
             return Finding::failed(format!("{name} is encrypted with another master key"), remedy);
         }
-        // Allow a delay of a tenth of the period: a daemon that was off for a while catches up by
-        // itself.
+        // A delay of a tenth of the period is allowed, because a daemon that was off for a while
+        // rotates the keys by itself.
         if now - key.signs_from > period + period / 10 {
-            let remedy = "check that a daemon runs, because it rotates the keys, or run `latchkey keys \
-                 rotate`";
+            let remedy = "check that a daemon runs, because daemons rotate the keys, or run \
+                 `latchkey keys rotate`";
             return Finding::warning(
                 format!(
                     "{name} has been signing for {days} days, too long for `tokens.rotate_every`"

@@ -8,12 +8,14 @@ use crate::config::Profile;
 use crate::mail::operator::{self, Filter, OutboxState};
 use crate::mail::{self, Probe, Tried};
 
-/// A mail that has waited this long is late, because greylisting is over by then.
+/// A mail that has waited this long is late. Greylisting, which delays mails for some minutes, is
+/// over by then.
 const LATE: Duration = Duration::from_mins(15);
 /// At most this many mails that were given up are counted.
 const DEAD_MAX: u64 = 1_000;
 
-/// Resolves, connects, encrypts and logs in. Sends nothing.
+/// Checks each step of a connection to the mail server: resolves the name, connects, encrypts and
+/// logs in. Sends no mail.
 pub(super) async fn smtp(patient: &Patient<'_>) -> Vec<Finding> {
     let Some(url) = &patient.config.mail.smtp_url else {
         let (text, fix) = ("mails stay in the built-in mailbox", "set `mail.smtp_url`");
@@ -42,7 +44,7 @@ pub(super) async fn smtp(patient: &Patient<'_>) -> Vec<Finding> {
             ),
         });
     };
-    // The steps above have already reported a failure.
+    // If a step fails, `tell` has already reported it.
     let _ = probe.walk(None, &mut tell).await;
     found
 }
@@ -60,7 +62,8 @@ pub(super) async fn outbox(patient: &Patient<'_>) -> Vec<Finding> {
     assess(depth, dead.len() as u64)
 }
 
-/// Reports the mails that wait, and how many were given up: at most [`DEAD_MAX`].
+/// Reports the mails that wait, and the number of mails that were given up. `dead` is at most
+/// [`DEAD_MAX`].
 fn assess(depth: mail::Depth, dead: u64) -> Vec<Finding> {
     let minutes = depth.oldest_age.as_secs() / 60;
     let text = format!("{} mails wait, the oldest for {minutes} min", depth.waiting);

@@ -2,8 +2,8 @@
 //! and says what to do.
 //!
 //! Each file contains one check. A check creates nothing and prints no secret. It changes nothing
-//! except the row and the keys that a daemon's own probe writes. It is cut off after
-//! [`CHECK_WITHIN`]. All checks run at the same time. The result of a check is a list of
+//! except the row and the keys that a daemon's own probe writes. A check that takes longer than
+//! [`CHECK_WITHIN`] is aborted. All checks run at the same time. The result of a check is a list of
 //! [`Finding`]s.
 
 mod captcha;
@@ -40,7 +40,7 @@ const CHECK_WITHIN: Duration = Duration::from_secs(15);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Ok,
-    /// It works, but will cause a problem later.
+    /// What was checked works, but will cause a problem later.
     Warning,
     /// The daemon does not start, or a part of it does not work.
     Failed,
@@ -156,7 +156,7 @@ async fn examine(loaded: &Loaded) -> Vec<(&'static str, Vec<Finding>)> {
 fn out_of_time() -> Finding {
     Finding::failed(
         format!("no response within {} s", CHECK_WITHIN.as_secs()),
-        "check the network between this machine and the other one: dropped packets cause this",
+        "check the network between this machine and the server: dropped packets cause this",
     )
 }
 

@@ -38,22 +38,22 @@ fn name(host: &str, resolved: Result<Vec<SocketAddr>, String>) -> Finding {
             let text: Vec<String> = addresses.iter().map(|it| it.ip().to_string()).collect();
             Finding::ok(format!("{host} is {}", text.join(", ")))
         }
-        // With split DNS the daemon itself may not know its own name.
+        // With split DNS, the daemon's machine may not be able to resolve the public name.
         Err(why) => Finding::warning(
             format!("{host}: {why}"),
-            "create an A or AAAA record for it, or correct `public_url`",
+            "create an A or AAAA record for this name, or correct `public_url`",
         ),
     }
 }
 
-/// Reports a proxy that has to be in front of the daemon but is not trusted.
+/// Warns if the settings require a proxy in front of the daemon, but no proxy is trusted.
 fn proxy(config: &Config, is_https: bool) -> Option<Finding> {
     let is_behind = is_https && config.http.tls().is_none();
     if !is_behind || !config.http.trusted_proxies.is_empty() {
         return None;
     }
-    let text = "a proxy is in front of the daemon, but `http.trusted_proxies` is empty: all clients \
-         count as one address";
+    let text = "a proxy is in front of the daemon, but `http.trusted_proxies` is empty, so all \
+         clients count as one IP address";
     let remedy = "add the network of the proxy to `http.trusted_proxies`";
     Some(match config.profile {
         Profile::Production => Finding::failed(text, remedy),
@@ -85,7 +85,7 @@ async fn port(setting: &str, address: SocketAddr) -> Finding {
     };
     if error.kind() != std::io::ErrorKind::AddrInUse {
         let remedy =
-            "grant CAP_NET_BIND_SERVICE for a port below 1024, and use an address of this machine";
+            "use an IP address of this machine; a port below 1024 needs CAP_NET_BIND_SERVICE";
         return Finding::failed(format!("{setting} {address}: {error}"), remedy);
     }
     match holder(address.port()) {
@@ -98,12 +98,12 @@ async fn port(setting: &str, address: SocketAddr) -> Finding {
         ),
         None => Finding::warning(
             format!("{setting} {address} is in use by a process that this user cannot see"),
-            "run doctor as the daemon's user to see whether it is the daemon",
+            "run doctor as the daemon's Unix user to see whether that process is the daemon",
         ),
     }
 }
 
-/// Whether the services respond that the daemon contacts: the collectors and the service of
+/// Checks that the services that the daemon contacts respond: the collectors and the service of
 /// breached passwords.
 pub(super) async fn others(patient: &Patient<'_>) -> Vec<Finding> {
     let asked = asked(patient.config);
@@ -122,8 +122,8 @@ pub(super) async fn others(patient: &Patient<'_>) -> Vec<Finding> {
     .await
 }
 
-/// The services that the daemon contacts. Each has the settings that name it, its URL, and what
-/// happens while it does not respond. A collector of several signals is listed once.
+/// The services that the daemon contacts. Each entry has a name, a URL, and what happens while the
+/// service does not respond. A collector of several signals is listed once.
 fn asked(config: &Config) -> Vec<(String, &str, &'static str)> {
     let mut asked = Vec::new();
     if let Some(url) = &config.password.breach_url {

@@ -9,10 +9,10 @@ use crate::clock::{Clock, UnixMillis};
 use crate::health::Reason;
 use crate::store::{RedisFacts, Store, StoreProbeError};
 
-/// The oldest Redis that has everything that latchkey's scripts use.
+/// The oldest version of Redis that has everything that latchkey's scripts use.
 const VERSION_MIN: (u32, u32) = (6, 2);
-/// A refresh calls the store once, and waits for at most 250 ms. A store with this latency or more
-/// is not on the same network.
+/// A refresh calls the token store once, and waits for at most 250 ms. A store with this latency or
+/// more is not in the daemon's network.
 const LATENCY_MAX: Duration = Duration::from_millis(10);
 /// From this percentage of `maxmemory` on, Redis is nearly full.
 const FULL_PERCENT: u64 = 80;
@@ -31,7 +31,8 @@ pub(super) async fn run(patient: &Patient<'_>) -> Vec<Finding> {
             )];
         }
     };
-    // The first call also connects, and may take longer than a call is allowed to.
+    // The first call also opens the connection, which may take longer than a single call is allowed
+    // to take.
     let _ = store.ping().await;
     let started = Instant::now();
     let answered = store.ping().await.map(|()| started.elapsed());
@@ -77,8 +78,8 @@ fn speed(took: Duration) -> Finding {
     Finding::ok(text)
 }
 
-/// Reports the result of a write like those of requests: a script that writes and expires its own
-/// keys, `lk:{probe-…}`.
+/// Reports the result of a test write. It is a script, like the writes of requests. It writes keys
+/// of its own, `lk:{probe-…}`, and lets them expire.
 fn writes(written: Result<(), StoreProbeError>) -> Finding {
     let Err(StoreProbeError { reason, source }) = written else {
         return Finding::ok("accepts writes");
@@ -91,7 +92,7 @@ fn writes(written: Result<(), StoreProbeError>) -> Finding {
     Finding::failed(format!("{what} ({}){said}", reason.name()), reason.redis_fix())
 }
 
-/// Whether the server is the primary, and whether it is a single server or a cluster as the URL
+/// Checks that the server is the primary, and that it is a single server or a cluster, as the URL
 /// says.
 fn role(facts: &RedisFacts, is_cluster: bool, is_written: bool, found: &mut Vec<Finding>) {
     // The client of a cluster finds the primaries by itself, and some nodes are replicas.
@@ -105,7 +106,7 @@ fn role(facts: &RedisFacts, is_cluster: bool, is_written: bool, found: &mut Vec<
     if facts.is_node == Some(true) && !is_cluster {
         let text = "is a node of a cluster, but `redis.url` names a single server";
         let fix = Reason::ClusterNode.redis_fix();
-        // A single node may currently serve every slot.
+        // A single node may currently serve every slot. Then writes work.
         let finding = if is_written { Finding::warning } else { Finding::failed };
         found.push(finding(text.to_owned(), fix));
     }
@@ -115,7 +116,7 @@ fn role(facts: &RedisFacts, is_cluster: bool, is_written: bool, found: &mut Vec<
     }
 }
 
-/// Reports `maxmemory-policy`. `None` if the server does not report it.
+/// Reports `maxmemory-policy`. `policy` is `None` if the server does not report it.
 fn eviction(policy: Option<&str>) -> Finding {
     match policy {
         Some("noeviction") => Finding::ok("evicts nothing"),
@@ -143,8 +144,8 @@ fn assess(facts: &RedisFacts, now: UnixMillis, found: &mut Vec<Finding>) {
     match facts.append_only {
         Some(true) => found.push(Finding::ok("keeps an append-only file")),
         Some(false) => found.push(Finding::warning(
-            "keeps no append-only file: a restart logs out all users who logged in after the last \
-             snapshot",
+            "keeps no append-only file, so a restart of Redis logs out all users who logged in \
+             after the last snapshot",
             "set appendonly to yes (appendfsync everysec)",
         )),
         None => {}
@@ -185,7 +186,7 @@ mod tests {
             ..RedisFacts::default()
         };
         assert_eq!(said(&well), [Ok, Ok, Ok, Ok]);
-        assert_eq!(said(&RedisFacts::default()), [], "what it does not tell");
+        assert_eq!(said(&RedisFacts::default()), [], "facts that the server does not report");
         for (version, state) in
             [("6.2.0", Ok), ("6.1.9", Failed), ("5.9", Failed), ("10.0", Ok), ("odd", Failed)]
         {
@@ -219,7 +220,11 @@ mod tests {
         assert_eq!(said(node(), true, true), []);
         let unsaved = RedisFacts { fails_to_save: Some(true), ..RedisFacts::default() };
         assert_eq!(said(unsaved, false, true), [Warning]);
-        assert_eq!(said(RedisFacts::default(), false, true), [], "what it does not tell");
+        assert_eq!(
+            said(RedisFacts::default(), false, true),
+            [],
+            "facts that the server does not report"
+        );
     }
 
     #[test]

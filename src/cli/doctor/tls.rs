@@ -7,7 +7,8 @@ use crate::clock::{Clock, rfc3339};
 use crate::config::TlsFiles;
 use crate::http::tls::Tls;
 
-/// From this many days before its end on, a renewal is late: ACME clients renew 30 days ahead.
+/// If a certificate ends in fewer days than this, its renewal is late, because ACME clients renew a
+/// certificate 30 days before its end.
 const LATE_DAYS: i64 = 14;
 const DAY_MS: i64 = 86_400_000;
 
@@ -50,7 +51,7 @@ fn leaf(files: &TlsFiles) -> Option<(Vec<u8>, Validity)> {
 fn until(validity: Validity, now: i64) -> Finding {
     let days = (validity.until - now) / DAY_MS;
     let end = rfc3339(validity.until);
-    let remedy = "renew it; the daemon loads the new files by itself";
+    let remedy = "renew the certificate; the daemon loads the new files by itself";
     if now >= validity.until {
         Finding::failed(format!("expired at {end}"), remedy)
     } else if now < validity.from {

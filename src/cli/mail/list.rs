@@ -15,19 +15,20 @@ use crate::mail::operator::{self, Filter, OutboxMail, OutboxState};
 
 #[derive(Args, Debug)]
 pub struct List {
-    /// List mails of this state instead
+    /// List the mails in this state, not the unsent mails
     #[arg(long)]
     state: Option<Which>,
-    /// Only mails of this kind: `confirm`, `recover`, `invitation`, …
+    /// List only mails of this kind: `confirm`, `recover`, `invitation`, …
     #[arg(long, value_name = "KIND", value_parser = kind)]
     kind: Option<Kind>,
-    /// Only recipients that contain this text
+    /// List only mails whose recipient contains this text
     #[arg(long, value_name = "TEXT")]
     to: Option<String>,
-    /// Print at most this many, 1 to 1000
+    /// Print at most this many mails, from 1 to 1000
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=1000))]
     limit: u64,
-    /// Continue after this mail: `next` of the previous list
+    /// List the mails after this id. The end of the previous list shows the id to use (in JSON:
+    /// `next`)
     #[arg(long, value_name = "ID", default_value_t = Uuid::nil(), hide_default_value = true)]
     after: Uuid,
 }
@@ -35,13 +36,13 @@ pub struct List {
 /// The states to list.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Which {
-    /// Waiting: due, backing off, or being sent.
+    /// The mail waits: it is due, backs off after a failed attempt, or is being sent.
     Pending,
-    /// Handed over to the mail server.
+    /// The mail was handed over to the mail server.
     Sent,
-    /// Replaced by a newer mail, or no longer needed.
+    /// The mail was replaced by a newer mail, or is no longer needed.
     Superseded,
-    /// Given up.
+    /// The mail was given up.
     Dead,
     /// All states.
     All,
@@ -108,7 +109,7 @@ fn table(mails: &[OutboxMail], next: Option<Uuid>) -> String {
             writeln!(text, "{id}  {state:10}  {kind:19}  {due:24}  {tries:<5}  {error:18}  {to}");
     }
     if let Some(next) = next {
-        let _ = writeln!(text, "there are more: continue with --after {next}");
+        let _ = writeln!(text, "there are more mails: continue with --after {next}");
     }
     text
 }

@@ -16,11 +16,11 @@ use crate::config::Config;
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// List unsent mails: those that wait and those that were given up, the oldest first
+    /// List unsent mails, the oldest first: mails that wait and mails that were given up
     List(list::List),
-    /// Make mails due now, also those that were given up; a daemon sends them within 5 seconds
+    /// Make mails due now, also mails that were given up. A daemon sends them within 5 seconds
     Retry(retry::Retry),
-    /// Send one mail through `mail.smtp_url` and report each step; needs no database
+    /// Send one mail through `mail.smtp_url` and report each step. This command needs no database
     Test(test::Test),
 }
 

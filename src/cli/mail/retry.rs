@@ -19,10 +19,10 @@ pub struct Retry {
     /// The ids of the mails
     #[arg(value_name = "ID")]
     ids: Vec<Uuid>,
-    /// Every mail that was given up
+    /// Make every mail due that was given up
     #[arg(long)]
     dead: bool,
-    /// With `--dead`: say how many there are, and change nothing
+    /// Use with `--dead`: print how many mails were given up, and change nothing
     #[arg(long, requires = "dead", conflicts_with = "ids")]
     dry_run: bool,
 }

@@ -17,10 +17,10 @@ use crate::team::operator::{self, Filter, Team, Which};
 
 #[derive(Args, Debug)]
 pub struct List {
-    /// Only teams whose slug or name contains this text
+    /// List only teams whose slug or name contains this text
     #[arg(long, value_name = "TEXT")]
     search: Option<String>,
-    /// Only teams with this status
+    /// List only teams with this status
     #[arg(long)]
     status: Option<Status>,
     #[command(flatten)]

@@ -28,13 +28,13 @@ pub enum Command {
         #[arg(value_name = "ID|SLUG")]
         which: Which,
     },
-    /// Disable a team: its tokens and keys stop working at once, and nothing is deleted
+    /// Disable a team. Its tokens and keys stop working at once, but nothing is deleted
     Disable {
         /// The team's id or slug
         #[arg(value_name = "ID|SLUG")]
         which: Which,
     },
-    /// Enable a disabled team again, with everything as it was
+    /// Enable a disabled team again. Everything in the team is as it was before
     Enable {
         /// The team's id or slug
         #[arg(value_name = "ID|SLUG")]

@@ -43,8 +43,8 @@ pub(super) async fn revoke_sessions(
     Ok(report(changed, "logged out everywhere", json, talk))
 }
 
-/// Deletes the sessions from the token store. Their epoch has ended them already, so a failure
-/// leaves only entries that expire later.
+/// Deletes the sessions from the token store. The sessions are already invalid, because the epoch
+/// of the account has changed. So a failure leaves only entries that expire later.
 async fn forget_sessions(opened: &Opened, id: Uuid) {
     if opened.store.end_sessions(id, None).await.is_err() {
         say_line(

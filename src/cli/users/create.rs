@@ -19,8 +19,8 @@ use crate::secret::Secret;
 use crate::telemetry::Metrics;
 use crate::user::{EmailAddress, PersonName};
 
-/// At most this many bytes of a file are read: 256 characters of four bytes each, and a line
-/// ending.
+/// At most this many bytes of a password file are read: 256 characters of four bytes each, and a
+/// line ending.
 const PASSWORD_BYTES_MAX: u64 = 4 * 256 + 2;
 
 #[derive(Args, Debug)]
@@ -31,10 +31,11 @@ pub struct Create {
     /// The user's name
     #[arg(long)]
     name: String,
-    /// Treat the email address as verified: the user gets a team at once
+    /// Treat the email address as verified. The user then gets a team at once
     #[arg(long)]
     verified: bool,
-    /// Read the password from this file, or `-` for stdin; others could see it on the command line
+    /// Read the password from this file, or from stdin if FILE is `-`. It cannot be an argument,
+    /// because other users can see the command line
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
     /// Send no mail
@@ -108,8 +109,8 @@ pub(super) async fn create(
     Ok(print(talk, &format!("{id}\n")))
 }
 
-/// Whether the service of breached passwords knows the password. The password passes if no service
-/// is configured or the service cannot be reached, as it does for a user who registers.
+/// Whether the service of breached passwords knows the password. If no service is configured, or if
+/// the service cannot be reached, the password is accepted. The same happens in a registration.
 async fn is_breached(
     password: &Secret<String>,
     config: &Config,
@@ -122,7 +123,8 @@ async fn is_breached(
     Ok(service.check(password).await == Finding::Breached)
 }
 
-/// A hasher with the current parameters. Its decoy is the hash of users who have no password yet.
+/// A hasher with the current parameters. Users who have no password yet get the decoy of this
+/// hasher as their hash.
 pub(super) fn hasher(password: &config::Password) -> Result<Hasher, HashError> {
     Hasher::new(Setup::of(password))
 }

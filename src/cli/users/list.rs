@@ -21,13 +21,13 @@ const TEAMS_MAX: u64 = 1_000;
 
 #[derive(Args, Debug)]
 pub struct List {
-    /// Only email addresses that contain this text
+    /// List only accounts whose email address contains this text
     #[arg(long, value_name = "TEXT")]
     search: Option<String>,
-    /// Only accounts with this status
+    /// List only accounts with this status
     #[arg(long)]
     status: Option<Status>,
-    /// Only accounts whose email address is not verified
+    /// List only accounts whose email address is not verified
     #[arg(long)]
     unverified: bool,
     #[command(flatten)]

@@ -27,9 +27,10 @@ pub enum Command {
         #[arg(value_name = "ID|EMAIL")]
         who: Who,
     },
-    /// Create an account; without a password, its user gets a mail with a link that sets one
+    /// Create an account. If you give no password, the user gets a mail with a link that sets a
+    /// password
     Create(create::Create),
-    /// Disable an account and end its sessions on every node
+    /// Disable an account and end its sessions on every daemon
     Disable {
         /// The account's id or email address
         #[arg(value_name = "ID|EMAIL")]
@@ -47,7 +48,7 @@ pub enum Command {
         #[arg(value_name = "ID|EMAIL")]
         who: Who,
     },
-    /// Import accounts from JSON lines; run it again to continue where it stopped
+    /// Import accounts from JSON lines. If the import stops, run the command again to continue
     Import(transfer::Import),
     /// Export accounts as JSON lines
     Export(transfer::Export),

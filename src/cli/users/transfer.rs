@@ -1,4 +1,5 @@
-//! `latchkey users import` and `latchkey users export`: many accounts, in and out as a stream.
+//! `latchkey users import` and `latchkey users export`. They read and write accounts as a stream of
+//! JSON lines, so that many accounts need little memory.
 
 use std::error::Error;
 use std::fmt;
@@ -26,16 +27,17 @@ use crate::database::DatabaseError;
 use crate::exit::FAILED;
 use crate::password::Setup;
 
-/// A terminal shows at most this many refused lines one by one. The rest are counted, and are in
-/// the report.
+/// A terminal shows at most this many refused lines one by one. Further refused lines are only
+/// counted. The report contains all refused lines.
 const TOLD_MAX: u64 = 20;
 
 #[derive(Args, Debug)]
 pub struct Import {
-    /// A file of JSON lines, one account each; `-` for stdin
+    /// A file of JSON lines with one account in each line, or `-` for stdin
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Report refused lines here as JSON lines of `{line, member, detail}`; replaces an old report
+    /// Report refused lines in this file, as JSON lines of `{line, member, detail}`. The report of
+    /// an earlier import is replaced
     #[arg(long, value_name = "FILE")]
     errors: Option<PathBuf>,
     /// Read and check every line, and write nothing
@@ -45,7 +47,7 @@ pub struct Import {
 
 #[derive(Args, Debug)]
 pub struct Export {
-    /// Write to this file instead of stdout; only you can read it (mode 0600)
+    /// Write to this file instead of stdout. Only your Unix user can read the file (mode 0600)
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Include the password hashes, so that users keep their passwords
@@ -109,8 +111,8 @@ impl fmt::Display for Stopped {
         let Self { before, imported, cause } = self;
         write!(
             f,
-            "the import stopped before line {before} with {imported} imported: {cause}; run it \
-             again to continue"
+            "the import stopped before line {before}, after it imported {imported} accounts: \
+             {cause}; run the import again to continue"
         )
     }
 }
@@ -186,8 +188,8 @@ impl Lines {
     }
 }
 
-/// Reads every line and writes nothing. Reports the lines that an import would refuse without
-/// reading the database.
+/// Reads every line and writes nothing. Does not read the database. So the report has only the
+/// lines that an import would refuse for their own content.
 pub(super) fn check(import: &Import, config: &Config, json: bool, talk: Talk) -> ExitCode {
     let checked = || -> Result<ExitCode, Box<dyn Error>> {
         let hashing = Setup::of(&config.password);
@@ -307,8 +309,9 @@ fn private_file(path: &Path) -> Result<File, Box<dyn Error>> {
     options.map_err(|error| format!("cannot write {}: {error}", path.display()).into())
 }
 
-/// Opens the report. It replaces the report of an earlier run, because this run reports the same
-/// refusals again. Overwrites nothing else.
+/// Opens the file of the report. If the file is the report of an earlier run, it is overwritten,
+/// because this run reports the same refusals again. Any other file is left as it is, and the run
+/// fails.
 fn report_file(path: &Path) -> Result<File, Box<dyn Error>> {
     let cannot = |why: &dyn std::fmt::Display| format!("cannot write {}: {why}", path.display());
     if path.symlink_metadata().is_ok_and(|it| !it.is_file()) {
@@ -317,7 +320,8 @@ fn report_file(path: &Path) -> Result<File, Box<dyn Error>> {
     let options =
         File::options().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
     let mut file = options.map_err(|error| cannot(&error))?;
-    // A run that was killed leaves no line, or complete lines before a partial one.
+    // The report of a run that was killed is empty, or has complete lines and then perhaps a
+    // partial line.
     let mut first = String::new();
     BufReader::new(&file)
         .take(LINE_BYTES_MAX as u64)

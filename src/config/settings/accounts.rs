@@ -13,16 +13,16 @@ use crate::config::words::{ExposeExistence, PasswordEngine, RegistrationMode};
 settings! {
     /// Which users may register
     Registration = "registration" {
-        /// Which users may register: everyone, invited users, users with an address of
-        /// `registration.domains`, nobody.
+        /// Which users may register. `open`: all users. `invite`: only invited users. `domains`:
+        /// only users with an email address of `registration.domains`. `closed`: no user.
         mode: RegistrationMode = "registration.mode", Word(RegistrationMode::WORDS), Is("open");
-        /// With mode `domains`: the domains whose addresses may register. Subdomains are not
-        /// included.
+        /// The domains whose email addresses may register, if `registration.mode` is `domains`.
+        /// Subdomains are not included.
         domains: Vec<String> = "registration.domains", List(Domain), Is("");
-        /// An account is deleted after this time if its address was never confirmed.
+        /// An account is deleted after this time if its email address was never confirmed.
         unverified_ttl: Duration = "registration.unverified_ttl", Kind::Duration(S, 400 * D), Is("72h");
-        /// Which clients may ask whether an address has an account: all within limits, all with a
-        /// captcha, none.
+        /// Which clients may ask whether an email address has an account. `limited`: all clients,
+        /// within rate limits. `captcha`: clients that solve a captcha. `off`: no client.
         expose_existence: ExposeExistence = "registration.expose_existence",
             Word(ExposeExistence::WORDS), Is("limited");
     }
@@ -31,32 +31,34 @@ settings! {
 settings! {
     /// Rules for passwords, and the cost of a hash
     Password = "password" {
-        /// The memory of one argon2id hash in KiB, at least 8 for each lane. The default is
-        /// OWASP's.
+        /// The memory that one argon2id hash uses, in KiB. Each lane needs at least 8 KiB. The
+        /// default is the value that OWASP recommends.
         memory_kib: u32 = "password.memory_kib", Integer(8, 4_194_304), Is("19456");
-        /// The passes of argon2id.
+        /// The number of passes of argon2id.
         iterations: u32 = "password.iterations", Integer(1, u32::MAX as u64), Is("2");
-        /// The lanes of argon2id.
+        /// The number of lanes of argon2id.
         parallelism: u32 = "password.parallelism", Integer(1, 16_777_215), Is("1");
-        /// The fewest code points of a password, counted after NFC. NIST asks for 15 where the
-        /// password is the only factor.
+        /// The minimum length of a password in Unicode code points, counted after NFC. NIST asks
+        /// for 15 if the password is the only factor.
         min_length: usize = "password.min_length", Integer(8, 256), Is("8");
-        /// How many hashes are computed at once. They need this number times `password.memory_kib`
-        /// of memory.
+        /// How many hashes are computed at the same time. Together they need this number times
+        /// `password.memory_kib` of memory.
         workers: usize = "password.workers", Integer(1, 1_024), Derived("one for each core", "2");
-        /// Which code computes the hashes. `simd` computes 2.7 to 3 times as many, has not been
-        /// audited, and is compared with `argon2` at every start (docs/passwords.md).
+        /// Which code computes the hashes. `simd` computes 2.7 to 3 times as many hashes as
+        /// `argon2`, but has not been audited. At every start, the daemon compares the results of
+        /// `simd` with those of `argon2` (docs/passwords.md).
         engine: PasswordEngine = "password.engine", Word(PasswordEngine::WORDS), Is("argon2");
-        /// A key of an HMAC that is computed before every hash: a version from 1 to 9999, a colon,
-        /// and at least 32 bytes in base64. If you lose it, no password can be verified any more.
+        /// The key of an HMAC of the password, which is computed before every hash. Write a version
+        /// from 1 to 9999, a colon, and at least 32 bytes in base64. If you lose the key, no
+        /// password can be verified any more.
         pepper: Option<Pepper> = "password.pepper", Kind::Pepper,
             Nothing("2:YW4gZXhhbXBsZSBvZiAzMiBieXRlczogbm90IGtlcHQ=");
-        /// Earlier peppers, each `version:key`, for as long as hashes with them exist. A login
-        /// replaces such a hash.
+        /// Earlier peppers, each written as `version:key`. Keep an earlier pepper while hashes with
+        /// it exist. When a user logs in, a hash with an earlier pepper is replaced.
         pepper_previous: Vec<Pepper> = "password.pepper_previous", List(Item::Pepper), Is("");
-        /// A service that knows breached passwords by the first five digits of their SHA-1
-        /// (k-anonymity). Without it, passwords are not checked for breaches. While it does not
-        /// respond, passwords are accepted.
+        /// The URL of a service that knows breached passwords. latchkey sends only the first five
+        /// digits of a password's SHA-1 (k-anonymity). If you do not set this URL, passwords are
+        /// not checked for breaches. While the service does not respond, passwords are accepted.
         breach_url: Option<String> = "password.breach_url", Url(&["http", "https"]),
             Nothing("https://api.pwnedpasswords.com/range/");
     }

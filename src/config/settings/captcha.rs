@@ -8,30 +8,33 @@ use crate::config::words::{CaptchaFallback, CaptchaPoint, CaptchaProvider};
 use crate::secret::Secret;
 
 settings! {
-    /// Captchas: the price of automated requests
+    /// Captchas, which make automated requests expensive
     Captcha = "captcha" {
-        /// `altcha` is built in, a proof of work; `none` turns captchas off; the others are
-        /// vendors: see `docs/captcha.md`.
+        /// The provider of captchas. `altcha` is the built-in proof of work. `none` turns captchas
+        /// off. The other values are vendors (see `docs/captcha.md`).
         provider: CaptchaProvider = "captcha.provider", Word(CaptchaProvider::WORDS), Is("altcha");
         /// The requests that need a captcha.
         on: Vec<CaptchaPoint> = "captcha.on", List(Item::Word(CaptchaPoint::WORDS)), Is("resend");
-        /// The vendor's secret of this site; required with a vendor.
+        /// The secret that the vendor shows for your site. It is required if `captcha.provider` is
+        /// a vendor.
         secret: Option<Secret<String>> = "captcha.secret", SecretText,
             Nothing("the-secret-of-your-site");
-        /// The vendor's public key of this site; required where a page of latchkey shows the widget
-        /// (`forgot`).
+        /// The public key that the vendor shows for your site. It is required if a page of latchkey
+        /// shows the vendor's widget, which means if `captcha.on` contains `forgot`.
         site_key: Option<String> = "captcha.site_key", Text, Nothing("the-key-of-your-site");
-        /// Hosts of the pages that show the vendor's widget. A captcha from another host is
+        /// The hosts of the pages that show the vendor's widget. A captcha from another host is
         /// refused.
         hostnames: Vec<String> = "captcha.hostnames", List(Host),
             Derived("the host of `public_url`", "app.example.com");
-        /// The lowest accepted score of reCAPTCHA v3. With it the keys are of v3, without it of v2.
+        /// The lowest score of reCAPTCHA v3 that is accepted. If you set it, use keys of reCAPTCHA
+        /// v3. If you do not set it, use keys of v2.
         min_score: Option<f64> = "captcha.min_score", Fraction, Nothing("0.5");
-        /// Another address of the vendor's check than its usual one; https, or this machine.
+        /// The URL at which latchkey checks a captcha, if it is not the vendor's usual URL. It must
+        /// use https, unless its host is this machine.
         verify_url: Option<String> = "captcha.verify_url", Url(&["http", "https"]),
             Nothing("https://captcha.example.com/siteverify");
-        /// What is accepted while the vendor does not respond: nothing, or the built-in proof of
-        /// work.
+        /// What is accepted while the vendor does not respond. `none`: no captcha. `altcha`: the
+        /// built-in proof of work.
         fallback: CaptchaFallback = "captcha.fallback", Word(CaptchaFallback::WORDS), Is("none");
     }
 }

@@ -15,38 +15,42 @@ use crate::config::setting::M;
 settings! {
     /// The public listener
     Http = "http" {
-        /// The address and port of the public listener.
+        /// The IP address and port of the public listener.
         listen: SocketAddr = "http.listen", Address, Is("127.0.0.1:8080");
-        /// The certificate chain, in PEM.
+        /// The file of the certificate chain, in PEM.
         tls_cert: Option<PathBuf> = "http.tls.cert", Path, Nothing("/etc/latchkey/tls.crt");
-        /// The private key of the certificate, in PEM.
+        /// The file of the certificate's private key, in PEM.
         tls_key: Option<PathBuf> = "http.tls.key", Path, Nothing("/etc/latchkey/tls.key");
-        /// Networks of proxies whose `X-Forwarded-For`, or else `Forwarded` (RFC 7239), names the
-        /// client. Without them all clients behind a proxy count as one address.
+        /// The networks of your proxies. Only if a request comes from these networks,
+        /// `X-Forwarded-For` is read to find the client's IP address, or `Forwarded` (RFC 7239) if
+        /// there is no `X-Forwarded-For`. If you do not set it, all clients behind a proxy count as
+        /// one IP address.
         trusted_proxies: Vec<IpNet> = "http.trusted_proxies", List(Network), Is("");
-        /// Origins of web pages that may call the API from a browser, compared exactly.
+        /// The origins of web pages that may call the API from a browser. An origin must match
+        /// exactly.
         cors_origins: Vec<String> = "http.cors_origins", List(Origin), Is("");
-        /// The most connections that are open at once. Further connections wait until one is
-        /// closed.
+        /// The maximum number of connections that are open at once. Further connections wait until
+        /// an open connection is closed.
         max_connections: usize = "http.max_connections", Integer(1, 1_000_000), Is("20000");
-        /// The most connections of one address (IPv6: one /64). Further ones are closed. Trusted
-        /// proxies have no such limit.
-        // A twentieth of all: an office or a carrier behind one address has hundreds.
+        /// The maximum number of open connections from one IP address (IPv6: from one /64). Further
+        /// connections are closed. The limit does not apply to trusted proxies.
+        // The default is a twentieth of `max_connections`, because an office or a carrier behind
+        // one IP address has hundreds of connections.
         max_connections_per_source: usize = "http.max_connections_per_source",
             Integer(1, 1_000_000), Is("1000");
-        /// The most requests in work at once, and the most that still send their body. One address
-        /// may have half of either. Further requests get 503.
+        /// The maximum number of requests in progress, and also of requests whose body is still
+        /// being sent. One IP address may use half of each. Further requests get status 503.
         max_in_flight: usize = "http.max_in_flight", Integer(1, 100_000), Is("1024");
-        /// How long a stopping daemon still serves requests after `/readyz` reports that it stops.
-        /// Load balancers need this time to take it out.
+        /// How long a daemon that stops still serves new requests after `/readyz` reports that it
+        /// stops. Load balancers need this time to send no more requests to this daemon.
         drain_delay: Duration = "http.drain_delay", Kind::Duration(0, 5 * M), Is("5s");
     }
 }
 
 settings! {
-    /// The listener of probes and metrics; never expose it
+    /// The listener of probes and metrics; never expose it to a public network
     Admin = "admin" {
-        /// The address and port of `/livez`, `/readyz` and `/metrics`.
+        /// The IP address and port of `/livez`, `/readyz` and `/metrics`.
         listen: SocketAddr = "admin.listen", Address, Is("127.0.0.1:9090");
     }
 }
@@ -59,7 +63,7 @@ pub struct TlsFiles {
 }
 
 impl Http {
-    /// The files of the certificate and its key; the settings name both or none.
+    /// The files of the certificate and its key. The settings name both files or none.
     pub fn tls(&self) -> Option<TlsFiles> {
         let (cert, key) = (self.tls_cert.clone()?, self.tls_key.clone()?);
         Some(TlsFiles { cert, key })

@@ -8,37 +8,40 @@ use crate::config::setting::D;
 use crate::config::setting::Fallback::Is;
 
 settings! {
-    /// Limits per address, account and mailbox
+    /// Limits for each IP address, each account and each recipient of mails
     RateLimits: Copy = "rate_limit" {
-        /// `false` turns off every limit, also those of mailboxes. Use it for tests and benchmarks
-        /// only.
+        /// `false` turns off every rate limit, also the limits on mails to one recipient. Use
+        /// `false` for tests and benchmarks only.
         enabled: bool = "rate_limit.enabled", Bool, Is("true");
-        /// The number of daemons that share the stores. While the token store is down, each daemon
-        /// grants its part of the budgets.
+        /// The number of daemons that share the database and the token store. While the token store
+        /// is down, each daemon grants only its part of every budget.
         replicas: u32 = "rate_limit.replicas", Integer(1, 1_000), Is("1");
-        /// How many writes a logged-in user has in an hour for profile, sessions, teams, projects
-        /// and keys together.
+        /// How many changes a logged-in user can make in an hour. Changes to the profile, sessions,
+        /// teams, projects and keys count together.
         account_writes: u32 = "rate_limit.account_writes", Integer(1, 100_000), Is("120");
-        /// The most records of failed logins that the token store keeps, for all daemons together;
-        /// about 300 bytes each. Beyond it, accounts without a record share one back-off.
+        /// The maximum number of records of failed logins in the token store, for all daemons
+        /// together. Each record takes about 300 bytes. If this number is reached, all accounts
+        /// without a record share one back-off.
         keys_max: u32 = "rate_limit.keys_max", Integer(10_000, 1_000_000_000), Is("1000000");
     }
 }
 
 settings! {
-    /// How much one user or one team may have
+    /// Limits on what one user or one team can have
     Teams: Copy = "teams" {
-        /// The most teams of one user. Creating or joining one more is refused.
-        // Deleting an account reads each of them, one statement after the other.
+        /// The maximum number of teams of one user. Such a user cannot create or join a further
+        /// team.
+        // Deleting an account reads each of these teams, one statement after the other.
         max_per_user: u64 = "teams.max_per_user", Integer(1, 1_000), Is("50");
-        /// The most projects of one team.
+        /// The maximum number of projects of one team.
         projects_max: u64 = "teams.projects_max", Integer(1, 100_000), Is("100");
-        /// The most members of one team; open invitations count.
+        /// The maximum number of members of one team. Open invitations count as members.
         members_max: u64 = "teams.members_max", Integer(1, 100_000), Is("500");
-        /// The most keys of one team, over all its projects.
+        /// The maximum number of keys of one team, in all its projects together.
         keys_max: u64 = "teams.keys_max", Integer(1, 100_000), Is("200");
-        /// The most invitations that one team mails in a day, and one user for all teams together.
-        /// An invitation that is sent again counts again.
+        /// The maximum number of invitations that one team can send in a day. It is also the
+        /// maximum that one user can send in a day for all teams together. An invitation that is
+        /// sent again counts again.
         invitations_per_day: u32 = "teams.invitations_per_day", Integer(1, 100_000), Is("100");
     }
 }
@@ -46,7 +49,7 @@ settings! {
 settings! {
     /// The audit log
     Audit = "audit" {
-        /// How long an event is kept.
+        /// How long an audit event is kept.
         retention: Duration = "audit.retention", Kind::Duration(D, 4_000 * D), Is("400d");
     }
 }

@@ -8,9 +8,10 @@ use crate::secret::Secret;
 settings! {
     /// Sending mail
     Mail = "mail" {
-        /// The SMTP server. Without it, mails stay in the built-in mailbox at `/dev/mailbox`. That
-        /// page opens with the key in `<data_dir>/mailbox-key`, on this machine alone, and only
-        /// while `public_url` and `http.listen` are loopback addresses.
+        /// The URL of the SMTP server. If you do not set it, mails stay in the built-in mailbox at
+        /// `/dev/mailbox`. You need the key in `<data_dir>/mailbox-key` to open that page. The page
+        /// opens only on this machine, and only if `public_url` and `http.listen` are loopback
+        /// addresses.
         smtp_url: Option<Secret<String>> = "mail.smtp_url", SecretUrl(&["smtp", "smtps"]),
             Nothing("smtp://user:password@smtp.example.com:587?tls=required");
         /// The sender of every mail.

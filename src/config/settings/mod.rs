@@ -1,9 +1,9 @@
 //! Every setting, declared once: its field, type, name, kind, default and description.
 //!
-//! One file holds the settings of related sections. A declaration gives the field of [`Config`],
-//! the row of the catalogue and the reading of the value, so that files, variables, the JSON
-//! Schema, `config init`, `config print` and `docs/configuration.md` all follow from it. Adding a
-//! setting is one declaration.
+//! One file holds the settings of related sections. The field of [`Config`], the row of the
+//! catalogue and the code that reads the value are generated from a declaration. Files, variables,
+//! the JSON Schema, `config init`, `config print` and `docs/configuration.md` use these. So a new
+//! setting needs only one declaration.
 
 mod accounts;
 mod captcha;
@@ -32,8 +32,8 @@ use super::setting::{Section, Setting};
 use super::telemetry::Telemetry;
 use super::words::Profile;
 
-/// Declares the settings of one section: a struct with one field a setting, and its rows of the
-/// catalogue.
+/// Declares the settings of one section: a struct with one field for each setting, and the rows of
+/// these settings in the catalogue.
 ///
 /// The description of a setting is the field's doc comment.
 macro_rules! settings {
@@ -66,7 +66,7 @@ macro_rules! settings {
                     }),+],
                 };
 
-            /// The values; `None` where one that must be there is missing.
+            /// The values of the section. `None` if a required value is missing.
             pub(in crate::config) fn read(
                 values: &$crate::config::layers::Values,
             ) -> Option<Self> {
@@ -80,15 +80,16 @@ use settings;
 settings! {
     /// The daemon as a whole
     Daemon = "" {
-        /// `production` refuses what is unsafe on a public network: the built-in mailbox, cheap
-        /// password hashes, plain http and published example keys.
+        /// How strict the checks of the configuration are. `production` refuses everything that is
+        /// unsafe on a public network: the built-in mailbox, cheap password hashes, plain http and
+        /// published example keys.
         profile: Profile = "profile", Word(Profile::WORDS), Is("development");
         /// The URL at which clients reach the daemon. It is the issuer of tokens and the base of
         /// every link.
         public_url: String = "public_url", BaseUrl,
-            Derived("`http://` (with TLS `https://`) and `http.listen`", "https://auth.example.com");
-        /// The folder of the embedded mode: database, master key, mails and the mailbox's key. It
-        /// is created with mode 0700.
+            Derived("`http://` (`https://` if TLS is on) and `http.listen`", "https://auth.example.com");
+        /// The folder for data on this machine: the SQLite database, the master key, the mails of
+        /// the built-in mailbox, and the key of that mailbox. The folder is created with mode 0700.
         data_dir: PathBuf = "data_dir", Path, Is("./data");
     }
 }
@@ -96,7 +97,7 @@ settings! {
 /// Declares [`Config`]: the settings without a section, and one field for each section.
 macro_rules! config {
     ($($field:ident: $section:ident,)+) => {
-        /// Every setting, checked.
+        /// All settings after the checks.
         #[derive(Clone, Debug)]
         pub struct Config {
             /// `profile`
@@ -106,7 +107,7 @@ macro_rules! config {
             /// `data_dir`
             pub data_dir: PathBuf,
             $(#[doc = concat!("`", stringify!($field), ".*`")] pub $field: $section,)+
-            /// `telemetry.*`, and the standard `OTEL_*` over it.
+            /// `telemetry.*`, overridden by the standard `OTEL_*` variables.
             pub telemetry: Telemetry,
             /// Whether the log goes to a terminal that may show colours.
             pub log_is_coloured: bool,
@@ -117,7 +118,7 @@ macro_rules! config {
             &[Daemon::SECTION, $($section::SECTION,)+ TelemetrySettings::SECTION];
 
         impl Config {
-            /// The configuration; `None` where a value that must be there was refused.
+            /// The configuration. `None` if a required value is missing or was refused.
             pub(super) fn read(
                 values: &Values,
                 telemetry: Telemetry,

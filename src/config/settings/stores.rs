@@ -6,16 +6,18 @@ use crate::config::setting::Fallback::{Derived, Is, Nothing};
 use crate::secret::Secret;
 
 settings! {
-    /// The database: users, teams and everything else that must not be lost
+    /// The database with users, teams and all other data that must not be lost
     Database = "database" {
-        /// SQLite for one daemon, PostgreSQL for one or several.
+        /// The URL of the database. Use SQLite for one daemon, and PostgreSQL for one or several
+        /// daemons.
         url: Secret<String> = "database.url", SecretUrl(&["sqlite", "postgres", "postgresql"]),
             Derived("`sqlite://<data_dir>/latchkey.db`", "postgres://latchkey@db.example.com/latchkey");
-        /// Whether the daemon applies pending migrations when it starts. With `false`, run
-        /// `latchkey migrate up`.
+        /// Whether the daemon applies pending migrations when it starts. If it is `false`, run
+        /// `latchkey migrate up` yourself.
         auto_migrate: bool = "database.auto_migrate", Bool,
             Derived("`true` with SQLite, `false` with PostgreSQL", "true");
-        /// The most connections to PostgreSQL. With SQLite: the readers beside the one writer.
+        /// The maximum number of connections to PostgreSQL. For SQLite, it is the number of
+        /// connections that read. One further connection writes.
         max_connections: u32 = "database.max_connections", Integer(1, 1_000), Is("20");
     }
 }
@@ -23,7 +25,8 @@ settings! {
 settings! {
     /// The token store: sessions, mailed tokens, budgets
     Redis = "redis" {
-        /// Redis as the token store. Without it the token store is a table of the database.
+        /// The URL of a Redis server as the token store. If you do not set it, the token store is a
+        /// table of the database.
         url: Option<Secret<String>> = "redis.url",
             SecretUrl(&["redis", "rediss", "redis+cluster", "rediss+cluster"]),
             Nothing("rediss://redis.example.com:6379");

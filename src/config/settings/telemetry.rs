@@ -9,28 +9,32 @@ use crate::secret::Secret;
 settings! {
     /// The log
     Log = "log" {
-        /// `pretty` is for reading on a terminal, `json` writes one JSON object a line.
+        /// The format of the log. `pretty` is easy to read on a terminal. `json` writes one JSON
+        /// object on each line.
         format: LogFormat = "log.format", Word(LogFormat::WORDS),
             Derived("`pretty` on a terminal, else `json`", "json");
-        /// A level, or directives by module: `info,latchkey::mail=debug`.
+        /// Which log records are written: a level, or a level for each module, such as
+        /// `info,latchkey::mail=debug`.
         filter: String = "log.filter", Filter, Is("info");
     }
 }
 
 settings! {
-    /// Export over OTLP; the standard `OTEL_*` variables win, see `docs/telemetry.md`
+    /// Export over OTLP; the standard `OTEL_*` variables override these settings, see
+    /// `docs/telemetry.md`
     TelemetrySettings = "telemetry" {
-        /// The base URL of a collector. Without it nothing is exported; `/metrics` works all the
-        /// same.
+        /// The base URL of a collector. If you do not set it, nothing is exported. `/metrics` is
+        /// always available.
         endpoint: Option<String> = "telemetry.endpoint", Url(&["http", "https"]),
             Nothing("http://collector.example.com:4318");
-        /// OTLP over HTTP (usually port 4318) or gRPC (4317).
+        /// The protocol of the export: OTLP over HTTP (usually port 4318) or OTLP over gRPC
+        /// (usually port 4317).
         protocol: Protocol = "telemetry.protocol", Word(Protocol::WORDS), Is("http/protobuf");
-        /// Headers of every export: `key=value,key=value`.
+        /// Headers that are sent with every export, written as `key=value,key=value`.
         headers: Option<Secret<String>> = "telemetry.headers", SecretText, Nothing("api-key=a%20b");
-        /// Whether log records are exported too. They always go to stderr.
+        /// Whether log records are also exported. They are always written to stderr.
         logs: bool = "telemetry.logs", Bool, Is("false");
-        /// The part of the traces that is kept, of those that begin here.
+        /// The fraction of the traces started by this daemon that is kept, from 0 to 1.
         sample_ratio: f64 = "telemetry.sample_ratio", Fraction, Is("1");
     }
 }

@@ -13,28 +13,29 @@ use crate::config::words::VaultAlgorithm;
 use crate::secret::{MasterKey, Secret};
 
 settings! {
-    /// The two tokens
+    /// The userToken and the vaultToken
     Tokens = "tokens" {
-        /// The signature algorithm of vaultTokens. With `HS256` everyone who can verify a token can
-        /// also forge one.
+        /// The signature algorithm of vaultTokens. With `HS256`, every service that can verify a
+        /// vaultToken can also forge vaultTokens.
         algorithm: VaultAlgorithm = "tokens.algorithm", Word(VaultAlgorithm::WORDS), Is("ES256");
-        /// The tokens' `iss`.
+        /// The issuer of both tokens (the claim `iss`).
         issuer: String = "tokens.issuer", Url(&["http", "https"]),
             Derived("`public_url`", "https://auth.example.com");
-        /// The vaultToken's `aud`.
+        /// The audience of vaultTokens (the claim `aud`).
         audience: String = "tokens.audience", Text, Is("vault");
-        /// The shared secret, at least 32 bytes; with `HS256` alone.
+        /// The shared secret of at least 32 bytes, for `HS256` only.
         secret: Option<Secret<String>> = "tokens.secret", SecretText,
             Nothing("an-example-secret-of-at-least-32-bytes");
-        /// `true` confirms that you know what `HS256` means: every verifier can forge tokens.
+        /// Set it to `true` to confirm that you know the risk of `HS256`: every service that
+        /// verifies tokens can also forge them.
         allow_shared_secret: bool = "tokens.allow_shared_secret", Bool, Is("false");
         /// How long a userToken is valid.
         user_ttl: Duration = "tokens.user_ttl", Kind::Duration(S, 24 * H), Is("15m");
         /// How long a vaultToken is valid. A service that checks only the signature accepts a
         /// revoked token for this long.
         vault_ttl: Duration = "tokens.vault_ttl", Kind::Duration(S, H), Is("5m");
-        /// How long a key signs before a new key replaces it. This holds for the keys of both
-        /// tokens and needs no restart.
+        /// How long a key signs before a new key replaces it. This applies to the keys of both
+        /// tokens. The replacement needs no restart.
         rotate_every: Duration = "tokens.rotate_every", Kind::Duration(H, 4_000 * D), Is("90d");
     }
 }
@@ -42,12 +43,13 @@ settings! {
 settings! {
     /// The master key
     Secrets = "secrets" {
-        /// 32 random bytes in base64 (`openssl rand -base64 32`). It seals the signing keys, and
-        /// mailed tokens are derived from it. If you lose it, latchkey creates new signing keys and
-        /// the links in mails stop working; nothing else is lost.
+        /// 32 random bytes in base64 (`openssl rand -base64 32`). The master key encrypts the
+        /// signing keys, and the tokens in mails are derived from it. If you lose the master key,
+        /// latchkey creates new signing keys and the links in mails stop working. Nothing else is
+        /// lost.
         master_key: Option<MasterKey> = "secrets.master_key", Key,
             Derived("created in `data_dir` at the first start; required with PostgreSQL", EXAMPLE_KEY);
-        /// The earlier master key, while you replace it by a new one.
+        /// The earlier master key. Set it while you replace the master key by a new one.
         master_key_previous: Option<MasterKey> = "secrets.master_key_previous", Key,
             Nothing(EXAMPLE_KEY);
     }
@@ -56,12 +58,14 @@ settings! {
 settings! {
     /// How long a login lasts
     Sessions: Copy = "sessions" {
-        /// How long a session lasts after its last refresh; never beyond `sessions.absolute_ttl`.
+        /// How long a session lasts after its last refresh. No session lasts longer than
+        /// `sessions.absolute_ttl`.
         idle_ttl: Duration = "sessions.idle_ttl", Kind::Duration(S, 400 * D), Is("14d");
-        /// How long a session lasts after its login, refreshed or not.
+        /// How long a session lasts after the login, even if it is refreshed.
         absolute_ttl: Duration = "sessions.absolute_ttl", Kind::Duration(S, 400 * D), Is("30d");
-        /// How long the refresh token before the current one is still accepted, for parallel tabs
-        /// and lost responses.
+        /// How long a refresh token is still accepted after the current refresh token has replaced
+        /// it. Browser tabs that refresh at the same time need this, and so do clients that lost a
+        /// response.
         refresh_grace: Duration = "sessions.refresh_grace", Kind::Duration(0, 5 * M), Is("30s");
     }
 }
@@ -69,7 +73,7 @@ settings! {
 settings! {
     /// The link that confirms an email address
     Verification = "verification" {
-        /// How long the link is valid.
+        /// How long the link that confirms an email address is valid.
         ttl: Duration = "verification.ttl", Kind::Duration(S, 30 * D), Is("24h");
     }
 }
@@ -77,7 +81,7 @@ settings! {
 settings! {
     /// The link that sets a new password
     Recovery = "recovery" {
-        /// How long the link is valid.
+        /// How long the link that sets a new password is valid.
         ttl: Duration = "recovery.ttl", Kind::Duration(S, 24 * H), Is("30m");
     }
 }
@@ -85,8 +89,8 @@ settings! {
 settings! {
     /// Resource servers of the operator
     Introspection = "introspection" {
-        /// Clients that may introspect every token, userTokens too. Each is `id:secret`; the secret
-        /// has 22 characters or more (`openssl rand -base64 32`).
+        /// Your resource servers that may introspect every token, including userTokens. Write each
+        /// as `id:secret`. The secret needs at least 22 characters (`openssl rand -base64 32`).
         clients: Vec<IntrospectionClient> = "introspection.clients", List(Client),
             Nothing("gateway:an-example-secret-of-32-characters");
     }

@@ -26,7 +26,7 @@ impl Tag {
         (Self::Project, "Projects", "The projects of a team."),
         (Self::Member, "Members", "The members of a team and their roles."),
         (Self::Invitation, "Invitations", "Invitations to a team."),
-        (Self::Key, "Keys", "The keys of a project, which are service accounts."),
+        (Self::Key, "Keys", "The keys of a project. Each key is a service account."),
         (
             Self::Meta,
             "Verification",

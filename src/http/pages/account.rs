@@ -1,8 +1,9 @@
-//! The pages behind mailed links: confirm an address, set a new password, undo a change of address.
+//! The pages behind mailed links. They confirm an email address, set a new password, or undo a
+//! change of the email address.
 //!
 //! A GET changes nothing, because mail scanners follow links. Each page has a form that posts to
 //! its own path and works without scripts. Every other state is a notice that says what happened
-//! and what to do next. If nothing could be done, all three show the same page
+//! and what to do next. If latchkey could not handle the request, all three show the same page
 //! ([`super::trouble()`]).
 
 use askama::Template;
@@ -14,27 +15,28 @@ use super::{html, words};
 
 /// The states of `/verify-email`.
 ///
-/// The forms post `token`, and `action=reject` for "this was not me".
+/// The forms post `token`. The button "This was not me" also posts `action=reject`.
 #[derive(Clone, Copy, Debug)]
 pub enum VerifyEmail<'a> {
-    /// A valid link of a registration. The page asks to confirm, and offers "this was not me".
+    /// The link of a registration, and it is valid. The page asks the user to confirm the address,
+    /// and offers the button "This was not me".
     Ready {
         token: &'a str,
         /// The masked address, see [`words::masked`].
         email_masked: &'a str,
         /// When the account was created, if known.
         created_at: Option<UnixMillis>,
-        /// The network address that created the account, if known.
+        /// The IP address from which the account was created, if known.
         ip: Option<&'a str>,
     },
-    /// A valid link of a change of address. The page asks to confirm the new address, and offers
-    /// "this was not me".
+    /// The link of a change of address, and it is valid. The page asks the user to confirm the new
+    /// address, and offers the button "This was not me".
     ChangeReady {
         token: &'a str,
         /// The masked new address, see [`words::masked`].
         email_masked: &'a str,
     },
-    /// The address is confirmed. No session was opened.
+    /// The email address is confirmed. No session was opened.
     Confirmed,
     /// The account uses the new address from now on.
     Changed,
@@ -42,29 +44,30 @@ pub enum VerifyEmail<'a> {
     AlreadyVerified,
     /// The link is unknown, replaced or expired.
     Invalid,
-    /// "This was not me": the unverified account is deleted.
+    /// The user has chosen "This was not me", and the unverified account is deleted.
     Rejected,
-    /// "This was not me" on a change of address: the link no longer works.
+    /// The user has chosen "This was not me" for a change of address, and the link no longer works.
     ChangeRejected,
 }
 
 /// The states of `/reset-password`.
 #[derive(Clone, Copy, Debug)]
 pub enum ResetPassword<'a> {
-    /// A valid link. The page asks for the new password and posts `token` and `newPassword`.
+    /// The link is valid. The page asks for the new password and posts `token` and `newPassword`.
     Ready {
         token: &'a str,
         /// The setting `password.min_length`, in characters.
         min_length: usize,
-        /// Why the last password was refused, as a sentence. The link stays valid.
+        /// A sentence that says why the last password was refused. The link stays valid.
         error: Option<&'a str>,
     },
-    /// The request has no link. The page asks for the address to mail one to, and posts
-    /// `action=request`, `email` and, if needed, `captcha`.
+    /// The request has no token of a link. The page asks for the email address to which latchkey
+    /// mails a link, and posts `action=request`, `email` and, if needed, `captcha`.
     Ask(MailRequest<'a>),
-    /// The link is unknown, replaced, used or expired. The page shows the same form.
+    /// The link is unknown, replaced, used or expired. The page shows the same form as
+    /// [`ResetPassword::Ask`].
     Invalid(MailRequest<'a>),
-    /// If there is an account, a mail is on its way.
+    /// A new mail was requested. latchkey sends it if there is an account.
     Requested,
     /// The password is set, and every session has ended.
     Done,
@@ -75,19 +78,19 @@ pub enum ResetPassword<'a> {
 pub struct MailRequest<'a> {
     /// The captcha that `forgot` requires, if any.
     pub captcha: Captcha<'a>,
-    /// What the user typed before. Empty at first.
+    /// The email address that the user typed before. It is empty at first.
     pub email: &'a str,
-    /// What was wrong with it, as a sentence.
+    /// A sentence that says what is wrong with the typed address.
     pub error: Option<&'a str>,
 }
 
 /// The states of `/undo-email-change`. The form posts `token`.
 #[derive(Clone, Copy, Debug)]
 pub enum UndoEmailChange<'a> {
-    /// A valid link. The page asks to undo the change.
+    /// The link is valid. The page asks the user to undo the change.
     Ready {
         token: &'a str,
-        /// The masked address that the account goes back to, see [`words::masked`].
+        /// The masked old address, which the account gets again, see [`words::masked`].
         email_masked: &'a str,
         /// When the address was changed, if known.
         changed_at: Option<UnixMillis>,
@@ -176,7 +179,7 @@ struct Notice<'a> {
     action: Option<(&'a str, String)>,
 }
 
-/// A page with a message only.
+/// A page that has only a message.
 pub(super) fn notice(title: &str, lines: &[&str]) -> String {
     html(&Notice { title, lines, action: None })
 }
@@ -212,7 +215,7 @@ pub fn verify_email(state: &VerifyEmail<'_>) -> String {
         VerifyEmail::Invalid => notice(
             "This link does not work",
             &[
-                "The link has expired, a newer mail has replaced it, or it is incomplete.",
+                "The link has expired, it is incomplete, or a newer mail has replaced it.",
                 "Look for a newer mail from us. If there is none, log in where you registered and request a new confirmation mail there.",
             ],
         ),

@@ -1,7 +1,7 @@
 //! The files that the pages load, compiled into the binary.
 
-/// The path, content type and text of each asset. Paths are compared exactly. The query `?v=` is
-/// only for caches.
+/// The path, content type and text of each asset. Paths are compared exactly. The query `?v=` has a
+/// meaning only for caches.
 ///
 /// Serve an asset with a long `Cache-Control` if `v` is [`VERSION`], otherwise with `no-cache`.
 pub const ASSETS: &[(&str, &str, &str)] = &[
@@ -18,8 +18,8 @@ const CAPTCHA: &str = include_str!("assets/captcha.js");
 const DOCS: &str = include_str!("assets/docs.js");
 const ICON: &str = include_str!("assets/latchkey.svg");
 
-/// A digest of all assets, in 16 hexadecimal digits. It changes when any asset changes, and can
-/// also be an `ETag`.
+/// A digest of all assets, in 16 hexadecimal digits. It changes if an asset changes, so it can also
+/// be used as an `ETag`.
 pub const VERSION: &str = match std::str::from_utf8(&VERSION_DIGITS) {
     Ok(digits) => digits,
     Err(_) => "0",

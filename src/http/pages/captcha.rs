@@ -1,4 +1,4 @@
-//! The captcha of a form, and what the Content-Security-Policy of its page allows.
+//! The captcha of a form, and the Content-Security-Policy of the page that contains the form.
 
 use percent_encoding::utf8_percent_encode;
 
@@ -12,7 +12,8 @@ pub enum Captcha<'a> {
     /// A proof of work. `/assets/captcha.js` solves a challenge from `GET /api/captcha` and fills
     /// the hidden field `captcha` before the form is sent.
     Needed,
-    /// A captcha of a vendor. Its script shows a widget and fills a field with its own name.
+    /// A captcha of a vendor. The script of the vendor shows a widget and fills a field whose name
+    /// the vendor defines.
     Vendor(VendorCaptcha<'a>),
     /// The form has no captcha.
     NotNeeded,
@@ -21,7 +22,7 @@ pub enum Captcha<'a> {
 /// A vendor's widget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VendorCaptcha<'a> {
-    /// The values that the vendor documents.
+    /// The values of the widget that the vendor documents.
     pub widget: &'static Widget,
     /// The site's public key.
     pub site_key: &'a str,
@@ -39,8 +40,8 @@ impl VendorCaptcha<'_> {
     }
 }
 
-/// [`CSP`] for the page that shows a vendor's widget. It also allows what the vendor documents, and
-/// nothing else.
+/// The [`CSP`] for a page that shows a vendor's widget. It also allows the sources that the vendor
+/// documents, and no others.
 pub fn csp_with(sources: &Sources) -> String {
     let add = |policy: String, directive: &str, more: &str| match more {
         "" => policy,

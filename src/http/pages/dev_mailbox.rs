@@ -1,6 +1,6 @@
 //! Handlers of `/dev/mailbox`, the built-in mailbox. The gate
-//! ([`mailbox_gate`](crate::http::mailbox_gate)) has checked the request and passes the mailbox to
-//! each handler.
+//! ([`mailbox_gate`](crate::http::mailbox_gate)) has already checked the request, and it passes the
+//! mailbox to each handler.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,8 +30,9 @@ pub async fn list(mailbox: &Mailbox, _: &mut Request) -> Result<Answer, Problem>
     Ok(answer::page(StatusCode::OK, super::mailbox(&mails)))
 }
 
-/// `GET /dev/mailbox/messages?to=…&after=…&wait=10s`: the mails as JSON, newest first. With
-/// `wait`, the response is sent as soon as there is a mail.
+/// `GET /dev/mailbox/messages?to=…&after=…&wait=10s`: the mails as JSON, newest first. If the
+/// request has `wait`, latchkey waits for a mail for at most this time and responds as soon as
+/// there is one.
 pub async fn messages(mailbox: &Mailbox, request: &mut Request) -> Result<Answer, Problem> {
     let to = request.query("to")?;
     let mut broken = Object::default();
@@ -98,7 +99,7 @@ fn as_json(message: &Arc<MailboxMessage>) -> serde_json::Value {
     })
 }
 
-/// A message with its id and times as text, kept while the page is rendered.
+/// A message with its id and its times as text. It is kept while the page is rendered.
 struct Shown {
     message: Arc<MailboxMessage>,
     id: String,

@@ -1,7 +1,8 @@
 //! `/invitation`: the page behind the link of an invitation.
 //!
 //! GET changes nothing. POST accepts the invitation for a client that knows the password of the
-//! invited account. It opens no session, and nothing reveals whether there is an account.
+//! invited account. POST opens no session, and its response does not reveal whether there is an
+//! account.
 
 use super::trouble::failed;
 use super::{Invited, words};
@@ -84,7 +85,7 @@ async fn accept(
     Ok(())
 }
 
-/// The message beside the field, for a refusal that has one.
+/// The message that the page shows beside the password field. Other refusals have another page.
 const fn advice(code: Code) -> Option<&'static str> {
     Some(match code {
         Code::InvalidCredentials => {

@@ -9,21 +9,21 @@ use crate::clock::UnixMillis;
 /// The states of `/invitation`. The form posts `token` and `password`.
 #[derive(Clone, Copy, Debug)]
 pub enum Invited<'a> {
-    /// A valid link. The page shows the inviter, the team and the role, and asks for the password
-    /// of the account.
+    /// The link is valid. The page shows the inviter, the team and the role, and asks for the
+    /// password of the account.
     Ready {
         token: &'a str,
-        /// The inviter. None if their account is deleted.
+        /// The inviter. It is none if the inviter's account is deleted.
         inviter: Option<&'a str>,
         team: &'a str,
         role: &'a str,
         /// The masked address, see [`words::masked`].
         email_masked: &'a str,
         expires_at: UnixMillis,
-        /// Why the last attempt was refused, as a sentence. The link stays valid.
+        /// A sentence that says why the last attempt was refused. The link stays valid.
         error: Option<&'a str>,
     },
-    /// The user is a member now.
+    /// The user is now a member of the team.
     Accepted {
         /// The name of the team.
         team: &'a str,
@@ -32,7 +32,7 @@ pub enum Invited<'a> {
     Invalid,
     /// The user cannot join the team at present.
     Refused {
-        /// The reason, as a sentence.
+        /// A sentence that gives the reason.
         why: &'a str,
     },
 }

@@ -8,9 +8,10 @@ use crate::config::Config;
 /// Whether a page links to the built-in mailbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mailbox {
-    /// In development, for a client on this machine.
+    /// The page links to the mailbox. This is the case in development, for a client on this
+    /// machine.
     Served,
-    /// Everywhere else.
+    /// The page does not link to the mailbox.
     Absent,
 }
 
@@ -22,17 +23,17 @@ struct Landing {
     command: String,
 }
 
-/// Which stores are part of this process. The page shows this only where the mailbox is served,
-/// because other clients do not need to know it.
+/// Which stores are embedded in the daemon. The page shows this only to a client to which the
+/// mailbox is served, because other clients do not need to know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stores {
-    /// Accounts are in SQLite, sessions in one of its tables.
+    /// Accounts are in SQLite, and sessions are in one of its tables.
     Both,
-    /// Accounts are in SQLite, sessions in Redis.
+    /// Accounts are in SQLite, and sessions are in Redis.
     Database,
-    /// Accounts are in PostgreSQL, sessions in one of its tables.
+    /// Accounts are in PostgreSQL, and sessions are in one of its tables.
     Tokens,
-    /// Accounts are in PostgreSQL, sessions in Redis.
+    /// Accounts are in PostgreSQL, and sessions are in Redis.
     Servers,
 }
 
@@ -48,7 +49,8 @@ impl Stores {
     }
 }
 
-/// The landing page. The command to try contains `public_url` without the slash at its end.
+/// Renders the landing page. The command on the page contains `public_url` without the slash at its
+/// end.
 pub fn landing(public_url: &str, mailbox: Mailbox, stores: Stores) -> String {
     let body = r#"{"email":"ada@example.com","password":"correct horse battery","name":"Ada"}"#;
     let base = public_url.trim_end_matches('/');

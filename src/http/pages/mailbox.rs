@@ -1,16 +1,18 @@
-//! The pages of `/dev/mailbox`: the mails of a daemon in development, for the user who runs it.
+//! The pages of `/dev/mailbox`. They show the mails of a daemon in development to the developer who
+//! runs the daemon.
 //!
-//! A mail's own HTML is shown in a sandboxed frame, from its own path. Serve [`framed`] under
-//! [`FRAME_CSP`].
+//! The HTML of a mail has its own path, and the page shows it in a sandboxed frame. Send the result
+//! of [`framed`] with the policy [`FRAME_CSP`].
 
 use askama::Template;
 
 use super::html;
 
 /// The `Content-Security-Policy` of `/dev/mailbox/{id}/html`. A mail may contain its own styles and
-/// embedded images, but it loads nothing.
+/// embedded images, but it may not load anything.
 ///
-/// `frame-ancestors` must allow this origin, because the policy of the pages forbids every frame.
+/// `frame-ancestors` must allow this origin, because this page is shown in a frame. The policy of
+/// the other pages forbids this.
 pub const FRAME_CSP: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; \
     form-action 'none'; frame-ancestors 'self'; sandbox allow-popups allow-popups-to-escape-sandbox";
 
@@ -30,11 +32,11 @@ pub struct Mail<'a> {
     pub source: &'a str,
     /// The link that the mail is about.
     pub link: Option<&'a str>,
-    /// The one-time token in that link.
+    /// The one-time token in the link.
     pub token: Option<&'a str>,
     /// When the mail was received, in words.
     pub received: &'a str,
-    /// The same time as RFC 3339.
+    /// When the mail was received, in the format of RFC 3339.
     pub received_at: &'a str,
 }
 
@@ -50,22 +52,22 @@ struct Message<'a> {
     mail: &'a Mail<'a>,
 }
 
-/// `/dev/mailbox`: every mail in the given order, which is newest first.
+/// Renders `/dev/mailbox`. It lists every mail in the given order, which is newest first.
 ///
-/// The script waits at `/dev/mailbox/messages?wait=25s&after={id of the first}` for
-/// `{"items": […]}` with newer mails. While there is no mail, it leaves out `after`. Then it
-/// loads this page again for the new list.
+/// The script of the page requests `/dev/mailbox/messages?wait=25s&after={id of the first mail}`
+/// and waits for `{"items": […]}` with newer mails. While the list is empty, the script leaves out
+/// `after`. When there are newer mails, it loads this page again to get the new list.
 pub fn mailbox(mails: &[Mail<'_>]) -> String {
     html(&List { mails })
 }
 
-/// `/dev/mailbox/{id}`: one mail with its link, token, HTML, text and source.
+/// Renders `/dev/mailbox/{id}`. It shows one mail with its link, token, HTML, text and source.
 pub fn message(mail: &Mail<'_>) -> String {
     html(&Message { mail })
 }
 
-/// A mail's HTML for `/dev/mailbox/{id}/html`. Its links open in a new tab, because no page of
-/// latchkey may be framed.
+/// Prepares the HTML of a mail for `/dev/mailbox/{id}/html`. The links of the mail open in a new
+/// tab, because no other page of latchkey may be shown in a frame.
 pub fn framed(mail_html: &str) -> String {
     const BASE: &str = "<base target=\"_blank\">";
     match mail_html.find("<head>").map(|at| at + "<head>".len()) {

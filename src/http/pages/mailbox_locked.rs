@@ -1,5 +1,5 @@
-//! The page that a browser gets at `/dev/mailbox` without the mailbox's key. It says where the key
-//! is and has a field for it.
+//! The page that a browser gets at `/dev/mailbox` without the mailbox's key. The page says where
+//! the key is and has a field to enter it.
 
 use askama::Template;
 
@@ -10,7 +10,7 @@ use super::html;
 pub enum MailboxLocked {
     /// The request has no key and no valid cookie.
     NoKey,
-    /// The key in the request is not this mailbox's.
+    /// The key in the request is not the key of this mailbox.
     WrongKey,
     /// The browser has a valid cookie, but a page of another site caused the request.
     OtherSite,

@@ -1,13 +1,13 @@
-//! HTML pages for users: small, readable, and without a build step. The views render to a `String`.
-//! The handlers are in the same folder.
+//! HTML pages for users. The pages are small and readable, and they need no build step. The views
+//! render to a `String`. Their handlers are in the same folder.
 //!
-//! There are one layout, one style sheet and three small scripts, all compiled in. A view is a
-//! plain function of its input, without clock, store or request. A page with several states takes
-//! an enum, which also knows its HTTP status.
+//! There are one layout, one style sheet and three small scripts. All of them are compiled into the
+//! binary. A view is a plain function of its input. It uses no clock, no store and no request. The
+//! view of a page with several states takes an enum, which also determines the HTTP status.
 //!
-//! Every page works under [`CSP`]: no inline scripts or styles, and nothing from other origins.
-//! askama escapes all text. Only [`words::prose`] creates markup itself, and it escapes the text
-//! first.
+//! Every page works under [`CSP`]: it has no inline scripts or styles, and it loads nothing from
+//! other origins. askama escapes all text. Only [`words::prose`] creates markup itself, and it
+//! escapes the text before.
 
 pub mod account;
 pub mod assets;
@@ -44,7 +44,8 @@ pub use mailbox_locked::{MailboxLocked, mailbox_locked};
 pub use problems::{problem, problems};
 pub use trouble::{Trouble, trouble};
 
-/// The `Content-Security-Policy` of the pages. A framed mail has its own, [`mailbox::FRAME_CSP`].
+/// The `Content-Security-Policy` of the pages. A mail that is shown in a frame has its own policy,
+/// [`mailbox::FRAME_CSP`].
 pub const CSP: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \
     img-src 'self' data:; form-action 'self'; frame-src 'self'; frame-ancestors 'none'; base-uri 'none'";
 

@@ -91,8 +91,8 @@ fn ask<'a>(app: &'a App, email: &'a str, error: Option<&'a str>) -> MailRequest<
     MailRequest { captcha: captcha(app), email, error }
 }
 
-/// The captcha that the form requires. While the vendor is known to be down, it is the proof of
-/// work, if the settings let that replace the vendor's.
+/// The captcha that the form requires. If the settings allow the fallback, it is the proof of work
+/// while the vendor is known to be down.
 fn captcha(app: &App) -> Captcha<'_> {
     let judge = &app.captcha;
     let vendor = judge.vendor().filter(|_| !(judge.falls_back() && judge.is_in_doubt()));

@@ -1,4 +1,4 @@
-//! Handlers of the pages that only inform: `/`, `/docs`, `/problems`, `/assets`.
+//! Handlers of the pages that only show information: `/`, `/docs`, `/problems`, `/assets`.
 
 use hyper::StatusCode;
 use hyper::header::{self, HeaderValue};
@@ -13,7 +13,8 @@ use crate::http::openapi;
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
 
-/// One year, because the address of an asset changes with its content.
+/// Caches may store an asset for one year, because the URL of an asset changes when its content
+/// changes.
 const ASSET_SECONDS: u32 = 31_536_000;
 
 /// `GET /`
@@ -25,13 +26,13 @@ pub async fn index(app: &App, request: &mut Request) -> Result<Answer, Problem> 
     ))
 }
 
-/// Whether the client may see the mailbox, and so a link to it.
+/// Whether the mailbox is served to the client, so that the page may link to it.
 fn mailbox(app: &App, request: &Request) -> Mailbox {
     if mailbox_gate::is_served(app, request) { Mailbox::Served } else { Mailbox::Absent }
 }
 
-/// Renders the description of the API, once. Only in development can requests be sent from the
-/// page.
+/// Renders the description of the API once. A user can send requests from the page only in
+/// development.
 pub fn describe(config: &Config) -> Described {
     let document = openapi::document(&config.public_url);
     let trials = match config.profile {

@@ -1,5 +1,5 @@
-//! Tests of every page in every state: it renders, it escapes its input, and it obeys its content
-//! security policy.
+//! Tests of every page in every state. They check that each page renders, escapes its input, and
+//! obeys its content security policy.
 
 mod reference;
 
@@ -155,13 +155,13 @@ fn every_page_in_every_state_has_a_language_a_title_one_heading_and_nothing_for_
     }
 }
 
-/// Writes what `tests/browser` renders in a real browser: each page in each state, under the policy
-/// that it is sent with.
+/// Writes each page in each state to a file, together with the policy of the pages. `tests/browser`
+/// renders this file in a real browser.
 #[test]
-#[expect(clippy::disallowed_methods, reason = "where a script of the tests wants it is no setting")]
+#[expect(clippy::disallowed_methods, reason = "a test script sets the path, so it is no setting")]
 fn the_gallery_can_be_drawn_by_a_browser() {
     let mut pages = gallery("words");
-    // Long words break narrow pages most easily.
+    // Narrow pages break most easily if a word is long.
     let long = "unbreakable".repeat(12);
     pages.extend(gallery(&long).into_iter().filter_map(|(name, page)| {
         (!name.starts_with("problem") && !name.starts_with("our "))
@@ -332,8 +332,8 @@ fn the_embedded_stores_announce_themselves_where_the_mailbox_is_served() {
     assert!(!page(Stores::Servers).contains("embedded"));
 }
 
-/// The solver runs wherever WebCrypto is available. This test runs it in node, and `tests/browser`
-/// runs it in Chromium.
+/// The solver of the captcha runs wherever WebCrypto is available. This test runs it in node, and
+/// `tests/browser` runs it in Chromium.
 #[test]
 fn the_server_accepts_what_the_script_solves() {
     const SECRET: &str = "a secret of this test";

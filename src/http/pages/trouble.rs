@@ -1,5 +1,5 @@
-//! The page of every mailed link for a request that did nothing. The link stays valid. The next
-//! step is to load the same page again.
+//! The page behind a mailed link if latchkey could not handle the request. Nothing was changed, and
+//! the link stays valid. The user can load the same page again.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -13,14 +13,14 @@ use crate::problem::{Code, Problem};
 pub(super) const QUERY: AsciiSet =
     NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
-/// Why nothing was done.
+/// The reason why latchkey could not handle the request.
 #[derive(Clone, Copy, Debug)]
 pub enum Trouble {
     /// A dependency is down.
     Unavailable,
     /// The client is over a limit.
     TooMany {
-        /// Seconds to wait, as in `Retry-After`.
+        /// The number of seconds to wait, as in `Retry-After`.
         retry_after_s: u32,
     },
 }
@@ -34,8 +34,8 @@ impl Trouble {
     }
 }
 
-/// Renders the page for the path and the token of a mailed link. The token is empty if there was
-/// none.
+/// Renders the page for the path and the token of a mailed link. The token is empty if the request
+/// had none.
 pub fn trouble(path: &str, token: &str, why: Trouble) -> String {
     let again = if token.is_empty() {
         path.to_owned()

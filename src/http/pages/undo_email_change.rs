@@ -8,7 +8,7 @@ use crate::http::answer::{self, Answer};
 use crate::http::request::Request;
 use crate::problem::Problem;
 
-/// The data of a state, kept until the page is rendered.
+/// The data of a state of the page. It is kept until the page is rendered.
 enum State {
     Ready { email_masked: String, changed_at: i64 },
     Undone,

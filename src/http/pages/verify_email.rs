@@ -1,5 +1,6 @@
-//! `/verify-email`: the page behind a confirmation link. GET changes nothing. POST confirms, or
-//! deletes the account ("this was not me"). Neither opens a session.
+//! `/verify-email`: the page behind a confirmation link. GET changes nothing. POST confirms the
+//! address, or rejects it ("This was not me"). Rejecting the address of a registration deletes the
+//! account. Neither GET nor POST opens a session.
 
 use super::trouble::failed;
 use super::{VerifyEmail, words};
@@ -34,7 +35,7 @@ pub async fn submit(app: &App, request: &mut Request) -> Result<Answer, Problem>
     rendered(done, &token)
 }
 
-/// The data of a state, kept until the page is rendered.
+/// The data of a state of the page. It is kept until the page is rendered.
 enum State {
     Ready { email_masked: String, created_at: i64, ip: String },
     ChangeReady { email_masked: String },

@@ -1,12 +1,12 @@
-//! Texts for users: times, waits, masked addresses, and simple Markdown as markup.
+//! Texts for users: times, waiting times, masked email addresses, and HTML from simple Markdown.
 
 use std::fmt::Write as _;
 
 use crate::clock::UnixMillis;
 use crate::problem::Code;
 
-/// A point in time in words: `23 November 2026 at 21:25 UTC`. Empty if the calendar does not reach
-/// so far.
+/// A point in time in words, for example `23 November 2026 at 21:25 UTC`. The text is empty if the
+/// calendar of the library does not contain this time.
 pub fn moment(at: UnixMillis) -> String {
     let format = time::macros::format_description!(
         "[day padding:none] [month repr:long] [year] at [hour]:[minute] UTC"
@@ -17,7 +17,8 @@ pub fn moment(at: UnixMillis) -> String {
         .unwrap_or_default()
 }
 
-/// The time to wait, in words and never less than required: `30 seconds`, `2 minutes`, `1 hour`.
+/// The time to wait in words, for example `30 seconds`, `2 minutes` or `1 hour`. It is rounded up,
+/// so it is never shorter than required.
 pub fn wait(seconds: u32) -> String {
     let (count, unit) = match seconds.max(1) {
         seconds @ 0..=90 => (seconds, "second"),
@@ -27,7 +28,8 @@ pub fn wait(seconds: u32) -> String {
     format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
 }
 
-/// An address that its owner recognizes and that others cannot use: `a•••@example.com`.
+/// Masks an email address so that its owner recognizes it but others cannot use it, for example
+/// `a•••@example.com`.
 pub fn masked(email: &str) -> String {
     match email.split_once('@') {
         Some((local, domain)) => {
@@ -37,10 +39,11 @@ pub fn masked(email: &str) -> String {
     }
 }
 
-/// Renders text as markup: paragraphs at blank lines, lists of lines that begin with `- ` or `* `,
-/// and `code` in backticks.
+/// Renders text as HTML. A blank line separates paragraphs, lines that begin with `- ` or `* `
+/// become a list, and text in backticks becomes code.
 ///
-/// All text is escaped. A code that names a problem becomes a link to its page.
+/// All text is escaped. If the text in backticks is the name of a problem, it becomes a link to the
+/// page of the problem.
 pub fn prose(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 64);
     for block in text.replace("\r\n", "\n").split("\n\n") {

@@ -1,4 +1,5 @@
-//! The mail to the new address of a change of address, with a link that confirms the change.
+//! The mail to the new email address when a user changes the address, with a link that confirms the
+//! change.
 
 use super::{Link, MailKind};
 use crate::mail::Locale;
@@ -22,26 +23,35 @@ fn text(facts: &Facts<'_>) -> Message {
         Locale::En => Message {
             subject: format!("Confirm your new address for {service}"),
             before: vec![
-                format!("This address was given as the new one of an account at {service} {happened}."),
-                "If that was you, confirm that the address is yours:".to_owned(),
+                format!(
+                    "Someone wants to use this email address for an account at {service}. The \
+                     request was made {happened}."
+                ),
+                "If that was you, confirm that this email address is yours:".to_owned(),
             ],
             action: "Confirm the new address",
             after: vec![
-                format!("The link works for {ttl}."),
-                "This was not you? Then you do not have to do anything. Nothing changes without the link."
+                format!("The link is valid for {ttl}."),
+                "If that was not you, you do not have to do anything. Nothing changes if nobody \
+                 uses the link."
                     .to_owned(),
             ],
         },
         Locale::De => Message {
             subject: format!("Bestätigen Sie Ihre neue Adresse für {service}"),
             before: vec![
-                format!("Diese Adresse wurde {happened} als die neue eines Kontos bei {service} angegeben."),
-                "Wenn Sie das waren, bestätigen Sie, dass die Adresse Ihnen gehört:".to_owned(),
+                format!(
+                    "Jemand möchte diese E-Mail-Adresse für ein Konto bei {service} verwenden. Die \
+                     Anfrage kam {happened}."
+                ),
+                "Wenn Sie das waren, bestätigen Sie, dass diese E-Mail-Adresse Ihnen gehört:"
+                    .to_owned(),
             ],
             action: "Neue Adresse bestätigen",
             after: vec![
-                format!("Gültigkeit des Links: {ttl}."),
-                "Das waren nicht Sie? Dann müssen Sie nichts tun. Ohne den Link ändert sich nichts."
+                format!("Der Link ist {ttl} gültig."),
+                "Wenn Sie das nicht waren, müssen Sie nichts tun. Solange niemand den Link \
+                 benutzt, ändert sich nichts."
                     .to_owned(),
             ],
         },

@@ -1,4 +1,4 @@
-//! The mail to the address of a new account, with a link that confirms the address.
+//! The mail to the email address of a new account, with a link that confirms the address.
 
 use super::{Link, MailKind};
 use crate::mail::Locale;
@@ -22,28 +22,31 @@ fn text(facts: &Facts<'_>) -> Message {
         Locale::En => Message {
             subject: format!("Confirm your address for {service}"),
             before: vec![
-                format!("An account at {service} was created with this address {happened}."),
-                "If that was you, confirm that the address is yours:".to_owned(),
+                format!("An account at {service} was created with this email address {happened}."),
+                "If that was you, confirm that this email address is yours:".to_owned(),
             ],
             action: "Confirm the address",
             after: vec![
-                format!("The link works for {ttl}."),
-                "This was not you? Open the same link. Its page also offers \"This was not me\", which removes the \
-                 account."
+                format!("The link is valid for {ttl}."),
+                "If that was not you, open the same link and choose \"This was not me\" there. \
+                 That removes the account."
                     .to_owned(),
             ],
         },
         Locale::De => Message {
             subject: format!("Bestätigen Sie Ihre Adresse für {service}"),
             before: vec![
-                format!("Mit dieser Adresse wurde {happened} ein Konto bei {service} angelegt."),
-                "Wenn Sie das waren, bestätigen Sie, dass die Adresse Ihnen gehört:".to_owned(),
+                format!(
+                    "Mit dieser E-Mail-Adresse wurde {happened} ein Konto bei {service} angelegt."
+                ),
+                "Wenn Sie das waren, bestätigen Sie, dass diese E-Mail-Adresse Ihnen gehört:"
+                    .to_owned(),
             ],
             action: "Adresse bestätigen",
             after: vec![
-                format!("Gültigkeit des Links: {ttl}."),
-                "Das waren nicht Sie? Öffnen Sie denselben Link. Die Seite bietet auch »Das war ich nicht« an und \
-                 entfernt damit das Konto."
+                format!("Der Link ist {ttl} gültig."),
+                "Wenn Sie das nicht waren, öffnen Sie denselben Link und wählen Sie dort »Das war \
+                 ich nicht«. Damit wird das Konto entfernt."
                     .to_owned(),
             ],
         },

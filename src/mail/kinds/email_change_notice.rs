@@ -1,4 +1,5 @@
-//! The notice to the old address of a change of address, with a link that undoes the change.
+//! The notice to the old email address when a user changes the address, with a link that undoes the
+//! change.
 
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use crate::mail::words::{Facts, Message};
 
 pub(super) const MAIL: MailKind = MailKind {
     name: "email-change-notice",
-    // The old mailbox may be read rarely.
+    // A user may read the mails to the old address only rarely.
     link: Link::RowToken { page: "undo-email-change", ttl: Duration::from_hours(7 * 24) },
     asks_for_proof: false,
     text,
@@ -20,29 +21,40 @@ fn text(facts: &Facts<'_>) -> Message {
         Locale::En => Message {
             subject: format!("Your address for {service} is being changed"),
             before: vec![
-                format!("A change of the address of your account at {service} was requested {happened}."),
-                format!("The new address is {}.", facts.new_email),
-                "If that was you, you do not have to do anything. This was not you? Undo the change:"
+                format!(
+                    "Someone asked to change the email address of your account at {service}. The \
+                     request was made {happened}."
+                ),
+                format!("The new email address is {}.", facts.new_email),
+                "If that was you, you do not have to do anything. If that was not you, undo the \
+                 change:"
                     .to_owned(),
             ],
             action: "Keep this address",
             after: vec![
-                format!("The link works for {ttl}."),
-                "Then change your password. Someone who knows it asked for this change.".to_owned(),
+                format!("The link is valid for {ttl}."),
+                "After you have undone the change, change your password: the person who asked for \
+                 this change knows your password."
+                    .to_owned(),
             ],
         },
         Locale::De => Message {
             subject: format!("Ihre Adresse für {service} wird geändert"),
             before: vec![
-                format!("Für Ihr Konto bei {service} wurde {happened} eine Änderung der Adresse angefordert."),
-                format!("Die neue Adresse ist {}.", facts.new_email),
-                "Wenn Sie das waren, müssen Sie nichts tun. Das waren nicht Sie? Nehmen Sie die Änderung zurück:"
+                format!(
+                    "Jemand möchte die E-Mail-Adresse Ihres Kontos bei {service} ändern. Die \
+                     Anfrage kam {happened}."
+                ),
+                format!("Die neue E-Mail-Adresse ist {}.", facts.new_email),
+                "Wenn Sie das waren, müssen Sie nichts tun. Wenn Sie das nicht waren, nehmen Sie \
+                 die Änderung zurück:"
                     .to_owned(),
             ],
             action: "Diese Adresse behalten",
             after: vec![
-                format!("Gültigkeit des Links: {ttl}."),
-                "Ändern Sie danach Ihr Passwort. Jemand, der es kennt, hat die Änderung angefordert."
+                format!("Der Link ist {ttl} gültig."),
+                "Ändern Sie danach Ihr Passwort: Wer die Änderung angefordert hat, kennt Ihr \
+                 Passwort."
                     .to_owned(),
             ],
         },

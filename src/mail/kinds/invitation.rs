@@ -1,4 +1,4 @@
-//! The mail to an address that a team invites, with a link to the invitation.
+//! The mail to an email address that a team invites, with a link to the invitation.
 
 use std::time::Duration;
 
@@ -31,12 +31,16 @@ fn text(facts: &Facts<'_>) -> Message {
                     None => format!("{inviter} invites you to a team at {service}."),
                 },
                 format!("Your role would be: {}.", facts.role.name()),
-                "Look at the invitation and decide:".to_owned(),
+                "Look at the invitation, and accept or decline it:".to_owned(),
             ],
             action: "See the invitation",
             after: vec![
-                format!("Only the account with this address can accept it, within {ttl}."),
-                "You do not know the sender? Then you do not have to do anything. Nothing happens unless you accept."
+                format!(
+                    "Only the account with this email address can accept the invitation. The \
+                     invitation is valid for {ttl}."
+                ),
+                "If you do not know the sender, you do not have to do anything. Nothing happens \
+                 unless you accept the invitation."
                     .to_owned(),
             ],
         },
@@ -50,12 +54,17 @@ fn text(facts: &Facts<'_>) -> Message {
                     None => format!("{inviter} lädt Sie in ein Team bei {service} ein."),
                 },
                 format!("Ihre Rolle wäre: {}.", german(facts.role)),
-                "Sehen Sie sich die Einladung an und entscheiden Sie:".to_owned(),
+                "Sehen Sie sich die Einladung an, und nehmen Sie sie an oder lehnen Sie sie ab:"
+                    .to_owned(),
             ],
             action: "Einladung ansehen",
             after: vec![
-                format!("Annehmen kann sie nur das Konto mit dieser Adresse. Gültigkeit: {ttl}."),
-                "Sie kennen den Absender nicht? Dann müssen Sie nichts tun. Ohne Ihre Annahme geschieht nichts."
+                format!(
+                    "Nur das Konto mit dieser E-Mail-Adresse kann die Einladung annehmen. Die \
+                     Einladung ist {ttl} gültig."
+                ),
+                "Wenn Sie den Absender nicht kennen, müssen Sie nichts tun. Es geschieht nichts, \
+                 solange Sie die Einladung nicht annehmen."
                     .to_owned(),
             ],
         },

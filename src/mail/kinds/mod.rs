@@ -1,4 +1,4 @@
-//! The kinds of mail. The file of a kind declares it: its name, its link, and its text in every
+//! The kinds of mail. The file of a kind declares the kind's name, its link, and its text in every
 //! language.
 //!
 //! A new kind is a file in this folder and one line of `mail_kinds!` below.
@@ -24,8 +24,8 @@ pub(super) struct MailKind {
     /// The name in the table, in logs and in metrics.
     pub name: &'static str,
     pub link: Link,
-    /// Whether the mail goes to an address that its reader still has to prove, or that someone
-    /// else wrote down. Such a mail does not call the reader by name.
+    /// Whether the mail goes to an email address that the reader has not proven yet, or that
+    /// another user wrote down. Such a mail does not call the reader by name.
     pub asks_for_proof: bool,
     /// The text in the language of `facts`.
     pub text: fn(&Facts<'_>) -> Message,
@@ -42,14 +42,14 @@ pub(super) enum Link {
         token: TokenKind,
         ttl: fn(&LinkTtls) -> Duration,
     },
-    /// A link with a token whose digest is in the row that it acts on.
+    /// A link with a token whose digest is in the row that the link acts on.
     RowToken {
         page: &'static str,
         ttl: Duration,
     },
 }
 
-/// The settings of how long links are valid.
+/// The settings that say how long links are valid.
 #[derive(Clone, Copy, Debug)]
 pub struct LinkTtls {
     /// `verification.ttl`
@@ -58,21 +58,23 @@ pub struct LinkTtls {
     pub recovery: Duration,
 }
 
-/// Declares the kinds. Links are mails that a client asks for; notices report what happened.
+/// Declares the kinds of mail. `links` are mails that a client asks for, `notices` are mails that
+/// report what happened.
 macro_rules! mail_kinds {
     (
         links { $($link:ident = $link_module:ident,)+ }
         notices { $($notice:ident = $notice_module:ident,)+ }
     ) => {
-        /// The kinds of mail. Their files in `kinds/` say what each is.
+        /// The kinds of mail. The files in `kinds/` say what each kind is for.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Kind {
             $($link,)+
             $($notice,)+
         }
 
-        /// The mails that a client asks for. Each carries a link to the holder of the address, who
-        /// may not have proven it yet, and its sender spends a budget of the mailbox first.
+        /// The mails that a client asks for. Each contains a link for the owner of the email
+        /// address, who may not have proven the address yet. Before such a mail is written, it is
+        /// counted in a budget of the recipient.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum LinkKind {
             $($link,)+
@@ -135,12 +137,12 @@ impl Kind {
         self.declared().name
     }
 
-    /// The kind of that name; none for one of a later release.
+    /// The kind with this name. `None` for a kind of a later release.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|kind| kind.name() == name)
     }
 
-    /// The kind of the token that the link carries, where the token store keeps it.
+    /// The kind of the link's token, if this token is in the token store.
     pub fn token(self) -> Option<TokenKind> {
         match self.declared().link {
             Link::StoredToken { token, .. } => Some(token),
@@ -148,7 +150,7 @@ impl Kind {
         }
     }
 
-    /// Whether the link carries a token.
+    /// Whether the link contains a token.
     pub fn has_token(self) -> bool {
         matches!(self.declared().link, Link::StoredToken { .. } | Link::RowToken { .. })
     }
@@ -163,7 +165,7 @@ impl Kind {
         }
     }
 
-    /// How long the link is valid; zero where it carries no token.
+    /// How long the link is valid. Zero if the link has no token.
     pub fn link_ttl(self, ttls: &LinkTtls) -> Duration {
         match self.declared().link {
             Link::None | Link::Page(_) => Duration::ZERO,

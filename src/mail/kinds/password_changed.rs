@@ -15,7 +15,8 @@ fn text(facts: &Facts<'_>) -> Message {
             before: vec![
                 format!("The password of your account at {service} was changed {happened}."),
                 "All other devices were logged out.".to_owned(),
-                "This was not you? Request a new password at once, with \"Forgot password\" where you log in."
+                "If that was not you, request a new password at once: choose \"Forgot password\" \
+                 where you log in."
                     .to_owned(),
             ],
             action: "",
@@ -26,8 +27,8 @@ fn text(facts: &Facts<'_>) -> Message {
             before: vec![
                 format!("Das Passwort Ihres Kontos bei {service} wurde {happened} geändert."),
                 "Alle anderen Geräte wurden abgemeldet.".to_owned(),
-                "Das waren nicht Sie? Fordern Sie sofort ein neues Passwort an, mit »Passwort vergessen« bei der \
-                 Anmeldung."
+                "Wenn Sie das nicht waren, fordern Sie sofort ein neues Passwort an: Wählen Sie \
+                 bei der Anmeldung »Passwort vergessen«."
                     .to_owned(),
             ],
             action: "",

@@ -23,25 +23,27 @@ fn text(facts: &Facts<'_>) -> Message {
             subject: format!("Set a new password for {service}"),
             before: vec![
                 format!("A new password for your account at {service} was requested {happened}."),
-                "If that was you, choose one here:".to_owned(),
+                "If that was you, choose a new password here:".to_owned(),
             ],
             action: "Choose a new password",
             after: vec![
-                format!("The link works once, within {ttl}."),
-                "This was not you? Then you do not have to do anything. Your password stays as it is."
+                format!("The link works only once. It is valid for {ttl}."),
+                "If that was not you, you do not have to do anything. Your password stays as it is."
                     .to_owned(),
             ],
         },
         Locale::De => Message {
             subject: format!("Neues Passwort für {service} festlegen"),
             before: vec![
-                format!("Für Ihr Konto bei {service} wurde {happened} ein neues Passwort angefordert."),
-                "Wenn Sie das waren, legen Sie es hier fest:".to_owned(),
+                format!(
+                    "Für Ihr Konto bei {service} wurde {happened} ein neues Passwort angefordert."
+                ),
+                "Wenn Sie das waren, legen Sie hier ein neues Passwort fest:".to_owned(),
             ],
             action: "Neues Passwort festlegen",
             after: vec![
-                format!("Der Link gilt ein einziges Mal. Gültigkeit: {ttl}."),
-                "Das waren nicht Sie? Dann müssen Sie nichts tun. Ihr Passwort bleibt, wie es ist."
+                format!("Der Link funktioniert nur einmal. Er ist {ttl} gültig."),
+                "Wenn Sie das nicht waren, müssen Sie nichts tun. Ihr Passwort bleibt, wie es ist."
                     .to_owned(),
             ],
         },

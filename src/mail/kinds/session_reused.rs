@@ -13,10 +13,13 @@ fn text(facts: &Facts<'_>) -> Message {
         Locale::En => Message {
             subject: format!("A session at {service} was ended for your safety"),
             before: vec![
-                format!("A replaced token of your account at {service} was used again {happened}."),
-                "Someone may have copied it. We ended that session. Every device that used it has to log in again."
+                format!(
+                    "An old login token of your account at {service} was used again {happened}."
+                ),
+                "Someone may have copied this token, so we ended its session. You have to log in \
+                 again on every device that used this session."
                     .to_owned(),
-                "If you do not know the device or the place, change your password.".to_owned(),
+                "If you do not know the device or the IP address, change your password.".to_owned(),
             ],
             action: "",
             after: vec![],
@@ -24,11 +27,16 @@ fn text(facts: &Facts<'_>) -> Message {
         Locale::De => Message {
             subject: format!("Eine Sitzung bei {service} wurde zur Sicherheit beendet"),
             before: vec![
-                format!("Ein bereits ersetztes Token Ihres Kontos bei {service} wurde {happened} noch einmal benutzt."),
-                "Jemand hat es vielleicht kopiert. Wir haben diese Sitzung beendet. Alle Geräte, die sie benutzt haben, \
-                 müssen sich neu anmelden."
+                format!(
+                    "Ein altes Anmelde-Token Ihres Kontos bei {service} wurde {happened} noch \
+                     einmal benutzt."
+                ),
+                "Vielleicht hat jemand dieses Token kopiert. Deshalb haben wir die Sitzung des \
+                 Tokens beendet. Melden Sie sich auf allen Geräten, die diese Sitzung benutzt \
+                 haben, neu an."
                     .to_owned(),
-                "Wenn Ihnen Gerät oder Ort unbekannt sind, ändern Sie Ihr Passwort.".to_owned(),
+                "Wenn Ihnen das Gerät oder die IP-Adresse unbekannt ist, ändern Sie Ihr Passwort."
+                    .to_owned(),
             ],
             action: "",
             after: vec![],

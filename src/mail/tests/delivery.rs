@@ -1,4 +1,4 @@
-//! Tests of delivery: which mails leave, which do not, and what they contain.
+//! Tests of delivery: which mails are sent, which mails are not sent, and what the mails contain.
 
 use std::time::Duration;
 
@@ -77,8 +77,8 @@ async fn each_kind_has_its_page_and_its_token() {
     for mail in sink.mails().iter().filter(|mail| mail.link().contains("?token=")) {
         let page = page(mail.link());
         if page == "undo-email-change" {
-            // Only the row of the change has the token, so the loss of the token store does not end
-            // it.
+            // Only the row of the change has the token, so the token stays valid if the token store
+            // is lost.
             assert!(world.token_of(mail.link()).await.is_none());
             assert_eq!(world.undone_by(mail.link()).await, Some(change));
             continue;

@@ -35,7 +35,8 @@ async fn a_server_that_is_down_and_comes_back_loses_nothing_and_costs_no_try() {
         assert!(mailer.sweep().await.unwrap().deliveries.is_empty(), "the queue rests");
         world.clock.advance(PROBE);
     }
-    // Longer than the greatest age of a row: an outage of the server does not count against a row.
+    // The outage lasts longer than a row may wait, but an outage of the mail server does not count
+    // against a row.
     world.clock.advance(30 * HOUR);
     let sink = Sink::start_at(address).await;
     assert_eq!(mailer.sweep().await.unwrap().count(MailOutcome::Sent), 5);

@@ -48,7 +48,7 @@ async fn a_mail_delivered_again_after_a_crash_is_there_once() {
     let id = world.confirmation("ada@example.com").await;
     let mailer = world.mailer_over(Transport::mailbox(mailbox.clone()));
     mailer.sweep().await.unwrap();
-    // As if the row had never been marked as sent.
+    // Set the row to pending, as if it had never been marked as sent.
     let state = Set(latchkey_entity::outbox::OutboxState::Pending);
     let row = latchkey_entity::outbox::ActiveModel { id: Set(id), state, ..Default::default() };
     latchkey_entity::outbox::Entity::update(row).exec(world.db.writer()).await.unwrap();

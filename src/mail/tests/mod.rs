@@ -48,7 +48,7 @@ impl World {
         Self { _dir: dir, db, store, clock: Clock::manual(NOW) }
     }
 
-    /// A mailer that sends to `url`, like the one of another process.
+    /// A mailer that sends to `url`, like the mailer of another process.
     pub fn mailer(&self, url: &str) -> Mailer {
         self.mailer_over(Transport::smtp(&Secret::new(url.to_owned())).unwrap())
     }

@@ -47,7 +47,7 @@ async fn a_notice_goes_to_the_proven_address_of_the_account_alone() {
     }
     let rows = world.rows().await;
     assert!(rows.len() == 4 && rows.iter().all(|row| row.recipient == "ada@example.com"));
-    // The name is that of the account, too.
+    // The name in the mail is also the name of the account.
     assert!(rows.iter().all(|row| row.data.contains("\"name\":\"Ada\"")), "{rows:?}");
 }
 
@@ -63,7 +63,7 @@ async fn notices_beyond_the_first_wait_as_one_and_count_as_waiting_once_they_are
     for _ in 0..20 {
         assert_eq!(world.notify(ada, NoticeKind::SessionReused).await, Notified::Merged);
     }
-    // A notice of another kind or to another account does not wait for it.
+    // A notice of another kind or to another account does not wait for the first notice.
     assert_eq!(world.notify(ada, NoticeKind::PasswordChanged).await, Notified::Due);
     assert_eq!(world.notify(eve, NoticeKind::SessionReused).await, Notified::Due);
     assert_eq!(world.rows().await.len(), 4);
@@ -138,7 +138,7 @@ async fn an_event_during_the_sending_of_a_notice_is_reported_by_another() {
     let world = World::new().await;
     let ada = world.person("ada@example.com").await;
     let waiting = waiting(&world, ada).await;
-    // A replica whose clock is ahead has claimed it.
+    // A replica whose clock is ahead has claimed the notice.
     let ahead = NOW + millis(HOUR);
     let claim = queue::claim(&world.db, &waiting, ahead).await.unwrap().unwrap();
     assert_eq!(world.notify(ada, NoticeKind::PasswordChanged).await, Notified::Merged);

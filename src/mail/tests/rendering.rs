@@ -121,11 +121,11 @@ fn lifetimes_are_told_in_their_greatest_whole_unit() {
         render(&draft).unwrap().text
     };
     for (link_ttl, written) in [
-        (HOUR / 60, "within 1 minute."),
-        (HOUR / 2, "within 30 minutes."),
-        (HOUR, "within 1 hour."),
-        (24 * HOUR, "within 24 hours."),
-        (48 * HOUR, "within 2 days."),
+        (HOUR / 60, "valid for 1 minute."),
+        (HOUR / 2, "valid for 30 minutes."),
+        (HOUR, "valid for 1 hour."),
+        (24 * HOUR, "valid for 24 hours."),
+        (48 * HOUR, "valid for 2 days."),
     ] {
         assert!(text(link_ttl).contains(written), "{written}");
     }

@@ -8,9 +8,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// A reply that closes the connection instead.
+/// A scripted reply that closes the connection.
 pub(super) const DROP: &str = "drop";
-/// A reply that never comes.
+/// A scripted reply that never comes.
 pub(super) const HANG: &str = "hang";
 
 /// What a client sent up to the final dot.

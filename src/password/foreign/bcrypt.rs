@@ -1,13 +1,17 @@
-//! bcrypt: `$2b$12$` with 22 characters of salt and 31 of hash, in an alphabet of its own.
+//! bcrypt hashes. A string is `$2b$12$`, then 22 characters of salt, then 31 characters of hash.
+//! bcrypt has its own base64 alphabet.
 //!
-//! `$2a$`, `$2b$` and `$2y$` mean the same algorithm. They only say that the hash does not have an
-//! old bug of one library. `$2x$` says that it has the bug, and is refused. `$2$` is from before
-//! the terminating NUL, and is also refused.
+//! `$2a$`, `$2b$` and `$2y$` mean the same algorithm. They also say that the hash was not written
+//! by a version of one library that had a bug. `$2x$` says that the hash was written with this bug,
+//! so it is refused. `$2$` is an older version without the terminating NUL, so it is also refused.
 //!
-//! bcrypt reads 72 bytes, so longer passwords match by their first 72. The new hash then covers the
-//! whole password that was typed. A NUL ends the password inside bcrypt, and PHP, Python and
-//! crypt(3) refuse it or cut the password there. bcrypt also repeats the key with its NUL, so `a`
-//! and `a\0a` would be the same. Therefore a password that contains a NUL never matches.
+//! bcrypt reads only the first 72 bytes of a password. So a longer password matches if its first 72
+//! bytes are right. The new hash that replaces the bcrypt hash covers the whole password that the
+//! user typed.
+//!
+//! A password that contains a NUL never matches. bcrypt treats a NUL as the end of the password,
+//! and PHP, Python and crypt(3) refuse such a password or cut it at the NUL. bcrypt also repeats
+//! the password together with its terminating NUL, so `a` and `a\0a` would give the same hash.
 
 use base64::Engine as _;
 use base64::alphabet::BCRYPT;
@@ -17,18 +21,18 @@ use zeroize::Zeroizing;
 use super::super::hashing::Unsupported;
 use crate::secret;
 
-/// The greatest cost that is computed: 14, which takes 1.0 s. 12, today's common default, takes
-/// 0.24 s. Each step doubles the time.
+/// The maximum cost of a hash that is verified. The cost 14 takes 1.0 s. The cost 12, today's
+/// common default, takes 0.24 s. Each step doubles the time.
 pub const COST_MAX: u32 = 14;
 
-/// The least cost that bcrypt allows.
+/// The minimum cost that bcrypt allows.
 const COST_MIN: u32 = 4;
 
-/// The bytes of the password that bcrypt reads.
+/// The number of bytes that bcrypt reads of the password.
 const KEY_BYTES: usize = 72;
 
-/// Salt and hash do not fill a whole number of characters. The unused last bits may have any value,
-/// because C libraries ignore them.
+/// The bits of the salt and of the hash do not fill a whole number of characters. The unused bits
+/// of the last character may have any value, because C libraries ignore them.
 const ALPHABET: GeneralPurpose = GeneralPurpose::new(
     &BCRYPT,
     GeneralPurposeConfig::new()
@@ -43,8 +47,8 @@ pub struct Bcrypt {
 }
 
 impl Bcrypt {
-    /// Returns None if the string is malformed, and an error if it is a variant that is not
-    /// supported.
+    /// Returns None if the string is malformed. Returns an error if the string is a variant of
+    /// bcrypt that is not supported.
     pub fn parse(stored: &str) -> Result<Option<Self>, Unsupported> {
         let parts: Vec<&str> = stored.split('$').collect();
         let ["", version, cost, rest] = parts[..] else { return Ok(None) };
@@ -73,7 +77,7 @@ impl Bcrypt {
         let mut key = Zeroizing::new([0; KEY_BYTES]);
         let length = password.len().min(KEY_BYTES);
         key[..length].copy_from_slice(&password[..length]);
-        // The key includes the terminating NUL if it fits.
+        // The key includes the terminating NUL, if the password has fewer than 72 bytes.
         let key = &key[..(length + 1).min(KEY_BYTES)];
         let tag = bcrypt::bcrypt(self.cost, self.salt, key);
         secret::equal(&tag[..23], &self.tag) && !password.contains(&0)

@@ -1,11 +1,11 @@
-//! Firebase's scrypt, in the form that Ory Kratos reads:
-//! `$firescrypt$ln=14,r=8,p=1$salt$hash$separator$signer_key`. `$firebasescrypt$` means the same.
-//! All parts are in base64.
+//! Firebase's scrypt hashes, in the form that Ory Kratos reads:
+//! `$firescrypt$ln=14,r=8,p=1$salt$hash$separator$signer_key`. A string can also begin with
+//! `$firebasescrypt$`. Salt, hash, separator and signer key are in base64.
 //!
-//! The export of a Firebase project contains each user's `salt` and `passwordHash`. Its console
-//! shows the project's `base64_signer_key`, `base64_salt_separator`, `rounds` (r) and `mem_cost`
-//! (ln). The hash is the signer key, encrypted with AES-256-CTR under the first 32 bytes of
-//! scrypt(password, salt ‖ separator), with a counter that starts at zero.
+//! The export of a Firebase project contains each user's `salt` and `passwordHash`. The Firebase
+//! console shows the project's `base64_signer_key`, `base64_salt_separator`, `rounds` (r) and
+//! `mem_cost` (ln). The hash is the signer key, encrypted with AES-256-CTR. The encryption key is
+//! the first 32 bytes of scrypt(password, salt ‖ separator), and the counter starts at zero.
 
 use aws_lc_rs::cipher::{AES_256, EncryptingKey, EncryptionContext, UnboundCipherKey};
 use aws_lc_rs::iv::FixedLength;
@@ -31,8 +31,8 @@ impl Firebase {
         let mut salted = salt(base64(salt_text)?)?;
         salted.extend(base64(separator)?);
         let (signer_key, tag) = (base64(signer_key)?, base64(tag)?);
-        // Firebase's keys have 64 bytes, and CTR does not change the length. A hash of another
-        // length is cut off or of another system.
+        // Firebase's signer keys have 64 bytes, and CTR does not change the length. So a hash whose
+        // length is not that of its key was cut off or comes from another system.
         if !(16..=128).contains(&signer_key.len()) || tag.len() != signer_key.len() {
             return None;
         }

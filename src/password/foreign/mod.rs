@@ -1,9 +1,11 @@
-//! Imported hashes of other systems. They are verified at a login and then replaced by a new hash.
+//! Verifies imported hashes of other systems. A login verifies such a hash and then replaces it by
+//! a new hash.
 //!
 //! Each format has a file with its parser, its caps and its computation. Hashes that cost less than
-//! today's are accepted, because the login replaces them. Hashes that cost more than the caps are
-//! refused before any work. A cap is about a second of one core on the reference machine (2 GHz,
-//! SHA extensions). It has to be that low, because every attempt at the password costs as much.
+//! a new hash are accepted, because the login replaces them. Hashes that cost more than the caps
+//! are refused before anything is computed. Each cap allows about one second of one core on the
+//! reference machine (2 GHz, SHA extensions). The caps have to be this low, because every attempt
+//! at the password costs as much as the right password.
 
 mod bcrypt;
 mod firebase;
@@ -22,7 +24,7 @@ pub(super) enum Foreign {
 }
 
 impl Foreign {
-    /// Parses a string of any format except argon2.
+    /// Parses a stored string of any format except argon2.
     pub fn parse(stored: &str) -> Result<Self, Unsupported> {
         let (format, parsed) = if stored.starts_with("$2") {
             (Format::Bcrypt, bcrypt::Bcrypt::parse(stored)?.map(Self::Bcrypt))
@@ -48,7 +50,7 @@ impl Foreign {
         }
     }
 
-    /// Refuses hashes that cost more than the caps.
+    /// Returns an error if the hash costs more than the caps.
     pub fn check_caps(&self) -> Result<(), Unsupported> {
         let within = match self {
             Self::Bcrypt(it) => it.is_within_caps(),
@@ -59,7 +61,7 @@ impl Foreign {
         if within { Ok(()) } else { Err(Unsupported::TooCostly(self.format())) }
     }
 
-    /// Whether the hash is of these bytes. Call [`Foreign::check_caps`] first.
+    /// Whether the stored hash was computed from these bytes. Call [`Foreign::check_caps`] first.
     pub fn matches(&self, password: &[u8]) -> Result<bool, HashError> {
         match self {
             Self::Bcrypt(it) => Ok(it.matches(password)),

@@ -1,10 +1,11 @@
-//! PBKDF2 (RFC 8018) over HMAC-SHA-256 or HMAC-SHA-512, in the forms that systems write. The forms
-//! are shown for SHA-256, and those with `512` are the same:
+//! PBKDF2 hashes (RFC 8018) over HMAC-SHA-256 or HMAC-SHA-512, in the forms that other systems
+//! write. The list shows the forms for SHA-256. The forms for SHA-512 have `512` in place of `256`.
 //!
-//! - `$pbkdf2-sha256$i=600000,l=32$salt$hash`: PHC.
-//! - `$pbkdf2-sha256$29000$salt$hash`: passlib, with `.` for `+` in its base64.
-//! - `pbkdf2_sha256$600000$salt$hash`: Django, with the salt as text.
-//! - `pbkdf2:sha256:600000$salt$hash`: Werkzeug, with the salt as text and the hash in hexadecimal.
+//! - `$pbkdf2-sha256$i=600000,l=32$salt$hash` is the PHC form.
+//! - `$pbkdf2-sha256$29000$salt$hash` is passlib's form. Its base64 has `.` in place of `+`.
+//! - `pbkdf2_sha256$600000$salt$hash` is Django's form. Its salt is text.
+//! - `pbkdf2:sha256:600000$salt$hash` is Werkzeug's form. Its salt is text, and its hash is in
+//!   hexadecimal.
 
 use std::num::NonZeroU32;
 
@@ -15,13 +16,14 @@ use super::super::hashing::Format;
 use super::text::{base64, fields, hex, number, salt, tag};
 use crate::secret;
 
-/// The most iterations over SHA-256, times the hash's blocks of 32 bytes. They take 0.7 s on the
-/// reference machine, and four times that without SHA extensions. It is twice what Django 6 uses
-/// (1.2 million), and four times OWASP's 600 000.
+/// The maximum work over SHA-256: the number of iterations times the number of 32-byte blocks in
+/// the hash. This work takes 0.7 s on the reference machine, and four times as long without SHA
+/// extensions. It is about twice the 1.2 million iterations of Django 6, and four times the 600 000
+/// of OWASP.
 pub const SHA256_WORK_MAX: u64 = 2_500_000;
 
-/// The most iterations over SHA-512, times the hash's blocks of 64 bytes. They take 0.9 s. OWASP
-/// asks for 210 000.
+/// The maximum work over SHA-512: the number of iterations times the number of 64-byte blocks in
+/// the hash. This work takes 0.9 s. OWASP recommends 210 000 iterations.
 pub const SHA512_WORK_MAX: u64 = 1_500_000;
 
 pub struct Pbkdf2 {
@@ -31,7 +33,8 @@ pub struct Pbkdf2 {
     tag: Vec<u8>,
 }
 
-/// Which of the two formats a string has, by its beginning.
+/// Returns which of the two formats a string has. Only the beginning of the string is checked. None
+/// if it has neither format.
 pub fn format(stored: &str) -> Option<Format> {
     let is_of = |digest: &str| {
         ["$pbkdf2-", "pbkdf2_", "pbkdf2:"].iter().any(|start| {

@@ -1,10 +1,12 @@
-//! scrypt (RFC 7914), in the forms that systems write:
+//! scrypt hashes (RFC 7914), in the forms that other systems write:
 //!
-//! - `$scrypt$ln=15,r=8,p=1$salt$hash`: PHC, passlib and most others.
-//! - `$s0$e0801$salt$hash`: the older form of lambdaworks and its ports. log₂N, r and p are in
-//!   hexadecimal, with two digits each for r and p.
-//! - `scrypt$16384$salt$8$5$hash`: Django, with N, the salt as text, r and p.
-//! - `scrypt:32768:8:1$salt$hash`: Werkzeug, with the salt as text and the hash in hexadecimal.
+//! - `$scrypt$ln=15,r=8,p=1$salt$hash` is the form of PHC, passlib and most other systems.
+//! - `$s0$e0801$salt$hash` is an old form, which lambdaworks and its ports write. log₂N, r and p
+//!   are in hexadecimal. r and p have two digits each.
+//! - `scrypt$16384$salt$8$5$hash` is Django's form. It contains N, the salt as text, r, p and the
+//!   hash.
+//! - `scrypt:32768:8:1$salt$hash` is Werkzeug's form. Its salt is text, and its hash is in
+//!   hexadecimal.
 
 use zeroize::Zeroizing;
 
@@ -12,17 +14,18 @@ use super::super::hashing::HashError;
 use super::text::{base64, fields, hex, number, salt, tag};
 use crate::secret;
 
-/// The most memory that scrypt may ask for, 128·N·r bytes: 256 MiB, as for argon2. OWASP's
-/// parameters ask for 128 MiB.
+/// The maximum memory that a hash may need: 256 MiB, as for argon2. A hash needs 128·N·r bytes.
+/// With OWASP's parameters these are 128 MiB.
 pub const MEMORY_MAX: u64 = 256 << 20;
 
-/// The most memory times lanes: 256 MiB, which takes 0.6 s. OWASP's parameters use half of it.
-/// Django's use 16 MiB in 5 lanes, which takes 0.2 s.
+/// The maximum work of a hash: its memory times its lanes. 256 MiB take 0.6 s. OWASP's parameters
+/// need half of this work. Django's parameters need 16 MiB in 5 lanes, which take 0.2 s.
 pub const WORK_MAX: u64 = 256 << 20;
 
-/// The most blocks times lanes: 2¹⁴. Django has 5 lanes of 8 blocks, and OWASP 8 blocks in all.
-/// PBKDF2 writes 128·r·p bytes before the first round and reads them after the last. The memory
-/// limit for N rounds does not bound these bytes if N is small.
+/// The maximum of blocks times lanes (r·p): 2¹⁴. Django's parameters have 5 lanes of 8 blocks, and
+/// OWASP's have 8 blocks in all. This cap is needed because scrypt also holds 128·r·p bytes: PBKDF2
+/// writes them before the first round and reads them after the last round. If N is small,
+/// [`MEMORY_MAX`] does not bound these bytes.
 pub const BLOCKS_MAX: u64 = 1 << 14;
 
 /// The cost of a hash.
@@ -34,13 +37,13 @@ pub struct Cost {
 }
 
 impl Cost {
-    /// None if scrypt does not allow the parameters.
+    /// Returns None if scrypt does not allow the parameters.
     pub fn new(log_n: u32, r: u32, p: u32) -> Option<Self> {
         ((1..=63).contains(&log_n) && r >= 1 && p >= 1).then_some(Self { log_n, r, p })
     }
 
     pub fn is_within_caps(self) -> bool {
-        // With N under 2^32 the products stay under 2^103.
+        // If N is below 2^32, the products stay below 2^103 and cannot overflow.
         let memory = |n: u32| (128 * u128::from(self.r)) << n;
         self.log_n < 32
             && u64::from(self.r) * u64::from(self.p) <= BLOCKS_MAX
@@ -48,7 +51,7 @@ impl Cost {
             && memory(self.log_n) * u128::from(self.p) <= u128::from(WORK_MAX)
     }
 
-    /// Derives the first `bytes` bytes of the result. The rest stays zero.
+    /// Derives the first `bytes` bytes of scrypt's result. The other bytes of the array stay zero.
     pub fn derive<const N: usize>(
         self,
         password: &[u8],
@@ -105,7 +108,7 @@ impl Scrypt {
     }
 }
 
-/// log₂ of a decimal N, which must be a power of two.
+/// Parses a decimal N and returns log₂ N. Returns None if N is not a power of two.
 fn log2(n: &str) -> Option<u32> {
     number(n).filter(|n| n.is_power_of_two()).map(u32::ilog2)
 }

@@ -1,5 +1,5 @@
-//! Tests of the formats: public vectors and hashes that the systems themselves wrote, refusals, and
-//! caps.
+//! Tests of the foreign formats: public test vectors, hashes that the other systems wrote
+//! themselves, refused strings, and caps.
 
 use proptest::prelude::*;
 
@@ -17,7 +17,8 @@ fn verdict(stored: &str, password: &str) -> Verdict {
     hasher.verify(&Secret::new(password.to_owned()), stored).unwrap()
 }
 
-/// Checks that a hash matches its password and no similar one, and asks for a rehash.
+/// Checks that a stored hash matches its password, matches no similar password, and has to be
+/// replaced by a new hash.
 fn known(format: Format, password: &str, stored: &str) {
     assert_eq!(admit(stored), Ok(format), "{stored}");
     assert_eq!(verdict(stored, password), Verdict::MatchNeedsRehash, "{stored}");
@@ -69,8 +70,8 @@ fn bcrypt_sees_72_bytes() {
 
 #[test]
 fn a_password_with_a_nul_never_matches_a_bcrypt_hash() {
-    // jBCrypt's vector of "a". bcrypt repeats its key with the terminating NUL, so "a\0a" would be
-    // the same key.
+    // This is jBCrypt's test vector for the password "a". bcrypt repeats a password together with
+    // its terminating NUL, so without a check "a\0a" would match the same hash.
     let stored = "$2a$06$m0CrhHm10qJ3lXRY.5zDGO3rS2KdeeWLuGmsfGlMfOxih58VYVfxe";
     assert!(matches(stored, b"a"));
     for password in [&b"a\0a"[..], b"a\0", b"\0a", b"a\0b"] {
@@ -80,8 +81,8 @@ fn a_password_with_a_nul_never_matches_a_bcrypt_hash() {
 
 #[test]
 fn bcrypts_unused_last_bits_are_not_looked_at() {
-    // Only two of the six bits of a salt's 22nd character count. Every C library reads `u` and `v`
-    // there as the same salt.
+    // Only two of the six bits in the salt's 22nd character are used. If this character is `u` or
+    // `v`, every C library reads the same salt.
     let stored = "$2a$05$abcdefghijklmnopqrstuv5s2v8.iXieOjg/.AySBTTZIIVFJeBui";
     let password = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
     assert_eq!(verdict(stored, password), Verdict::MatchNeedsRehash);
@@ -99,7 +100,7 @@ fn scrypt_computes_the_vectors_of_rfc_7914_in_every_form() {
         "password",
         "scrypt:1024:8:16$NaCl$fdbabe1c9d3472007856e7190d01e9fe7c6ad7cbc8237830e77376634b3731622eaf30d92e22a3886ff109279d9830dac727afb94a83ee6d8360cbdfa2cc0640",
     );
-    // From the documentation of lambdaworks' scrypt.
+    // This hash is from the documentation of lambdaworks' scrypt.
     known(
         Format::Scrypt,
         "secret",
@@ -107,7 +108,7 @@ fn scrypt_computes_the_vectors_of_rfc_7914_in_every_form() {
     );
 }
 
-/// Hashes of one password by libpass 1.9.4, Django 5.2 and Werkzeug 3.
+/// Hashes of the same password, written by libpass 1.9.4, Django 5.2 and Werkzeug 3.
 #[test]
 fn what_the_systems_write_themselves_is_read() {
     use Format::{Argon2, Pbkdf2Sha256, Pbkdf2Sha512, Scrypt};
@@ -185,7 +186,7 @@ fn firebase_scrypt_computes_the_official_vector() {
     known(Format::FirebaseScrypt, "user1password", FIREBASE);
     let long_name = FIREBASE.replace("$firescrypt$ln=14,r=8,p=1$", "$firebasescrypt$ln=14,r=8$");
     known(Format::FirebaseScrypt, "user1password", &long_name);
-    // From the tests of Ory Kratos.
+    // This hash is from the tests of Ory Kratos.
     known(
         Format::FirebaseScrypt,
         "8x4WjoDbSxJZdR",
@@ -373,7 +374,8 @@ proptest! {
         let stored = "$2b$04$S3OqfgvQHKvPWuvH9ifW5O.AYGYDNzPF4IqxC6Rv4wJ7GTZ.LYyiK";
         let mut changed = stored.to_owned();
         changed.replace_range(at..=at, &to);
-        // Two positions hold bits that do not count, and `2a` and `2y` are other names of `2b`.
+        // Changes at these positions can give an equal hash: two positions contain unused bits, and
+        // at position 2 the version `2b` can become `2a` or `2y`, which means the same.
         prop_assume!(changed != stored && ![2, 28, 59].contains(&at));
         if let Ok(foreign) = Foreign::parse(&changed) && foreign.check_caps().is_ok() {
             prop_assert!(!foreign.matches("correct horse battery é€".as_bytes()).unwrap());

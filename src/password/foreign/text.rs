@@ -1,18 +1,19 @@
-//! Parsers for the parts of hash strings. Every input is bounded: a stored string has at most 1 024
-//! bytes.
+//! Parsers for the parts of hash strings. Every input is short, because a stored string has at most
+//! 1 024 bytes.
 
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-/// A number without sign, space or leading zero.
+/// Parses a decimal number. Returns None if the text contains a sign, a space or a leading zero.
 pub fn number(text: &str) -> Option<u32> {
     let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
     let is_shortest = text == "0" || !text.starts_with('0');
     if is_plain && is_shortest { text.parse().ok() } else { None }
 }
 
-/// The values of `a=1,b=2` by name. Each name occurs at most once, and no other names are allowed.
+/// Parses a text such as `a=1,b=2`, and returns the values in the order of `names`. Returns None if
+/// a name occurs twice or is not in `names`.
 pub fn fields<const N: usize>(text: &str, names: [&str; N]) -> Option<[Option<u32>; N]> {
     let mut values = [None; N];
     for field in text.split(',') {
@@ -25,8 +26,8 @@ pub fn fields<const N: usize>(text: &str, names: [&str; N]) -> Option<[Option<u3
     Some(values)
 }
 
-/// Base64 in the variants that the systems write: standard, URL-safe, or passlib's with `.` for
-/// `+`. Padding is optional.
+/// Decodes base64 in the variants that other systems write: standard, URL-safe, or passlib's
+/// variant, which has `.` in place of `+`. Padding is optional.
 pub fn base64(text: &str) -> Option<Vec<u8>> {
     const PLAIN: GeneralPurpose = GeneralPurpose::new(
         &alphabet::STANDARD,
@@ -43,7 +44,7 @@ pub fn base64(text: &str) -> Option<Vec<u8>> {
     PLAIN.decode(standard).ok()
 }
 
-/// Hexadecimal digits, two for each byte.
+/// Decodes hexadecimal digits, two for each byte.
 pub fn hex(text: &str) -> Option<Vec<u8>> {
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
@@ -53,12 +54,13 @@ pub fn hex(text: &str) -> Option<Vec<u8>> {
     pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect()
 }
 
-/// A salt: not empty, and at most 128 bytes.
+/// Accepts a salt of 1 to 128 bytes. Returns None for other lengths.
 pub fn salt(bytes: Vec<u8>) -> Option<Vec<u8>> {
     (1..=128).contains(&bytes.len()).then_some(bytes)
 }
 
-/// A hash of 128 to 512 bits. A shorter one could be matched by chance.
+/// Accepts a hash of 128 to 512 bits. Returns None for other lengths, because a wrong password
+/// could match a shorter hash by chance.
 pub fn tag(bytes: Vec<u8>) -> Option<Vec<u8>> {
     (16..=64).contains(&bytes.len()).then_some(bytes)
 }

@@ -1,4 +1,4 @@
-//! The login back-off in the embedded store: it runs the rules of [`back_off`] in a transaction.
+//! The login back-off in the embedded store. It applies the rules of [`back_off`] in a transaction.
 
 use super::Embedded;
 use crate::clock::UnixMillis;

@@ -22,7 +22,7 @@ impl Embedded {
         Ok(found)
     }
 
-    /// Spends as part of a transaction of this database.
+    /// Spends from budgets as part of a transaction of this database.
     pub(in crate::store) async fn spend_budgets_in(
         &self,
         tx: &Transaction,

@@ -1,4 +1,4 @@
-//! The probe of the embedded store: a write to the table, like the writes of requests.
+//! The probe of the embedded store. It writes to the table in the same way as a request.
 
 use sea_orm::DbErr;
 
@@ -21,8 +21,8 @@ impl Embedded {
         self.db.health()
     }
 
-    /// All replicas write the same entry, so it is enough to find any value. The probe of the
-    /// database checks that a written value can be read back.
+    /// All replicas write the same entry. So this probe only checks that the entry has a value, and
+    /// not which value. The probe of the database checks that a written value can be read back.
     pub(in crate::store) async fn probe_write(
         &self,
         now: UnixMillis,

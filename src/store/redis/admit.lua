@@ -1,10 +1,13 @@
--- Admits one more attempt and counts it as a failure. The same rules as `admit` in back_off.rs.
+-- Admits one more attempt and counts it as a failure. The rules are the same as in `admit` of
+-- back_off.rs.
 -- KEYS: account
--- ARGV: now, client, is known, captcha is available, captcha replaces waits, difficulty solved, may
--- add, first and last failure with a captcha, cap, wait at the cap, step beyond it, greatest
--- difficulty, TTL of a client, TTL of a failure, slack in ms, then the wait in ms after each number
--- of failures, from 0 on
--- Returns: a verdict and its number: ms to wait, the difficulty, or the account's failures.
+-- ARGV: now, client, whether the client is known, whether a captcha is available, whether a captcha
+-- replaces waits, difficulty of the solved captcha, whether a record may be added, first and last
+-- number of failures for which a captcha replaces the wait, cap, wait at the cap, step of the wait
+-- beyond the cap, greatest difficulty, TTL of a client, TTL of a failure, slack in ms, then the
+-- wait in ms after 0 failures, after 1 failure and so on
+-- Returns: the verdict and a number. The number is the wait in ms, the difficulty of the captcha,
+-- or the number of the account's failures.
 local now, client, known = tonumber(ARGV[1]), ARGV[2], ARGV[3] == '1'
 local available, replaces, solved = ARGV[4] == '1', ARGV[5] == '1', tonumber(ARGV[6])
 local cap, ttl = tonumber(ARGV[10]), tonumber(ARGV[15])
@@ -21,7 +24,7 @@ local faded_at, open_at, allowance = tonumber(it[1] or 0), tonumber(it[2] or 0),
 local own = {0, 0, 0, 0, 0, 0, 0}
 if it[4] then
   local found = {string.match(it[4], '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$')}
-  -- A value that is not a record raises an error here, and no attempt is admitted.
+  -- If the value is not a record, this line raises an error, and no attempt is admitted.
   if tonumber(found[4]) > now then
     for n = 1, 7 do
       own[n] = tonumber(found[n])
@@ -59,7 +62,8 @@ if solved < difficulty then
 end
 
 own[1] = own[1] + 1
--- 2^53 - 1 is later than every time: an attempt that does not count reopens nothing.
+-- 2^53 - 1 is later than every real time. So if an attempt that does not count is cancelled, the
+-- account is not opened earlier.
 own[6], own[7] = counts and open_at or 9007199254740991, uses and 1 or 0
 own[3] = now + tonumber(ARGV[math.min(17 + own[1], #ARGV)])
 own[4] = math.max(now + tonumber(ARGV[14]), own[5])

@@ -1,7 +1,7 @@
 -- Changes fields of an active session. An empty value removes the field.
 -- KEYS: session
 -- ARGV: now, then field, value, …
--- Returns: the session's fields, or none if the session is not active.
+-- Returns: the fields of the session, or an empty list if the session is not active.
 local it = redis.call('HMGET', KEYS[1], 'expires_at', 'reused')
 if not it[1] or tonumber(it[1]) <= tonumber(ARGV[1]) or it[2] then
   return {}

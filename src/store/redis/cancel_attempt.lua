@@ -1,8 +1,8 @@
--- Removes one failure of a client after an attempt without a result. The same rules as
--- `cancel_attempt` in back_off.rs.
+-- Removes one failure of a client after an attempt without a result. The rules are the same as in
+-- `cancel_attempt` of back_off.rs.
 -- KEYS: account
--- ARGV: now, client, is known, TTL of a failure, then the wait in ms after each number of failures,
--- from 0 on
+-- ARGV: now, client, whether the client is known, TTL of a failure, then the wait in ms after 0
+-- failures, after 1 failure and so on
 local now, client = tonumber(ARGV[1]), ARGV[2]
 local it = redis.call('HMGET', KEYS[1], 'expires_at', 'faded_at', 'open_at', 'allowance', client)
 if not it[1] or tonumber(it[1]) <= now or not it[5] then
@@ -29,7 +29,7 @@ local open_at, allowance = math.min(tonumber(it[3]), tonumber(open_before)), ton
 redis.call('HSET', KEYS[1], 'faded_at', whole(faded_at), 'open_at', whole(open_at), 'allowance', whole(allowance))
 if failures == 0 and tonumber(proven_until) <= now then
   redis.call('HDEL', KEYS[1], client)
-  -- Four fields belong to the account itself; the others are clients.
+  -- Four fields of the hash belong to the account itself. Each other field belongs to a client.
   if faded_at == 0 and redis.call('HLEN', KEYS[1]) <= 4 then
     redis.call('DEL', KEYS[1])
   end

@@ -1,5 +1,5 @@
-//! The calls to a server or a cluster: time limits, metrics, and what a failed call says about the
-//! store.
+//! The calls to a Redis server or cluster: their time limits, their metrics, and what a failed call
+//! says about the state of the store.
 
 use std::io;
 use std::sync::{Arc, OnceLock};
@@ -26,19 +26,20 @@ use crate::telemetry::Metrics;
 use crate::telemetry::attributes::REDIS_OPERATIONS;
 use crate::telemetry::trace::{self, SpanAttributes};
 
-/// The name for every command that is not in [`REDIS_OPERATIONS`].
+/// The name in the metrics of every command that is not in [`REDIS_OPERATIONS`].
 const OTHER: &str = "_OTHER";
 
-/// How long an operation may wait for Redis, including a retry and a reconnection. Redis responds
-/// in less than a millisecond. About twenty such waits must fit into the five seconds of a request.
+/// How long an operation may wait for Redis, including a retry and a reconnection. Redis normally
+/// responds in less than a millisecond. Even about twenty waits of this length must fit into the
+/// five seconds of a request.
 pub(super) const CALL_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// When a connection whose packets are not acknowledged is closed (half-open socket, lost route).
-/// With the time to reconnect, this is well below the ten seconds in which latchkey recovers from
-/// every failure.
+/// How long packets can stay unacknowledged before the connection is closed. This happens if the
+/// socket is half-open or the network route is lost. This time and the time to reconnect are
+/// together much shorter than ten seconds, the time in which latchkey recovers from every failure.
 const UNACKNOWLEDGED_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The connection to Redis, with metrics if they are set.
+/// The connection to Redis. It records metrics if they are set.
 pub(super) struct Link {
     way: Way,
     metrics: OnceLock<Arc<Metrics>>,
@@ -48,12 +49,12 @@ pub(super) struct Link {
 
 enum Way {
     Single(Box<Single>),
-    /// A cluster. Its client follows the topology by itself. The servers are the nodes of the URL,
-    /// for a diagnosis.
+    /// A cluster. The cluster client follows changes of the topology by itself. The list contains
+    /// the nodes in the URL and is used only for a diagnosis.
     Cluster(ClusterConnection, Vec<Server>),
 }
 
-/// Either kind of connection.
+/// A connection to a single server or to a cluster.
 #[derive(Clone)]
 pub(super) enum Connection {
     Single(MultiplexedConnection),
@@ -63,7 +64,7 @@ pub(super) enum Connection {
 /// Why a call failed.
 pub(super) struct Failure {
     pub(super) error: RedisError,
-    /// Whether the connection failed, so that the call was not sent.
+    /// Whether connecting failed, so that the call was not sent.
     pub(super) is_connecting: bool,
 }
 
@@ -76,13 +77,13 @@ impl Failure {
         Self { error, is_connecting: false }
     }
 
-    /// Why the store is down. A failed connection always means that it is down, whatever the error.
+    /// Why the store is down. If connecting failed, the store is down, whatever the error is.
     fn reason(&self) -> Option<Reason> {
         outage(&self.error).or(self.is_connecting.then_some(Reason::Refused))
     }
 }
 
-/// A call to the server. It is sent again if the connection breaks.
+/// A call to the server. The call is sent again if the connection breaks.
 #[derive(Clone, Copy)]
 pub(super) enum Call<'a> {
     Script(&'a ScriptInvocation<'a>),
@@ -90,8 +91,8 @@ pub(super) enum Call<'a> {
 }
 
 impl Call<'_> {
-    /// The name of the command for metrics. It is one of the known names and never contains an
-    /// argument.
+    /// The name of the command for the metrics. It is one of the known names and never contains an
+    /// argument of the command.
     fn name(self) -> &'static str {
         let first = match self {
             Self::Script(_) => return "EVALSHA",
@@ -144,8 +145,8 @@ impl Link {
         self.note(self.within(Call::Command(cmd)).await)
     }
 
-    /// Finds out why there is no connection if the call's error does not say it. `None` if there is
-    /// a connection.
+    /// Finds out why there is no connection. The error of a call does not always say this. `None`
+    /// if there is a connection.
     pub(super) async fn diagnose(&self) -> Option<Diagnosis> {
         let (reason, error) = match &self.way {
             Way::Single(it) => diagnosis::of_server(it.server()).await?,
@@ -154,8 +155,8 @@ impl Link {
         Some((reason, self.redact(error)))
     }
 
-    /// Sends a command about the server itself. If the server forbids the command, that is not an
-    /// outage.
+    /// Sends a command that asks for information about the server. If the server forbids the
+    /// command, this does not count as an outage.
     pub(super) async fn inspect<T: FromRedisValue>(&self, cmd: &Cmd) -> RedisResult<T> {
         self.within(Call::Command(cmd)).await.map_err(|failure| self.redact(failure.error))
     }
@@ -165,7 +166,7 @@ impl Link {
         answer.map_err(|failure| {
             let reason = failure.reason();
             match reason {
-                // The prober may have found a more exact reason.
+                // The prober may have found a more exact reason, which must not be replaced.
                 Some(it) if it.is_vague() && self.health.reason().is_some() => {
                     self.health.suspect();
                 }
@@ -181,7 +182,8 @@ impl Link {
         redacted(&self.redactor, error)
     }
 
-    /// The eviction policy of the servers. If they differ, one that is not `noeviction`.
+    /// The eviction policy of the servers. If the servers have different policies, the result is
+    /// one that is not `noeviction`.
     pub(super) async fn eviction_policy(&self) -> RedisResult<Option<String>> {
         let mut get = redis::cmd("CONFIG");
         get.arg("GET").arg("maxmemory-policy");
@@ -215,9 +217,9 @@ impl Link {
     }
 }
 
-/// The same error without the parts of the URL that it may repeat, and without the digest of a
-/// script. A server that does not know a command repeats its arguments, and the arguments of
-/// `HELLO` and `AUTH` contain the password.
+/// Returns the error without parts of the URL and without the digest of a script. If a server does
+/// not know a command, its error repeats the arguments of the command. The arguments of `HELLO` and
+/// `AUTH` contain the password.
 fn redacted(redactor: &Redactor, error: RedisError) -> RedisError {
     if let (Some(code), Some(detail)) = (error.code(), error.detail()) {
         let (plain_code, words) = without_script(code, detail);
@@ -274,7 +276,8 @@ impl Way {
     }
 }
 
-/// Makes a call. Repeats it once if the connection broke, which may have happened long before.
+/// Makes a call. If the connection is broken, repeats the call once. The connection may have broken
+/// a long time before this call.
 async fn run_in_cluster<T: FromRedisValue>(
     cluster: &ClusterConnection,
     call: Call<'_>,
@@ -294,7 +297,7 @@ fn is_a_node(error: &RedisError) -> RedisError {
     (ErrorKind::Client, text, error.to_string()).into()
 }
 
-/// The attribute `error.type` of a call.
+/// The value of the attribute `error.type` for a failed call.
 fn error_type(error: &RedisError) -> &'static str {
     if error.is_timeout() {
         "timeout"
@@ -320,8 +323,8 @@ fn record(metrics: &Metrics, operation: &'static str, took: Duration, error: Opt
     });
 }
 
-/// Collects every string in a response, however it is nested: a list, a map, or one of either for
-/// each node.
+/// Collects every string in a response. The response can be a list or a map, or contain a list or a
+/// map for each node.
 pub(super) fn collect_words(value: &Value, words: &mut Vec<String>) {
     match value {
         Value::BulkString(bytes) => words.extend(String::from_utf8(bytes.clone())),

@@ -1,9 +1,10 @@
-//! Finds out why there is no connection if the Redis client does not say it. The probe and `doctor`
-//! use it, never a request.
+//! Functions that find out why there is no connection to Redis if the error of the Redis client
+//! does not say this. The probe and `doctor` use them. A request never uses them.
 //!
-//! A server without free connections sends an error and closes the connection, and a client that
-//! already sent data may lose that error. A client with TLS and a port without TLS (or the reverse)
-//! do not understand each other. The cluster client hides the errors of its nodes.
+//! The error of the Redis client does not say the reason in three cases. A server that has no free
+//! connection sends an error and closes the connection, and a client that has already sent data can
+//! lose this error. If the client uses TLS and the port does not, or the reverse, they do not
+//! understand each other. The cluster client hides the errors of its nodes.
 
 use std::time::Duration;
 
@@ -17,9 +18,10 @@ use super::refusal::{outage, server_error};
 use super::single::Server;
 use crate::health::Reason;
 
-/// The time limit of a diagnosis. A probe has two seconds.
+/// The time limit of a diagnosis. A probe, which includes the diagnosis, has two seconds.
 const WITHIN: Duration = Duration::from_millis(1_200);
-/// A server that accepts no connections sends its error within this time, before any request.
+/// A server that accepts no more connections sends its error within this time, before the client
+/// sends a command.
 const UNASKED: Duration = Duration::from_millis(100);
 /// The time limit for connecting and for the response to a `PING`.
 const ANSWER: Duration = Duration::from_millis(250);
@@ -27,10 +29,10 @@ const ANSWER: Duration = Duration::from_millis(250);
 /// The number of slots of a cluster.
 const SLOTS: i64 = 16_384;
 
-/// A reason, with the error of the server or our own.
+/// The reason for the failure, with an error of the server or of latchkey.
 pub(super) type Diagnosis = (Reason, RedisError);
 
-/// The diagnosis of one server. `None` if nothing is wrong with it.
+/// The diagnosis of one server. `None` if no problem was found.
 pub(super) async fn of_server(server: &Server) -> Option<Diagnosis> {
     let look = async {
         match look(server.address()).await {
@@ -41,15 +43,16 @@ pub(super) async fn of_server(server: &Server) -> Option<Diagnosis> {
     timeout(WITHIN, look).await.ok().flatten()
 }
 
-/// The diagnosis of the nodes in the URL. `None` if one of them belongs to a cluster that serves
-/// all slots.
+/// The diagnosis of the nodes in the URL. `None` if at least one node belongs to a cluster that
+/// serves all slots.
 pub(super) async fn of_cluster(nodes: &[Server]) -> Option<Diagnosis> {
     let looks = join_all(nodes.iter().map(|node| timeout(WITHIN, of_node(node)))).await;
     let mut found = Vec::new();
     for look in looks {
         found.extend(look.ok()?.err());
     }
-    // A node that responds knows more about the cluster than one that does not.
+    // The errors of nodes that respond come first, because they say more about the cluster than the
+    // errors of nodes that do not respond.
     found.sort_by_key(|(reason, _)| matches!(reason, Reason::Unreachable | Reason::Timeout));
     let all_failed = found.len() == nodes.len();
     found.into_iter().next().filter(|_| all_failed)
@@ -81,7 +84,7 @@ fn classify(error: RedisError) -> Diagnosis {
     (outage(&error).unwrap_or(Reason::Refused), error)
 }
 
-/// The number of slots that have a node, according to the response to `CLUSTER SLOTS`.
+/// The number of slots that a node serves, according to the response to `CLUSTER SLOTS`.
 fn covered(ranges: &Value) -> i64 {
     let Value::Array(ranges) = ranges else { return SLOTS };
     let size = |range: &Value| match range {
@@ -94,7 +97,8 @@ fn covered(ranges: &Value) -> i64 {
     ranges.iter().map(size).sum()
 }
 
-/// Connects to the port without the Redis client, and checks what it sends. No secret is sent.
+/// Connects to the server's port without the Redis client, and checks which bytes the server sends.
+/// Sends no secret.
 async fn look(address: &ConnectionAddr) -> Option<Diagnosis> {
     let (host, port, is_tls) = match address {
         ConnectionAddr::Tcp(host, port) => (host, *port, false),
@@ -111,15 +115,16 @@ async fn look(address: &ConnectionAddr) -> Option<Diagnosis> {
         (true, b'+' | b'-') => {
             "the port does not use TLS: write redis:// in `redis.url`, not rediss://"
         }
-        // 0x15 is a TLS alert: the port has TLS and received no valid TLS record.
+        // 0x15 is a TLS alert. The port uses TLS, and the data that it received was not a valid TLS
+        // record.
         (false, 0x15) => "the port uses TLS: write rediss:// in `redis.url`, not redis://",
         _ => return None,
     };
     Some((Reason::Unreachable, (ErrorKind::Client, text).into()))
 }
 
-/// The error of a server that closes every connection: `-ERR max number of clients reached`,
-/// `-DENIED …`.
+/// Reads the error of a server that closes every connection, for example `-ERR max number of
+/// clients reached` or `-DENIED …`.
 fn refusal(said: &[u8]) -> Option<Diagnosis> {
     let line = std::str::from_utf8(said).ok()?.lines().next()?;
     let (code, detail) = line.strip_prefix('-')?.split_once(' ')?;

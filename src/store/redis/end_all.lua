@@ -1,10 +1,11 @@
 -- Ends every session of a user except one. Tombstones stay, because the caller that created a
--- tombstone still has to end that session.
+-- tombstone still has to record the end of its session.
 -- KEYS: sessions
--- ARGV: prefix of the user's session keys, the sid that stays or an empty text
+-- ARGV: prefix of the user's session keys, the sid of the session that does not end or an empty
+-- text
 --
--- The session keys are built here from the list that is read here, so that no session opened in the
--- meantime is missed. They share the user's hash tag.
+-- The script reads the list of sessions and builds their keys itself. So it also ends a session
+-- that was opened shortly before. All these keys have the user's hash tag.
 local ended = 0
 for _, sid in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
   local key = ARGV[1] .. sid

@@ -1,4 +1,4 @@
-//! What a Redis server reports about itself, for `doctor`.
+//! The facts that a Redis server reports about itself. `doctor` shows them.
 
 use redis::{ErrorKind, ServerErrorKind, Value};
 
@@ -8,22 +8,23 @@ use crate::clock::UnixMillis;
 use crate::problem::Unavailable;
 use crate::store::lost;
 
-/// The facts about one server, or about the nodes of a cluster that responded. A fact that a
-/// managed server does not report is `None`.
+/// The facts about one server, or about those nodes of a cluster that responded. If a managed
+/// server does not report a fact, the field is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RedisFacts {
-    /// The oldest version of all nodes.
+    /// The version of the server. In a cluster, the oldest version of all nodes.
     pub version: Option<String>,
     /// Whether every node writes its append-only file.
     pub append_only: Option<bool>,
-    /// `used_memory` and `maxmemory` in bytes, of the fullest node. 0 means no limit.
+    /// `used_memory` and `maxmemory` in bytes. In a cluster, these are the values of the node that
+    /// uses the largest part of its memory. If `maxmemory` is 0, the memory has no limit.
     pub memory: Option<(u64, u64)>,
     pub clock: Option<UnixMillis>,
     /// Whether the server, or one of the nodes, is a replica.
     pub is_replica: Option<bool>,
     /// Whether the server is a node of a cluster (`cluster_enabled`).
     pub is_node: Option<bool>,
-    /// Whether its last snapshot, or its last write to the append-only file, failed.
+    /// Whether the server's last snapshot, or its last write to the append-only file, failed.
     pub fails_to_save: Option<bool>,
 }
 
@@ -54,7 +55,8 @@ fn is_forbidden(error: &redis::RedisError) -> bool {
     matches!(kind, ErrorKind::Server(ServerErrorKind::NoPerm | ServerErrorKind::ResponseError))
 }
 
-/// Parses `INFO`. The responses of several nodes follow one another.
+/// Parses the response to `INFO`. In a cluster, `info` contains the responses of all nodes, one
+/// after the other.
 fn read(info: &str) -> RedisFacts {
     let all = |name: &str| -> Vec<&str> {
         let lines = info.lines().filter_map(|line| line.split_once(':'));

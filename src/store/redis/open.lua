@@ -1,10 +1,11 @@
--- Opens a session. If the user has too many, the least recently seen ones end.
+-- Opens a session. If the user then has too many sessions, the sessions with the oldest last
+-- refresh end.
 -- KEYS: session, sessions
--- ARGV: now, greatest number of sessions, sid, prefix of the user's session keys, ms to keep,
--- seen_at, then field, value, …
+-- ARGV: now, greatest number of sessions, sid, prefix of the user's session keys, time in ms for
+-- which the session is kept, seen_at, then field, value, …
 --
--- The keys of the sessions that end are built here, because only the script knows which sessions
--- end. They share the user's hash tag.
+-- The script builds the keys of the sessions that end, because only the script knows which sessions
+-- end. All these keys have the user's hash tag.
 local now, most, sid, prefix = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], ARGV[4]
 local keep = tonumber(ARGV[5])
 

@@ -1,8 +1,8 @@
--- Writes, reads and expires one key of each kind. It uses every command of the other scripts in the
--- same way as they do. So if the server, its memory or its ACL refuses them, it refuses this script
--- too.
+-- Writes and reads one key of each type, and sets its expiry. This script uses every command of the
+-- other scripts in the same way as they do. So if the server refuses the other scripts, for example
+-- because of its memory or its ACL, it also refuses this script.
 -- KEYS: hash, sorted set, string
--- ARGV: value, ms to keep
+-- ARGV: value, time in ms for which the keys are kept
 -- Returns: the value that was read back.
 redis.call('TIME')
 

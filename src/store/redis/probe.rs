@@ -1,4 +1,5 @@
-//! The probe of Redis: a script writes fixed keys as requests do, in every part of a cluster.
+//! The probe of Redis. A script writes fixed keys in the same way as requests do. In a cluster, the
+//! script runs in every part of the cluster.
 
 use std::time::Duration;
 
@@ -25,8 +26,8 @@ impl Redis {
         self.link.is_cluster()
     }
 
-    /// Writes and reads a value under every tag. This is also done for a single server, because it
-    /// can be a node of a cluster and serve only some slots.
+    /// Writes and reads a value under every hash tag. This is also done for a single server,
+    /// because that server can be a node of a cluster and serve only some slots.
     pub(in crate::store) async fn probe_write(&self) -> Result<(), StoreProbeError> {
         let Err(error) = self.probe_tags().await else { return Ok(()) };
         if !(error.reason.is_vague() || error.reason == Reason::Refused) {
@@ -38,8 +39,8 @@ impl Redis {
 
     async fn probe_tags(&self) -> Result<(), StoreProbeError> {
         if self.is_cluster() {
-            // In a cluster, a request loads a missing script into every node. A single server needs
-            // no such check.
+            // In a cluster, a request loads a missing script into every node. So the probe checks
+            // that this is possible. A single server does not need this check.
             let mut load = redis::cmd("SCRIPT");
             load.arg("LOAD").arg(scripts::PROBE);
             if let Err(error) = self.link.query::<redis::Value>(&load).await
@@ -73,8 +74,8 @@ impl Redis {
     }
 
     fn failed(&self, error: RedisError) -> StoreProbeError {
-        // The link has already recorded the reason. This matters if the link replaced the server's
-        // error with its own.
+        // The link has already recorded the reason in the state of the store. This reason is used
+        // if the server's error was replaced with an error of latchkey.
         let reason = outage(&error).or_else(|| self.health().reason());
         StoreProbeError { reason: reason.unwrap_or(Reason::Refused), source: Some(lost(error)) }
     }

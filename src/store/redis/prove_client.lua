@@ -1,4 +1,5 @@
--- Marks a client as proven after a new password. The same rules as `prove` in back_off.rs.
+-- Marks a client that has set a new password as proven. The rules are the same as in `prove` of
+-- back_off.rs.
 -- KEYS: account
 -- ARGV: now, client, allowance, TTL of a client, TTL of a failure, slack in ms
 local now, client = tonumber(ARGV[1]), ARGV[2]

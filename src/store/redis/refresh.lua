@@ -1,13 +1,13 @@
--- Rotates a session. The same rules as `refresh` in rules.rs.
+-- Rotates the token of a session. The rules are the same as in `refresh` of rules.rs.
 -- KEYS: session, sessions
--- ARGV: now, sid, jti, generation, next jti, idle end, grace in ms, ip, user agent, ms of slack,
--- deadline by the server's clock or 0
--- Returns: a verdict, the session's fields, and the server's time in ms.
+-- ARGV: now, sid, jti, generation, next jti, idle end, grace period in ms, IP address, user agent,
+-- slack in ms, deadline according to the server's clock or 0
+-- Returns: the verdict, the fields of the session, and the server's time in ms.
 local now, generation = tonumber(ARGV[1]), tonumber(ARGV[4])
 
--- A call past its deadline waited in the socket of a stalled server, and its caller already
--- received 503. If it rotated the token now, the client's next refresh would look like a stolen
--- token.
+-- If the deadline has passed, the call has waited in the socket of a stalled server, and its caller
+-- has already received 503. If the token were rotated now, the client's next refresh would look
+-- like the use of a stolen token.
 local clock = redis.call('TIME')
 local here = math.floor(tonumber(clock[1]) * 1000 + tonumber(clock[2]) / 1000)
 if tonumber(ARGV[11]) > 0 and here > tonumber(ARGV[11]) then

@@ -1,4 +1,4 @@
-//! What a Redis error says about the server: whether it is an outage, and whether another
+//! Functions that find out from a Redis error whether the server is down, and whether a new
 //! connection could help.
 
 use redis::{ErrorKind, RedisError, ServerErrorKind, Value};
@@ -22,10 +22,11 @@ const CODES: &[(&str, Reason)] = &[
     ("ASK", Reason::ClusterNode),
 ];
 
-/// The text of Redis 6.2 for a command that the ACL forbids in a script. It has no code.
+/// The text of the error if the ACL forbids a command in a script. In Redis 6.2 this error has no
+/// code.
 const FORBIDDEN_IN_SCRIPT: &str = "can't run this command or subcommand";
 
-/// Why the store is down. `None` for an error that says nothing about the server.
+/// Why the store is down. `None` if the error says nothing about the state of the server.
 pub(super) fn outage(error: &RedisError) -> Option<Reason> {
     match error.kind() {
         _ if error.is_timeout() => Some(Reason::Timeout),
@@ -36,8 +37,9 @@ pub(super) fn outage(error: &RedisError) -> Option<Reason> {
     }
 }
 
-/// The reason by the first word of the error, or by a code inside its text: Redis 6.2 wraps an
-/// error in a script in an `ERR`.
+/// Finds the reason from the code of the error, which is its first word, or from a code inside its
+/// text. The second case is needed because Redis 6.2 wraps an error in a script in an error with
+/// the code `ERR`.
 fn of_code(code: &str, detail: &str) -> Option<Reason> {
     if let Some((_, reason)) = CODES.iter().find(|(known, _)| *known == code) {
         return Some(*reason);
@@ -60,9 +62,10 @@ fn of_code(code: &str, detail: &str) -> Option<Reason> {
     inner.filter(|_| is_of_script).map(|(_, reason)| *reason)
 }
 
-/// Whether the host name may now lead to another server, so that a new connection could help: the
-/// connected server is a replica, is starting, or does not know our login any more. A correct
-/// server that refuses (`OOM`, `MISCONF`, `NOPERM`) refuses on every connection.
+/// Whether a new connection could help, because the host name may now lead to another server. This
+/// is so if the connected server is a replica, is starting, or no longer knows the credentials of
+/// latchkey. If the right server refuses (`OOM`, `MISCONF`, `NOPERM`), it refuses on every
+/// connection.
 pub(super) fn may_lead_elsewhere(error: &RedisError) -> bool {
     match error.kind() {
         ErrorKind::Server(ServerErrorKind::MasterDown | ServerErrorKind::BusyLoading) => true,
@@ -70,7 +73,7 @@ pub(super) fn may_lead_elsewhere(error: &RedisError) -> bool {
     }
 }
 
-/// An error in the form in which a server sends it.
+/// Creates an error in the form in which a server sends it.
 pub(super) fn server_error(code: &str, detail: &str) -> RedisError {
     let reply = format!("-{code} {}\r\n", detail.replace(['\r', '\n'], " "));
     let error = redis::parse_redis_value(reply.as_bytes()).map(Value::extract_error);
@@ -80,7 +83,8 @@ pub(super) fn server_error(code: &str, detail: &str) -> RedisError {
     }
 }
 
-/// The code and the text of an error in a script, without the script's digest and line number.
+/// Returns the code and the text of an error in a script, without the script's digest and line
+/// number.
 pub(super) fn without_script<'a>(code: &'a str, detail: &'a str) -> (&'a str, &'a str) {
     // Redis 7: `OOM command not allowed … script: 1929…, on @user_script:8.`
     if let Some((words, at)) = detail.rsplit_once(" script: ")
@@ -101,7 +105,7 @@ mod tests {
 
     use super::*;
 
-    /// Parses an error as the client reads it from the network.
+    /// Parses an error in the same way as the Redis client parses it.
     fn error(line: &str) -> RedisError {
         let reply = format!("-{line}\r\n");
         let value = redis::parse_redis_value(reply.as_bytes()).expect("a reply");

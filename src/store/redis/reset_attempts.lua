@@ -1,5 +1,5 @@
--- Removes the failures of a client after the right password. The same rules as `reset_attempts` in
--- back_off.rs.
+-- Removes the failures of a client that has sent the right password. The rules are the same as in
+-- `reset_attempts` of back_off.rs.
 -- KEYS: account
 -- ARGV: now, client, TTL of a failure
 -- Returns: the number of removed failures.
@@ -30,7 +30,7 @@ if proven_until > now then
 else
   redis.call('HDEL', KEYS[1], client)
 end
--- Four fields belong to the account itself; the others are clients.
+-- Four fields of the hash belong to the account itself. Each other field belongs to a client.
 if faded_at == 0 and redis.call('HLEN', KEYS[1]) <= 4 then
   redis.call('DEL', KEYS[1])
 else

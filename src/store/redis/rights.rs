@@ -1,16 +1,16 @@
-//! The rights that a Redis ACL lacks, for `doctor`. The error of a script does not name the refused
-//! command, so each command is tried.
+//! The check of the rights that a Redis ACL does not give to latchkey. `doctor` uses it. The error
+//! of a script does not name the command that the ACL refused, so each command is tried.
 
 use redis::{Cmd, ErrorKind, ServerErrorKind};
 
 use super::Redis;
 use crate::store::keys::{self, PROBE_TAGS};
 
-/// The entry in the result if the ACL refuses our keys.
+/// The entry in the result if the ACL does not allow the keys of latchkey.
 const KEYS: &str = "keys ~lk:*";
 
-/// Every command that latchkey sends, directly or in a script, with arguments. `H`, `Z` and `S`
-/// stand for the keys of the probe.
+/// Every command that latchkey sends directly or in a script, with arguments. `H`, `Z` and `S` are
+/// placeholders for the keys of the probe.
 const COMMANDS: &[&str] = &[
     "PING",
     "TIME",

@@ -1,6 +1,6 @@
-//! The certificate authorities for `rediss://`. They are those of the machine, if it has any (also
-//! from `SSL_CERT_FILE` and `SSL_CERT_DIR`). Otherwise, as in the container image, they are
-//! Mozilla's, which are compiled in.
+//! The certificate authorities for `rediss://`. If the machine has certificate authorities (also
+//! from `SSL_CERT_FILE` and `SSL_CERT_DIR`), latchkey uses them. Otherwise, as in the container
+//! image, latchkey uses Mozilla's certificate authorities, which are compiled into the binary.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,14 +9,15 @@ use redis::TlsCertificates;
 use crate::egress;
 
 /// The machine's certificate authorities in the form of the Redis client. None means that the
-/// compiled-in ones are used.
+/// compiled-in certificate authorities are used.
 pub(super) fn of_the_machine() -> TlsCertificates {
     let found = egress::authorities();
     let pem: String = found.iter().map(|certificate| as_pem(certificate)).collect();
     TlsCertificates { client_tls: None, root_cert: (!pem.is_empty()).then(|| pem.into_bytes()) }
 }
 
-/// PEM (RFC 7468 §5.1) with the base64 in one line, because parsers accept any length.
+/// Writes a certificate as PEM (RFC 7468 §5.1). The base64 text is in one line, because parsers
+/// accept lines of any length.
 fn as_pem(certificate: &[u8]) -> String {
     let text = STANDARD.encode(certificate);
     format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")

@@ -1,4 +1,5 @@
-//! The Lua scripts. Each is called by its digest, and loaded if a server does not know it.
+//! The Lua scripts. Each script is called by its digest. If a server does not know the script, it
+//! is loaded first.
 
 use redis::Script;
 

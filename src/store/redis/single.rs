@@ -1,9 +1,9 @@
-//! The connection to one server. All calls share it. It is replaced when it breaks or leads to the
-//! wrong server.
+//! The connection to one server. All calls share this connection. It is replaced when it breaks or
+//! when it leads to the wrong server.
 //!
 //! The connection manager of the Redis client is not used. If the server refuses `AUTH` or
-//! `SELECT`, the manager keeps the failed attempt for ever and hides the server's error. Here
-//! another attempt follows, and `AUTH` and `SELECT` are calls that return the server's error.
+//! `SELECT`, the manager keeps the failed attempt forever and hides the server's error. This module
+//! tries to connect again. It sends `AUTH` and `SELECT` as calls, which return the server's error.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,18 +23,18 @@ use super::refusal::may_lead_elsewhere;
 use super::roots;
 
 /// How long connecting may take, including TLS. A call that waits for the connection has its own
-/// limit. The next calls go on waiting for the same attempt.
+/// time limit. If this limit passes, later calls still wait for the same attempt to connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The shortest time between two connections to a server that refuses. Otherwise every failing call
-/// would connect again.
+/// The shortest time between two attempts to connect to a server that refuses the connection.
+/// Without this limit, every failing call would connect again.
 const REFUSED_EVERY: Duration = Duration::from_millis(500);
 
-/// The number of calls that are queued on the connection before callers wait. It is the greatest
-/// number of requests in progress (`http.max_in_flight`).
+/// The number of calls that fit in the queue of the connection. If the queue is full, callers wait.
+/// The number is the greatest number of requests that run at the same time (`http.max_in_flight`).
 const QUEUE_CALLS_MAX: usize = 512;
 
-/// A server and how to connect to it.
+/// A server, with the data that is needed to connect to it.
 pub(super) struct Server {
     client: Client,
     settings: RedisConnectionInfo,
@@ -59,7 +59,8 @@ impl Server {
         self.client.get_connection_info().addr()
     }
 
-    /// Connects, authenticates and selects the database. A refusal returns the server's own error.
+    /// Connects, authenticates and selects the database. If the server refuses one of these steps,
+    /// returns the server's own error.
     pub(super) async fn connect(&self) -> RedisResult<MultiplexedConnection> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
@@ -81,7 +82,8 @@ impl Server {
     }
 }
 
-/// Adds the setting that the server's error `DB index is out of range` is about.
+/// If the server's error is `DB index is out of range`, adds the setting that contains the number
+/// of the database.
 fn name_the_number(number: i64, error: RedisError) -> RedisError {
     if !error.detail().is_some_and(|said| said.contains("out of range")) {
         return error;
@@ -91,7 +93,8 @@ fn name_the_number(number: i64, error: RedisError) -> RedisError {
     (ErrorKind::Client, text, format!("SELECT {number}: {error}")).into()
 }
 
-/// An attempt to connect: in progress, successful or failed. The calls that wait for it drive it.
+/// An attempt to connect. It is in progress, has succeeded or has failed. The attempt has no task
+/// of its own: the calls that wait for it poll its future.
 struct Attempt(Shared<BoxFuture<'static, RedisResult<MultiplexedConnection>>>);
 
 impl Attempt {
@@ -114,7 +117,7 @@ pub(super) struct Single {
 }
 
 impl Single {
-    /// Does not connect yet.
+    /// Creates the connection without connecting yet.
     pub(super) fn new(server: Server) -> Self {
         let server = Arc::new(server);
         let attempt = ArcSwap::from_pointee(Attempt::new(&server));
@@ -125,8 +128,8 @@ impl Single {
         &self.server
     }
 
-    /// Makes a call. Repeats it on another connection if the first one broke or the server refused
-    /// it.
+    /// Makes a call. If the connection broke or the server refused the call, repeats the call on a
+    /// new connection.
     pub(super) async fn run<T: FromRedisValue>(&self, call: Call<'_>) -> Result<T, Failure> {
         let attempt = self.attempt.load_full();
         let failure = match attempt.run(call).await {
@@ -140,11 +143,13 @@ impl Single {
         if !(is_gone || is_refused) || !self.replace(&attempt, is_gone) {
             return Err(failure);
         }
-        // A call on a broken connection can be made twice: its response may have been lost.
+        // If the connection broke, the server can run the call twice, because only the response of
+        // the first call may have been lost.
         self.attempt.load_full().run(call).await
     }
 
-    /// Connects again, unless another caller just did. Returns whether there is a new connection.
+    /// Connects again, unless another caller has just done so. Returns whether there is a new
+    /// connection.
     fn replace(&self, failed: &Arc<Attempt>, at_once: bool) -> bool {
         if !Arc::ptr_eq(failed, &self.attempt.load()) {
             return true;
@@ -157,10 +162,10 @@ impl Single {
     }
 }
 
-/// Limits how often we connect to a server that refuses.
+/// Limits how often latchkey connects to a server that refuses.
 struct Pace {
     opened: Instant,
-    /// Milliseconds since `opened`. Before that time there is no new connection.
+    /// The time of the next allowed connection, in milliseconds since `opened`.
     next: AtomicU64,
 }
 
@@ -171,7 +176,8 @@ impl Default for Pace {
 }
 
 impl Pace {
-    /// Whether a new connection may be made now. Of several callers, only one gets `true`.
+    /// Whether latchkey may connect now. If several callers ask at the same time, only one of them
+    /// gets `true`.
     fn is_due(&self) -> bool {
         let now = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
         let pause = u64::try_from(REFUSED_EVERY.as_millis()).unwrap_or(u64::MAX);

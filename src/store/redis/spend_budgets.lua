@@ -1,13 +1,14 @@
--- Spends from the first budget that has enough. The same rules as `Gcra` and `first_that_allows` in
--- rules.rs.
--- KEYS: budgets; the value of each is when it is full again, in ms
--- ARGV: now, ms of slack, then cost and capacity of each budget in ms
--- Returns: when each budget is full again, or would be if it were spent.
+-- Spends from the first budget that has enough units. The rules are the same as in `Gcra` and
+-- `first_that_allows` of rules.rs.
+-- KEYS: budgets. The value of each key is the time in ms at which the budget is full again.
+-- ARGV: now, slack in ms, then the cost and the capacity of each budget in ms
+-- Returns: for each budget, the time at which the budget is full again if the cost is spent from
+-- it.
 local now, slack = tonumber(ARGV[1]), tonumber(ARGV[2])
 local after, first = {}, nil
 for n, key in ipairs(KEYS) do
   local full_at = redis.call('GET', key) or ARGV[1]
-  -- A value that is not a number raises an error here, and nothing is spent.
+  -- If the value is not a number, this line raises an error, and nothing is spent.
   after[n] = math.max(tonumber(full_at), now) + tonumber(ARGV[1 + 2 * n])
   if not first and after[n] - now <= tonumber(ARGV[2 + 2 * n]) then
     first = n

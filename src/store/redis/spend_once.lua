@@ -1,8 +1,9 @@
--- Marks a key as used, once.
+-- Marks a key as used. Only the first call for a key succeeds.
 -- KEYS: once
--- ARGV: now, expires_at, ms to keep, the id of the call
+-- ARGV: now, expires_at, time in ms for which the key is kept, the id of the call
 --
--- If the same call is repeated because its first response was lost, it gets the same response.
+-- If a call is repeated with the same id because its first response was lost, it gets the same
+-- response again.
 local it = redis.call('HMGET', KEYS[1], 'expires_at', 'call')
 if it[1] and tonumber(it[1]) > tonumber(ARGV[1]) then
   if it[2] == ARGV[4] then

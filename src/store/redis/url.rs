@@ -2,7 +2,8 @@
 
 use redis::IntoConnectionInfo as _;
 
-/// Whether [`Link::open`](super::connection::Link::open) can parse a URL. Needs no tokio runtime.
+/// Whether [`Link::open`](super::connection::Link::open) can parse a URL. This function needs no
+/// tokio runtime.
 pub(super) fn is_url(url: &str) -> bool {
     let is_one = |url: String| url.into_connection_info().is_ok();
     match cluster_nodes(url) {
@@ -11,8 +12,8 @@ pub(super) fn is_url(url: &str) -> bool {
     }
 }
 
-/// The URL of each node in the URL of a cluster,
-/// `redis+cluster://user:password@host:port,host:port/…`. `None` for another URL.
+/// Returns the URL of each node if `url` is the URL of a cluster,
+/// `redis+cluster://user:password@host:port,host:port/…`. `None` if it is another URL.
 pub(super) fn cluster_nodes(url: &str) -> Option<Vec<String>> {
     let (scheme, rest) = url.split_once("+cluster://")?;
     let (authority, path) = rest.find(['/', '?', '#']).map_or((rest, ""), |at| rest.split_at(at));
@@ -21,8 +22,9 @@ pub(super) fn cluster_nodes(url: &str) -> Option<Vec<String>> {
     Some(hosts.split(',').map(|host| format!("{scheme}://{user}{host}{path}")).collect())
 }
 
-/// The URL parameters without effect, which are all except `protocol`. The names are not repeated,
-/// because a name can be part of a password.
+/// Describes the URL parameters that have no effect. These are all parameters except `protocol`.
+/// The result does not contain the names of the parameters, because such a name can be part of a
+/// password.
 pub(super) fn ignored(url: &str) -> Vec<&'static str> {
     let query = url.split_once('?').map_or("", |(_, query)| query);
     let names = query.split(['&', '#']).filter(|pair| !pair.is_empty());

@@ -1,5 +1,5 @@
-//! The check for circular imports among files. A parent module and its children count as one file,
-//! because people read them together.
+//! The check for circular imports among the files of `src/`. A parent module and its children count
+//! as one file, because people read them together.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::source::{Source, code, sources};
 
-/// The path of a module below the crate: `["session", "check"]`.
+/// The path of a module in the crate. For `session::check` it is `["session", "check"]`.
 pub type Module = Vec<String>;
 
 /// One import, and the line that contains it.
@@ -13,11 +13,11 @@ pub type Module = Vec<String>;
 pub struct Import {
     pub from: Module,
     pub to: Module,
-    /// The file and line: `src/session/check.rs:12`.
+    /// The file and the line number, such as `src/session/check.rs:12`.
     pub line: String,
 }
 
-/// Returns every import of one module by another, except those of unit tests.
+/// Returns every import of one module by another, except the imports of unit tests.
 pub fn imports() -> Vec<Import> {
     let files: Vec<(Module, Source)> =
         sources(&["src"]).into_iter().map(|file| (module(&file.path), file)).collect();
@@ -37,8 +37,8 @@ fn imports_of(from: &Module, file: &Source, modules: &BTreeSet<Module>) -> Vec<I
     found
 }
 
-/// Returns the module of a file: `src/session/check.rs` is `session::check`, and a `mod.rs` is its
-/// folder.
+/// Returns the module of a file. `src/session/check.rs` is the module `session::check`. A `mod.rs`
+/// is the module of its folder.
 fn module(path: &str) -> Module {
     let path = path.trim_start_matches("src/").trim_end_matches(".rs");
     let mut parts: Module = path.split('/').map(str::to_owned).collect();
@@ -53,13 +53,14 @@ fn is_test(module: &Module) -> bool {
         || module.last().is_some_and(|last| last.ends_with("_tests"))
 }
 
-/// Returns every path in a text that begins with `crate` or `super`, with its line number. Braces
-/// are expanded.
+/// Returns every path in a text that begins with `crate` or `super`, with its line number. A path
+/// with braces becomes one path for each name in the braces.
 fn paths(text: &str) -> Vec<(usize, String)> {
     let text: String = text.lines().flat_map(|line| [code(line), "\n"]).collect();
     let mut found = Vec::new();
     for (at, _) in text.match_indices("crate::").chain(text.match_indices("super::")) {
-        // `pub(in crate::store)` and `super::super::x` are found at their first part.
+        // A match inside a longer path, such as the second `super` of `super::super::x`, is
+        // skipped. The first match has already found that path.
         if text[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':') {
             continue;
         }
@@ -69,8 +70,8 @@ fn paths(text: &str) -> Vec<(usize, String)> {
     found
 }
 
-/// Calls `each` with each path of `a::{b, c::{d, e}}` at the start of a text. Returns the text
-/// after them.
+/// Reads one path at the start of a text, such as `a::{b, c::{d, e}}`, and calls `each` with each
+/// path that the braces stand for. Returns the text after the path.
 fn expand<'a>(prefix: &str, text: &'a str, each: &mut dyn FnMut(String)) -> &'a str {
     let end = text.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':'));
     let (path, mut rest) = text.split_at(end.unwrap_or(text.len()));
@@ -84,7 +85,7 @@ fn expand<'a>(prefix: &str, text: &'a str, each: &mut dyn FnMut(String)) -> &'a 
         if !rest.starts_with('}') {
             rest = expand(&path, rest, each);
         }
-        // The text between a path and the next comma is `as other` or empty.
+        // Between a path and the next comma there is `as other` or nothing.
         match rest.find([',', '}']) {
             Some(at) if rest.as_bytes()[at] == b',' => rest = &rest[at..],
             Some(at) => return &rest[at + 1..],
@@ -93,7 +94,7 @@ fn expand<'a>(prefix: &str, text: &'a str, each: &mut dyn FnMut(String)) -> &'a 
     }
 }
 
-/// Returns the module that a path leads into.
+/// Returns the module that a path refers to.
 fn resolve(from: &Module, path: &str, modules: &BTreeSet<Module>) -> Option<Module> {
     let mut parts: Vec<&str> = path.split("::").filter(|part| !part.is_empty()).collect();
     let mut base: Module = match parts.first().copied() {

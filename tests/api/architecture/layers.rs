@@ -1,9 +1,10 @@
-//! The check of the order of the folders of `src/`: a folder imports only folders below it.
+//! The check of the order of the folders of `src/`. A folder imports only from folders that are
+//! below it in this order.
 
 use super::imports::imports;
 
-/// The folders and single files of `src/`, lowest first. `src/lib.rs` describes them in the same
-/// order.
+/// The folders and single files of `src/`, with the lowest first. `src/lib.rs` describes them in
+/// the same order.
 const ORDER: &[&str] = &[
     "clock",
     "client_key",

@@ -1,5 +1,5 @@
-//! The architecture tests, which read the sources: which crate may be named where, which folder may
-//! import which, and that no large circle of imports exists.
+//! The architecture tests, which read the source files. They check which file may name which crate,
+//! which folder may import from which folder, and that no large circle of imports exists.
 
 mod circles;
 mod imports;

@@ -1,4 +1,4 @@
-//! Rules for single lines and files: which crate may be named where, how long a file may be, and
+//! Rules for single lines and files: which file may name which crate, how long a file may be, and
 //! what a test must not do. `clippy.toml` has the rules for single functions.
 
 use std::collections::BTreeSet;
@@ -6,8 +6,8 @@ use std::fs;
 
 use super::source::{Source, code, root, sources};
 
-/// The largest length of a source file in lines, without its unit tests. A person can read such a
-/// file at once.
+/// The maximum length of a source file in lines. The unit tests of the file do not count. A person
+/// can read a file of this length without a break.
 const FILE_LINES_MAX: usize = 400;
 
 /// The only test file that may sleep.
@@ -15,12 +15,13 @@ const POLLING: &str = "tests/api/poll.rs";
 
 /// A crate or a path that only some files may name.
 struct Rule {
-    /// Names of crates.
+    /// The names of the crates.
     crates: &'static [&'static str],
-    /// Other texts with the same meaning.
+    /// Other texts that a rule treats like the name of a crate.
     words: &'static [&'static str],
-    /// The files that may use it: a path, a directory ending in `/`, or a path with `*` for one
-    /// part. If the second member is set, only this text is allowed there.
+    /// The files that may contain one of these texts. Each entry is a path, a directory that ends
+    /// in `/`, or a path in which `*` stands for one part. If an entry has a second value, the file
+    /// may contain only that text.
     allowed: &'static [(&'static str, Option<&'static str>)],
     reason: &'static str,
 }
@@ -94,8 +95,8 @@ const RULES: &[Rule] = &[
     Rule {
         crates: &[],
         words: &["std::env", "env::var"],
-        // A test script sets a variable that names the folder for its page gallery. It is not a
-        // setting.
+        // `src/http/pages/tests.rs` reads a variable that a test script sets. The variable names
+        // the folder of its page gallery and is not a setting.
         allowed: &[("src/config/", None), ("src/http/pages/tests.rs", None)],
         reason: "settings come out of config/, checked, or do not exist",
     },
@@ -108,7 +109,7 @@ const RULES: &[Rule] = &[
     Rule {
         crates: &[],
         words: &["tokio::spawn", "tokio::task::spawn("],
-        // A transaction runs to its end, also after its caller is gone.
+        // A transaction runs to its end even if its caller is gone.
         allowed: &[("src/actor/", None), ("src/database/transaction.rs", None)],
         reason: "work that outlives its request belongs to a pool, work that starts by itself to a task of actor/",
     },
@@ -158,7 +159,7 @@ fn a_file_ends_before_400_lines_its_tests_apart() {
 
 #[test]
 fn no_test_is_skipped_and_none_sleeps() {
-    // The text is assembled here, so that the search does not find this file.
+    // This text is put together from two parts, so that the search does not find this file.
     let skipped = concat!("#[", "ignore");
     let sleeps = concat!("sleep", "(");
     let mut found = Vec::new();
@@ -262,9 +263,9 @@ impl Rule {
     }
 }
 
-/// Says whether a line names a crate, and not a module of latchkey with the same name.
+/// Says whether a line names this crate. A module of latchkey with the same name does not count.
 fn names(file: &Source, line: &str, name: &str) -> bool {
-    // This searches the whole file, so it only runs for a line with the name.
+    // This closure searches the whole file. It is called only for a line that contains the name.
     let is_module_of_that_name = || {
         let module = format!("mod {name};");
         file.text.lines().any(|line| {
@@ -282,8 +283,8 @@ fn names(file: &Source, line: &str, name: &str) -> bool {
     })
 }
 
-/// Says whether a path equals the pattern, or is below it if the pattern ends in `/`. A `*` stands
-/// for one part of a path.
+/// Says whether a path equals the pattern. If the pattern ends in `/`, a path below it also
+/// matches. A `*` stands for one part of the path.
 fn matches(pattern: &str, path: &str) -> bool {
     if let Some((head, tail)) = pattern.split_once('*') {
         return path

@@ -1,4 +1,4 @@
-//! The source files, as the architecture tests read them.
+//! Reads the source files for the architecture tests.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ impl Source {
     }
 }
 
-/// Returns a line without its comment. A `//` in a URL stays.
+/// Returns a line without its comment. A `//` in a URL does not start a comment.
 pub fn code(line: &str) -> &str {
     let comment = line.match_indices("//").find(|(at, _)| !line[..*at].ends_with(':'));
     comment.map_or(line, |(at, _)| &line[..at])

@@ -1,6 +1,6 @@
-//! Tests of checkpoints: statements of the head of each audit stream, stored outside the database.
-//! A key that outlives the token signing keys signs them, and the daemon logs them from its start
-//! on.
+//! Tests of checkpoints. A checkpoint is a signed statement of the head of each audit stream, and
+//! it is stored outside the database. The key that signs the checkpoints lives longer than the keys
+//! that sign tokens. The daemon logs checkpoints from its start on.
 
 use std::time::Duration;
 
@@ -80,8 +80,8 @@ both!(heads_are_logged_from_the_start_on_and_each_once_an_hour, async |app| {
     assert_eq!(first.keep().await, streams, "an hour's overlap, for rows that were on their way");
     app.clock.advance(Duration::from_secs(3_601));
     assert_eq!(first.keep().await, 0, "nothing moved since");
-    // A new process after an outage of days repeats every head, because the last process may not
-    // have logged it.
+    // After an outage of several days, a new process logs every head again, because the last
+    // process may not have logged it.
     app.clock.advance(Duration::from_hours(72));
     let second = AuditKeeper::new(app.inside().clone());
     assert_eq!(second.keep().await, streams);

@@ -1,5 +1,5 @@
-//! Tests that each flow records its event together with its change, and that the hash chain
-//! verifies after each flow.
+//! Tests that each flow stores its change together with the audit event for it, and that the hash
+//! chain is valid after each flow.
 
 use hyper::Method;
 use latchkey::audit::{Action, Actor, Detail, Event, Outcome, RequestOrigin, record};
@@ -111,8 +111,8 @@ both!(parallel_events_of_one_stream_have_no_gap, async |app| {
         client.json(Method::PATCH, "/api/me", json!({ "name": format!("Ada {turn}") })).await
     })
     .await;
-    // On a loaded machine a request may wait too long for the lock of a row. It then gets a 503,
-    // and the chain has no gap.
+    // On a loaded machine a request can wait too long for the lock of a row. The request then gets
+    // a 503, and the chain has no gap.
     let done = count(&answers, 200);
     assert!(done >= 1 && done + count(&answers, 503) == 32, "{answers:?}");
     let stream = stream_of(app, user_id).await;

@@ -1,5 +1,5 @@
-//! Tests of the audit: what it records, that it verifies, and that verification finds every
-//! manipulation.
+//! Tests of the audit: what it records, that the records verify, and that the verification finds
+//! every manipulation.
 
 mod checkpoints;
 mod flows;
@@ -41,7 +41,7 @@ async fn kinds(app: &TestApp) -> Vec<Kind> {
     findings(app).await.into_iter().map(|finding| finding.kind).collect()
 }
 
-/// Returns every row, sorted by stream and number.
+/// Returns every audit event, sorted by stream and sequence number.
 pub async fn rows(app: &TestApp) -> Vec<audit_event::Model> {
     audit_event::Entity::find()
         .order_by_asc(audit_event::Column::StreamId)
@@ -51,7 +51,7 @@ pub async fn rows(app: &TestApp) -> Vec<audit_event::Model> {
         .expect("rows")
 }
 
-/// Returns the stream of a user.
+/// Returns the audit stream of a user.
 async fn stream_of(app: &TestApp, user_id: Uuid) -> audit_stream::Model {
     audit_stream::Entity::find()
         .filter(audit_stream::Column::UserId.eq(user_id))
@@ -68,7 +68,7 @@ async fn actions(app: &TestApp, user_id: Uuid) -> Vec<String> {
     mine.map(|row| row.action).collect()
 }
 
-/// Disables the triggers of the tables, as an attacker with database access would do.
+/// Disables the triggers of the audit tables, as an attacker with database access would do.
 async fn without_guards(app: &TestApp) {
     let db = &app.inside().db;
     let statements: &[&str] = if db.is_postgres() {

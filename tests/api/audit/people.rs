@@ -1,5 +1,5 @@
-//! Tests of the events that users see about themselves, and tests that the audit holds no personal
-//! data of a deleted user.
+//! Tests of the audit events that users see about themselves. Other tests check that the audit
+//! contains no personal data of a deleted user.
 
 use latchkey::audit::{Action, Actor, Detail, Event, Outcome, RequestOrigin, record};
 use latchkey_entity::{audit_identity, audit_stream};
@@ -20,7 +20,7 @@ async fn page(person: &Person, query: &str) -> (Vec<Value>, Value) {
     (list["items"].as_array().expect("a list").clone(), list["next"].clone())
 }
 
-/// Returns everything that the audit holds, as text.
+/// Returns everything that the audit tables contain, as text.
 async fn dump(app: &TestApp) -> String {
     let db = app.inside().db.reader();
     let identities = audit_identity::Entity::find().all(db).await.expect("identities");

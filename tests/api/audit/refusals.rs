@@ -1,5 +1,5 @@
-//! Tests of refused passwords. The audit records one per account, client address and hour, whatever
-//! the reason.
+//! Tests of refused passwords. The audit records one refusal for each account, client IP address
+//! and hour, whatever the reason of the refusal is.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ async fn refusals(app: &TestApp, user_id: Uuid) -> Vec<audit_event::Model> {
     rows(app).await.into_iter().filter(is_refusal).collect()
 }
 
-/// Waits until there are that many refusals, and returns them.
+/// Waits until the stream of a user has `many` refusals, and returns them.
 async fn refused(app: &TestApp, user_id: Uuid, many: usize) -> Vec<audit_event::Model> {
     eventually("the rows", PATIENCE, async || {
         let found = refusals(app, user_id).await;
@@ -113,7 +113,7 @@ both!(a_wrong_password_at_a_change_is_recorded, async |app| {
     assert_eq!(refusals(app, user_id).await.len(), 3, "once an hour");
     let events = person.as_user().get("/api/me/events").await.expect(200).text();
     assert!(events.contains("password.refused"), "the person sees it: {events}");
-    // A refused login in the same hour has a row of its own, beside the refused deletion.
+    // The refused deletion of the account and a refused login in the same hour have one row each.
     person
         .as_user()
         .json(Method::DELETE, "/api/me", json!({ "password": wrong }))

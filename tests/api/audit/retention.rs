@@ -1,5 +1,5 @@
-//! Tests of retention: old rows are deleted from the start of each stream, and the rest still
-//! verifies.
+//! Tests of retention. The daemon deletes old rows from the start of each stream, and the remaining
+//! rows still verify.
 
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ both!(what_names_a_key_that_is_not_ours_is_not_swept_away, async |app| {
         .exec(app.inside().db.writer())
         .await
         .expect("altered");
-    // A base that names an unknown key does not verify either.
+    // A stream whose base names an unknown key does not verify either.
     let team = streams(app, "team").await[0];
     audit_stream::Entity::update_many()
         .col_expr(audit_stream::Column::BaseKey, Expr::value("nobodys"))
@@ -99,7 +99,7 @@ both!(a_stream_that_somebody_else_has_emptied_is_not_forgotten, async |app| {
     assert!(kinds(app).await.contains(&Kind::Unsealed), "it is still there to be found");
 });
 
-/// Returns the ids of the streams of a kind.
+/// Returns the ids of the streams of this kind.
 async fn streams(app: &TestApp, kind: &str) -> Vec<uuid::Uuid> {
     let all = audit_stream::Entity::find().all(app.inside().db.reader()).await.expect("read");
     all.into_iter().filter(|stream| stream.kind == kind).map(|stream| stream.id).collect()

@@ -1,5 +1,5 @@
-//! Tests that the audit records what happens to signing keys: published, rotated and retired, each
-//! with the actor and the reason.
+//! Tests that the audit records when a signing key is published, rotated or retired. Each event
+//! names the actor and the reason.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use serde_json::Value;
 use super::{is_sound, rows};
 use crate::app::{TestApp, both};
 
-/// Returns the events of signing keys in order: action, actor, kind, reason, key, and the previous
-/// key.
+/// Returns the events about signing keys in order. The values of each event are the action, the
+/// actor, the kind, the reason, the key and the previous key.
 async fn told(app: &TestApp) -> Vec<[String; 6]> {
     let streams = audit_stream::Entity::find().all(app.inside().db.reader()).await.expect("read");
     let of_all = streams.into_iter().find(|stream| stream.kind == "installation");
@@ -79,8 +79,8 @@ both!(what_an_operator_does_with_keys_is_recorded, async |app| {
     needs.retire("nobodys").await.expect("unknown");
     app.inside().keys.turn().await.expect("a turn");
     let third = vault(app);
-    // Removing the revoked key writes no event. It has verified nothing since it was declared
-    // compromised.
+    // The removal of the revoked key writes no event, because the key has verified nothing since it
+    // was declared compromised.
     app.clock.advance(Duration::from_hours(1));
     app.inside().keys.turn().await.expect("a turn");
     let expected = [

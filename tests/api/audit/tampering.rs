@@ -1,4 +1,5 @@
-//! Tests that verification finds every change that an attacker with the database password can make.
+//! Tests that the verification finds every change that an attacker with the database password can
+//! make.
 
 use latchkey::audit::checkpoint::{self, Head};
 use latchkey::audit::verify::Kind;
@@ -128,14 +129,14 @@ both!(a_truncated_stream_is_found_and_stays_found, async |app| {
     let all = of_stream(app, &stream).await;
     remove(app, all.last().expect("a last row")).await;
     assert!(kinds(app).await.contains(&Kind::Truncated));
-    // The attacker moves the head back too, as far as that is possible without the key.
+    // The attacker also moves the head back, as far as this is possible without the key.
     let before = &all[all.len() - 2];
     let mut moved = stream.clone();
     (moved.head_seq, moved.head_at) = (before.seq, before.at);
     moved.head_mac.clone_from(&before.mac);
     moved.into_active_model().reset_all().update(app.inside().db.writer()).await.expect("moved");
     assert_eq!(kinds(app).await, [Kind::Unsealed]);
-    // Later events do not repair the chain.
+    // Events that are recorded after the manipulation do not repair the chain.
     person.login().await.expect(200);
     assert_eq!(kinds(app).await, [Kind::Unsealed]);
     person.login().await.expect(200);
@@ -183,12 +184,13 @@ both!(a_database_put_back_is_found_by_heads_kept_elsewhere, async |app| {
     person.login().await.expect(200);
     assert_eq!(compare(&kept).await, [], "what was appended since is no harm");
     let later = keep().await;
-    // The attacker restores an earlier state, which has valid seals.
+    // The attacker restores an earlier state of the stream, in which all seals are valid.
     remove(app, of_stream(app, &stream).await.last().expect("a last row")).await;
     stream.clone().into_active_model().reset_all().update(db.writer()).await.expect("put back");
     is_sound(app).await;
     assert_eq!(compare(&later).await, [Kind::Truncated]);
-    // A different history is then appended to that state.
+    // New events are then appended to the restored state, so that the history differs from the
+    // checkpoint.
     app.clock.advance(std::time::Duration::from_secs(1));
     person.login().await.expect(200);
     is_sound(app).await;

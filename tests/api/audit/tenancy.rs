@@ -1,5 +1,5 @@
-//! Tests that events of a team are in the stream of the team: one event for each change. The stream
-//! outlives the team.
+//! Tests of the audit events of a team. Each change writes one event to the stream of the team. The
+//! stream still exists after the team is deleted.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::{is_sound, rows};
 use crate::app::{TestApp, both};
 use crate::people::{claim, join, people};
 
-/// Returns the events of a team in order: the action and the detail.
+/// Returns the action and the detail of each event of a team, in order.
 pub async fn events(app: &TestApp, team: &str) -> Vec<(String, Value)> {
     let team: uuid::Uuid = team.parse().expect("an id");
     let stream = audit_stream::Entity::find()
@@ -181,7 +181,8 @@ both!(an_invitations_events_say_whom_it_is_for_and_the_chain_does_not, async |ap
     is_sound(app).await;
 });
 
-/// Every documented action must be used somewhere in the code, outside the list of actions.
+/// Every documented action must be used somewhere in the code. The list of actions itself does not
+/// count.
 #[test]
 fn every_action_is_recorded_somewhere() {
     fn read(directory: &std::path::Path, text: &mut String) {

@@ -1,5 +1,5 @@
-//! Tests with a Redis Cluster of three primaries: users are spread over the nodes, and a node that
-//! is away affects only its own users.
+//! Tests with a Redis Cluster of three primaries. The users are spread over the three nodes. If one
+//! node is down, only the users on this node are affected.
 
 use crate::app::{Backend, TestApp};
 use crate::client::Person;
@@ -8,9 +8,10 @@ use crate::servers::{PrivateServer, Signal, free_port};
 
 use super::{HEALED, becomes_degraded, becomes_ready, timed};
 
-/// The slots of Redis, in three parts.
+/// The hash slots of Redis, in three parts. Each node has one part.
 const PARTS: [(u16, u16); 3] = [(0, 5_460), (5_461, 10_922), (10_923, 16_383)];
-/// With this number of evenly spread users, a node has none in one run of 10^8.
+/// The number of users. They are spread evenly over the nodes. With this number, a node has no
+/// users at all in one of 10^8 runs.
 const PEOPLE: usize = 48;
 
 async fn ask<T: redis::FromRedisValue>(node: &PrivateServer, line: &str) -> T {
@@ -29,7 +30,7 @@ async fn is_whole(nodes: &[PrivateServer]) {
     .await;
 }
 
-/// Starts three nodes that know each other. A node that is away does not stop the other two.
+/// Starts three nodes that know each other. If one node is down, the other two still work.
 pub async fn cluster() -> Vec<PrivateServer> {
     let mut nodes = Vec::new();
     for _ in PARTS {
@@ -72,7 +73,7 @@ async fn statuses(people: &[Person]) -> Vec<u16> {
 async fn people_are_spread_over_a_cluster_and_a_lost_node_is_theirs_alone_on_servers() {
     let mut nodes = cluster().await;
     let addresses: Vec<String> = nodes.iter().map(|node| node.address().to_string()).collect();
-    // The URL names two nodes. The client finds the third one through them.
+    // The URL names two nodes. The Redis client finds the third node through them.
     let url = format!("redis+cluster://{}", addresses[..2].join(","));
     let app = TestApp::builder(Backend::Servers).set("redis.url", &url).start().await;
     let mut people = Vec::new();
@@ -83,8 +84,8 @@ async fn people_are_spread_over_a_cluster_and_a_lost_node_is_theirs_alone_on_ser
         let keys: u64 = ask(node, "DBSIZE").await;
         assert!(keys > 0, "a node has nobody");
     }
-    // These are all the steps that take several keys at once: rotation, a one-time token, and the
-    // end of all sessions.
+    // These requests contain every step that uses several keys at once: a rotation, a one-time
+    // token, and the end of all sessions.
     let mut ada = app.verified("ada@cluster.example").await;
     ada.refresh().await.expect(200);
     app.anonymous().forgot(&ada.email).await.expect(200);
@@ -113,8 +114,8 @@ async fn people_are_spread_over_a_cluster_and_a_lost_node_is_theirs_alone_on_ser
     app.finish().await;
 }
 
-/// A daemon that took one node for a complete store would serve a third of the users, and refuse
-/// the others for ever.
+/// If a daemon treated one node as a complete store, it would serve one third of the users and
+/// refuse the other users for ever.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_node_of_a_cluster_is_not_taken_for_a_whole_token_store_on_servers() {
     let nodes = cluster().await;
@@ -125,8 +126,8 @@ async fn one_node_of_a_cluster_is_not_taken_for_a_whole_token_store_on_servers()
     app.finish().await;
 }
 
-/// A script that the server already has would run. A login needs scripts that the server does not
-/// have and would be refused.
+/// Without this check, a script that the server already has would run. A login needs scripts that
+/// the server does not have yet, so the login would be refused.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_alone_is_not_taken_for_a_cluster_on_servers() {
     let server = PrivateServer::redis().await;

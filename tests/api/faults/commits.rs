@@ -1,5 +1,6 @@
 //! Tests of transactions on PostgreSQL that fail, are aborted or lose their caller. Every
-//! acknowledged row is in the database, and no connection returns to its pool inside a transaction.
+//! acknowledged row must be in the database, and no connection may return to its pool inside a
+//! transaction.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -12,8 +13,8 @@ use sea_orm::{ConnectionTrait as _, DatabaseBackend, DbErr, Statement};
 
 use crate::servers::TestDatabase;
 
-/// Makes a statement and its commit take some milliseconds, so that neither is done before the
-/// caller is polled again.
+/// Makes a statement and its commit take some milliseconds, so that each of them is still pending
+/// when the caller polls again.
 const SLOW: &str = "
 CREATE FUNCTION work() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -23,11 +24,11 @@ END $$;
 CREATE TRIGGER slow_statement AFTER INSERT ON people FOR EACH ROW EXECUTE FUNCTION work();
 CREATE CONSTRAINT TRIGGER slow_commit AFTER INSERT ON people DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW EXECUTE FUNCTION work();";
-/// No transaction needs this many polls.
+/// The maximum number of polls. Every transaction needs fewer polls.
 const POLLS_MAX: usize = 200;
 
-/// Opens a pool of one connection, so that the next caller gets the connection that the last caller
-/// left.
+/// Opens a pool of one connection, so that each caller gets the connection that the caller before
+/// it has left.
 async fn pool(database: &TestDatabase) -> Db {
     let url = Secret::new(database.url());
     let config = config::Database { url, auto_migrate: false, max_connections: 1 };
@@ -69,7 +70,7 @@ async fn a_commit_after_a_failed_statement_is_refused_on_servers() {
     assert_eq!(count(&db, "").await, 1);
 }
 
-/// The caller stops waiting after each number of polls that a transaction needs, until one
+/// In each round the caller stops waiting after one more poll than in the round before, until one
 /// transaction is done.
 #[tokio::test]
 async fn a_caller_that_goes_away_takes_no_later_write_with_it_on_servers() {
@@ -77,11 +78,11 @@ async fn a_caller_that_goes_away_takes_no_later_write_with_it_on_servers() {
     let (db, other) = (pool(&database).await, pool(&database).await);
     db.writer().execute_unprepared(SLOW).await.expect("created");
     let furthest = go_away_until_one_is_done(&db, &other).await;
-    // BEGIN, the statement and COMMIT are each pending for one poll.
+    // BEGIN, the statement and COMMIT are each pending for at least one poll.
     assert!(furthest >= 3, "no caller went away during the commit: {furthest}");
 }
 
-/// Returns the largest number of polls after which the writing transaction was not done.
+/// Returns the largest number of polls after which the writing transaction was still not done.
 async fn go_away_until_one_is_done(db: &Db, other: &Db) -> usize {
     let mut furthest = 0;
     for polls in 0..POLLS_MAX {
@@ -118,8 +119,8 @@ async fn go_away_until_one_is_done(db: &Db, other: &Db) -> usize {
     panic!("no transaction was done after {POLLS_MAX} polls");
 }
 
-/// Polls at most this often and returns the result, if there is one. Each further poll waits until
-/// the work is woken, which means that the server has responded.
+/// Polls `work` at most `polls` times and returns its result, or `None` if it is not done. Before
+/// each further poll it waits until `work` is woken, which means that the server has responded.
 async fn polled<T>(work: &mut Pin<Box<dyn Future<Output = T> + '_>>, polls: usize) -> Option<T> {
     let mut left = polls;
     poll_fn(|cx| {
@@ -129,7 +130,8 @@ async fn polled<T>(work: &mut Pin<Box<dyn Future<Output = T> + '_>>, polls: usiz
         left -= 1;
         match work.as_mut().poll(cx) {
             Poll::Ready(done) => Poll::Ready(Some(done)),
-            // The last poll did not finish the work. The caller stops here, before it is woken.
+            // The last poll did not finish the work. The caller stops here and does not wait until
+            // it is woken.
             Poll::Pending if left == 0 => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
         }

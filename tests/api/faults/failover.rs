@@ -1,6 +1,7 @@
-//! Tests with a PostgreSQL that responds but accepts no writes: a standby behind the name, a server
-//! that was set to read only, and a server that cuts its connections. The daemon drops its
-//! connections to such a server, and writes resume when a server accepts them.
+//! Tests with a PostgreSQL that responds but accepts no writes: a standby to which the host name
+//! now leads, a server that was set to read only, and a server that cuts its connections. The
+//! daemon closes its connections to such a server, and writes succeed again when a server accepts
+//! them.
 
 use hyper::Method;
 use latchkey_entity::user;
@@ -15,22 +16,21 @@ use crate::servers::{PrivateServer, Signal};
 
 const DATABASE: &str = "database";
 
-/// The number of writes in a row after the server accepts them again. It is larger than the number
-/// of connections in the pool.
+/// The number of writes that must succeed in a row after the server accepts writes again. It is
+/// larger than the number of connections in the pool.
 const WRITES: usize = 30;
 
 async fn start(url: &str) -> TestApp {
     TestApp::builder(Backend::Servers).set("database.url", url).start().await
 }
 
-/// Sends a request that writes to the database only.
+/// Sends a request that writes to the database and to no other store.
 async fn write(person: &Person) -> Answer {
     let name = json!({ "name": "Ada" });
     timed("a write", person.as_user().json(Method::PATCH, "/api/me", name)).await.1
 }
 
-/// Waits until a write succeeds, within the time in which everything heals. Then every write must
-/// succeed.
+/// Waits until a write succeeds, for at most [`HEALED`]. After that, every write must succeed.
 async fn writes_resume(person: &Person) {
     eventually("a write", HEALED, async || (write(person).await.status == 200).then_some(())).await;
     for _ in 0..WRITES {
@@ -38,7 +38,7 @@ async fn writes_resume(person: &Person) {
     }
 }
 
-/// Waits until a standby has the data of all these users.
+/// Waits until a standby has the rows of all these users.
 async fn follows(standby: &PrivateServer, people: u64) {
     let db = Database::connect(standby.url()).await.expect("connected");
     eventually("replication", HEALED, async || {
@@ -64,13 +64,13 @@ async fn connections_to_a_standby_are_not_kept_when_the_name_leads_to_the_primar
     proxy.heal();
     for _ in 0..3 {
         is_unavailable(("a write", write(&person).await));
-        // A standby is behind the primary. A read from it could admit a user whose session has
-        // ended.
+        // The data of a standby is older than the data of the primary. A read from the standby
+        // could therefore accept a user whose session has ended.
         is_unavailable(timed("a reading", person.me()).await);
     }
     becomes_degraded(&app, DATABASE, "read-only").await;
 
-    // The connections to the standby stay open.
+    // New connections go to the primary again. The connections to the standby stay open.
     proxy.move_to(primary.address());
     writes_resume(&person).await;
     becomes_ready(&app).await;
@@ -131,7 +131,7 @@ async fn of_all_connections_that_are_cut_one_request_is_lost_at_most_on_servers(
     let app = start(&server.url()).await;
     let person = app.verified("ada@cut.example").await;
     for _ in 0..3 {
-        // These requests use every connection of the pool.
+        // These requests together use every connection of the pool.
         let many = (0..12).map(|_| write(&person));
         for answer in futures_util::future::join_all(many).await {
             answer.expect(200);
@@ -149,7 +149,8 @@ async fn of_all_connections_that_are_cut_one_request_is_lost_at_most_on_servers(
     app.finish().await;
 }
 
-/// The daemon updates the probe row at its own pace. A request to `/readyz` sends no statement.
+/// The daemon updates the probe row by itself at its own interval. Therefore a request to `/readyz`
+/// sends no statement.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_question_of_readiness_asks_no_database_embedded() {
     let app = TestApp::start(Backend::Embedded).await;
@@ -163,8 +164,8 @@ async fn a_question_of_readiness_asks_no_database_embedded() {
     app.finish().await;
 }
 
-/// On SQLite the first request that meets the error sets the state, and the next good probe resets
-/// it.
+/// On SQLite the first request that gets the error sets the state to read-only. The next successful
+/// probe resets the state.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_takes_no_writes_is_told_and_heals_embedded() {
     use sea_orm::ConnectionTrait as _;

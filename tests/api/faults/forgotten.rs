@@ -1,5 +1,5 @@
-//! Tests with a Redis that lost data: an ended session stays ended, and no valid session ends
-//! because of the loss.
+//! Tests with a Redis that has lost data. A session that has ended stays ended, and no valid
+//! session ends because of the loss.
 
 use redis::aio::MultiplexedConnection;
 
@@ -7,14 +7,14 @@ use crate::app::{Backend, TestApp};
 use crate::client::Person;
 use crate::servers::{redis_connection, redis_space};
 
-/// Starts a daemon and opens a connection to the database of its token store.
+/// Starts a daemon and opens a connection to the Redis database of its token store.
 async fn start() -> (TestApp, MultiplexedConnection) {
     let url = redis_space().await;
     let app = TestApp::builder(Backend::Servers).set("redis.url", &url).start().await;
     (app, redis_connection(&url).await.expect("connected"))
 }
 
-/// Returns every key with the data that `RESTORE` needs.
+/// Returns every key with its value and its remaining lifetime, which `RESTORE` needs.
 async fn backup(redis: &mut MultiplexedConnection) -> Vec<(String, Vec<u8>, i64)> {
     let keys: Vec<String> = redis::cmd("KEYS").arg("*").query_async(redis).await.expect("listed");
     let mut kept = Vec::new();
@@ -27,7 +27,7 @@ async fn backup(redis: &mut MultiplexedConnection) -> Vec<(String, Vec<u8>, i64)
     kept
 }
 
-/// Restores an earlier state of the store. All later writes are lost.
+/// Restores an earlier state of the store. All writes after that state are lost.
 async fn restore(redis: &mut MultiplexedConnection, backup: &[(String, Vec<u8>, i64)]) {
     flush(redis).await;
     for (key, value, left) in backup {
@@ -56,7 +56,7 @@ async fn after_a_flush_everybody_may_log_in_again_on_servers() {
     let mut again = person.clone();
     again.login().await.expect(200);
     again.me().await.expect(200);
-    // The loss included the scripts, and the daemon loaded them again.
+    // The loss also removed the scripts, and the daemon loaded them again.
     again.refresh().await.expect(200);
     app.no_mail_to(&person.email).await;
     app.finish().await;

@@ -1,5 +1,5 @@
-//! Tests with servers that are down, slow or lose data. In each case the daemon responds with a 503
-//! in time, never with a 401, and works again within 10 s after the fault.
+//! Tests with servers that are down, slow or have lost data. In each case the daemon responds with
+//! a 503 in time, and never with a 401. It works again within 10 s after the end of the fault.
 
 pub mod cluster;
 mod commits;
@@ -25,8 +25,8 @@ const HEALED: Duration = Duration::from_secs(10);
 /// The time within which a response must arrive: 5 s, plus an allowance for a busy machine.
 const ANSWERED: Duration = Duration::from_secs(6);
 
-/// Starts a proxy in front of the server of a URL. Returns the proxy and the URL that leads through
-/// it.
+/// Starts a proxy in front of the server in this URL. Returns the proxy, and a URL that leads to
+/// the server through the proxy.
 async fn through(url: &str) -> (Proxy, String) {
     let (scheme, rest) = url.split_once("://").expect("a URL has a scheme");
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
@@ -37,7 +37,7 @@ async fn through(url: &str) -> (Proxy, String) {
     (proxy, url)
 }
 
-/// Waits for a response and checks how long it took.
+/// Waits for a response and checks that it arrives within [`ANSWERED`].
 async fn timed(name: &'static str, asked: impl Future<Output = Answer>) -> (&'static str, Answer) {
     let began = Instant::now();
     let answer = asked.await;
@@ -45,7 +45,8 @@ async fn timed(name: &'static str, asked: impl Future<Output = Answer>) -> (&'st
     (name, answer)
 }
 
-/// Checks that the response is a 503 for the dependency, with a wait in `Retry-After`.
+/// Checks that the response is a 503 because of a dependency, and that `Retry-After` contains a
+/// wait.
 #[track_caller]
 fn is_unavailable((name, answer): (&'static str, Answer)) {
     let wait = answer.header("retry-after").map(str::parse::<u32>);
@@ -54,7 +55,7 @@ fn is_unavailable((name, answer): (&'static str, Answer)) {
     assert_eq!((answer.status, code.as_str()), (503, "dependency-unavailable"), "{name}");
 }
 
-/// A user who has not followed the link to confirm the address.
+/// A user who has not yet confirmed the email address, and the token of the confirmation link.
 struct Unverified {
     person: Person,
     token: String,
@@ -67,8 +68,9 @@ impl Unverified {
         Self { person, token }
     }
 
-    /// A 503 does not use up the link. A request whose response was lost may have confirmed the
-    /// address.
+    /// Follows the confirmation link after a fault. The link is still valid after a 503. If the
+    /// response to an earlier request was lost, that request can have confirmed the address
+    /// already, and this request gets a 409.
     async fn follows_the_link(self, app: &TestApp) {
         let answer = app.anonymous().verify(&self.token).await;
         assert!(matches!(answer.status, 200 | 409), "{}", answer.text());
@@ -79,7 +81,7 @@ impl Unverified {
     }
 }
 
-/// Sends the requests that every store fault must refuse, all at the same time.
+/// Sends all requests that must be refused during a fault of a store, at the same time.
 async fn all_refuse(app: &TestApp, person: &Person, unverified: &Unverified) {
     let nobody = app.anonymous();
     let user = person.as_user();
@@ -98,7 +100,7 @@ async fn all_refuse(app: &TestApp, person: &Person, unverified: &Unverified) {
     }
 }
 
-/// Waits until everything works again, without a restart.
+/// Waits until all these requests succeed again, without a restart of the daemon.
 async fn heals(app: &TestApp, person: &mut Person) {
     eventually("health", HEALED, async || (person.me().await.status == 200).then_some(())).await;
     eventually("health of refreshes", HEALED, async || {
@@ -120,7 +122,7 @@ async fn heals(app: &TestApp, person: &mut Person) {
     .await;
 }
 
-/// The time within which `/readyz` must report a store that accepts no writes, with the reason.
+/// The time within which `/readyz` must report that a store accepts no writes, with the reason.
 const FOUND: Duration = Duration::from_secs(15);
 
 /// Waits until `/readyz` reports `degraded` with this reason.
@@ -144,8 +146,8 @@ async fn becomes_ready(app: &TestApp) {
     .await;
 }
 
-/// Checks that the daemon is degraded and not unready. An unready state would take all replicas out
-/// of service at the same time.
+/// Checks that the daemon is degraded and still ready. If it were not ready, the load balancer
+/// would take all replicas out of service at the same time.
 async fn is_degraded(app: &TestApp, dependency: &str) {
     let ready = app.admin().get("/readyz").await.expect(200).json();
     assert_eq!(ready["status"], "degraded");

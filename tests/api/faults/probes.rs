@@ -1,4 +1,4 @@
-//! Tests of the prober's result for a probe that neither succeeds nor is refused.
+//! Tests of what the prober reports for a probe that neither succeeds nor is refused.
 
 use latchkey::health::Reason;
 use sea_orm::{ConnectionTrait as _, Database, TransactionTrait as _};
@@ -10,7 +10,7 @@ use crate::poll::eventually;
 use crate::servers::{PrivateServer, TestDatabase};
 
 const DATABASE: &str = "database";
-/// This many requests to `/readyz` take longer than a few probes.
+/// The number of requests to `/readyz`. Together they take longer than a few probes.
 const READINGS: u32 = 200;
 
 /// Checks that the database stays degraded for this reason during several probes.
@@ -41,7 +41,8 @@ async fn a_probe_whose_row_is_locked_is_a_time_out_on_servers() {
     app.finish().await;
 }
 
-/// The first probe waits in its commit and holds the lock of the row. Every other commit waits too.
+/// The commit of the first probe waits for the lost standby, and holds the lock of the row. Every
+/// other commit waits for the standby too.
 #[tokio::test(flavor = "multi_thread")]
 async fn commits_that_wait_for_a_lost_standby_are_a_time_out_on_servers() {
     let server = PrivateServer::postgres().await;

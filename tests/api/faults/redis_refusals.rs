@@ -1,6 +1,6 @@
-//! Tests with a Redis that responds but accepts no writes: a replica, a full server, a server whose
-//! ACL lacks a right, and a server that cannot save. `/readyz` shows the reason, no operation is
-//! half done, and writes resume when the server accepts them.
+//! Tests with a Redis that responds but accepts no writes: a replica, a full server, a server on
+//! which the daemon's user lacks a right, and a server that cannot save. `/readyz` shows the
+//! reason, no operation is half done, and writes succeed again when the server accepts them.
 
 use std::fs;
 use std::time::Duration;
@@ -13,7 +13,8 @@ use crate::servers::{PrivateServer, redis_connection};
 
 const STORE: &str = "tokenStore";
 
-/// The smallest set of rights with which everything works, as docs/secure.md lists it.
+/// The smallest set of rights that is enough for all functions. docs/secure.md lists the same
+/// rights.
 const LEAST: &str = "~lk:* +@read +@write +eval +evalsha +script|load +ping +time +select";
 
 async fn start(url: &str) -> TestApp {
@@ -37,7 +38,7 @@ async fn knows(server: &PrivateServer, word: &str) {
     .await;
 }
 
-/// Makes a server the replica of another one, and waits until it has the data.
+/// Makes a server the replica of another server, and waits until the replica has the data.
 async fn follow(replica: &PrivateServer, primary: &PrivateServer) {
     let port = primary.address().port();
     let _: String = replica.redis_command(&format!("REPLICAOF 127.0.0.1 {port}")).await;
@@ -73,7 +74,7 @@ async fn a_name_that_moves_to_the_new_primary_is_followed_on_servers() {
     let mut person = app.verified("ada@name.example").await;
     follow(&new, &old).await;
 
-    // The old primary becomes a replica. The connections to it stay open.
+    // The old primary becomes a replica of the new one. The daemon's connections to it stay open.
     promote(&new).await;
     follow(&old, &new).await;
     becomes_degraded(&app, STORE, "read-only").await;
@@ -128,8 +129,8 @@ async fn the_least_rights_are_enough_and_each_that_is_missing_is_found_on_server
     let app = start(&url).await;
     let mut person = app.verified("ada@rights.example").await;
     becomes_ready(&app).await;
-    // These requests write each kind of entry: sessions, a rotation, a mailed token, and the end of
-    // every session.
+    // These requests write every kind of entry: sessions, a rotation, a mailed token, and the end
+    // of every session.
     person.refresh().await.expect(200);
     person.another_device().await.sessions().await.expect(200);
     app.anonymous().forgot(&person.email).await.expect(200);
@@ -162,7 +163,7 @@ async fn a_redis_that_cannot_save_is_told_until_it_can_on_servers() {
     let server = PrivateServer::redis_with(saves.into()).await;
     let app = start(&server.url()).await;
     let mut person = app.verified("ada@unsaved.example").await;
-    // Redis cannot rename its snapshot over a directory.
+    // Redis cannot save its snapshot, because a directory has the name of the snapshot file.
     let in_the_way = server.directory().join("dump.rdb");
     fs::create_dir(&in_the_way).expect("made");
     let _: String = server.redis_command("BGSAVE").await;
@@ -177,11 +178,11 @@ async fn a_redis_that_cannot_save_is_told_until_it_can_on_servers() {
     app.finish().await;
 }
 
-/// The longest time that the token store may stay down after the server accepts the daemon again.
+/// The maximum time that the token store may stay down after the server accepts the daemon again.
 const LET_IN: Duration = Duration::from_secs(2);
 
-/// Removes a right, ends every connection, and gives the right back. The first request must report
-/// the reason, and the daemon must connect again without help.
+/// Takes the daemon's access away, ends every connection, and then gives the access back. The first
+/// request must report the reason of the refusal. The daemon must connect again by itself.
 async fn is_refused_and_let_in(
     (app, person): (&TestApp, &mut Person),
     operator: &mut redis::aio::MultiplexedConnection,

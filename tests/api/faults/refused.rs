@@ -1,4 +1,4 @@
-//! A test with a PostgreSQL that refused a new connection because it was read only, and then
+//! A test with a PostgreSQL that is read-only and refuses a new connection. Later the server
 //! accepts writes again.
 
 use latchkey::config;
@@ -8,7 +8,8 @@ use sea_orm::{ConnectionTrait as _, Database};
 
 use crate::servers::TestDatabase;
 
-/// The call waits for a connection, because one connection of the pool works.
+/// While one connection of the pool works, a call does not get the old refusal. It waits for a
+/// connection instead.
 #[tokio::test]
 async fn a_refusal_that_is_over_fails_no_call_while_a_connection_is_in_use_on_servers() {
     let database = TestDatabase::create().await;

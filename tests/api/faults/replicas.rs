@@ -11,7 +11,7 @@ use crate::client::{claims, jose_header};
 use crate::servers::{TestDatabase, redis_space};
 use crate::smtp::SmtpSink;
 
-/// The stores and the key that replicas share.
+/// The stores and the master key that all replicas share.
 struct Shared {
     redis: String,
     key: String,

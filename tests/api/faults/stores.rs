@@ -14,19 +14,19 @@ use crate::servers::{PrivateServer, Signal, TestDatabase, redis_space};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const DATABASE: &str = "database";
-/// The setting that holds the URL, and the name of the dependency in `/readyz`.
+/// For each store, the setting that contains its URL, and its name as a dependency in `/readyz`.
 const POSTGRES: (&str, &str) = ("database.url", DATABASE);
 const REDIS: (&str, &str) = ("redis.url", "tokenStore");
 
-/// Returns the number of users and of mails.
+/// Returns the number of users and the number of mails.
 async fn rows(app: &TestApp) -> (u64, u64) {
     let db = app.inside().db.reader();
     let people = user::Entity::find().count(db).await.expect("counted");
     (people, outbox::Entity::find().count(db).await.expect("counted"))
 }
 
-/// Stops a server and starts it again. A refused request must have written nothing, and everything
-/// must work again.
+/// Stops a server and starts it again. The requests that were refused must have written nothing.
+/// After the restart everything must work again.
 async fn comes_back(mut server: PrivateServer, (setting, dependency): (&str, &str), end: Signal) {
     let url = server.url();
     let app = TestApp::builder(Backend::Servers).set(setting, &url).start().await;
@@ -46,7 +46,7 @@ async fn comes_back(mut server: PrivateServer, (setting, dependency): (&str, &st
         is_unavailable(timed("forgot", nobody.forgot("nobody@faults.example")).await);
         is_unavailable(timed("logout", person.logout()).await);
     } else {
-        // The request needs only the database, so it still works.
+        // This request needs only the database, so it works while Redis is down.
         assert_eq!(exists.1.expect(200).text(), "true");
     }
     server.restart().await;
@@ -58,8 +58,8 @@ async fn comes_back(mut server: PrivateServer, (setting, dependency): (&str, &st
     app.finish().await;
 }
 
-/// Makes a server stop responding, and later cuts its connections. No request may wait for it, and
-/// everything must work again.
+/// Makes a server stop responding, and later cuts its connections. No request may wait for the
+/// server. In the end everything must work again.
 async fn is_not_waited_for(url: &str, (setting, dependency): (&str, &str)) {
     let (proxy, url) = through(url).await;
     let app = TestApp::builder(Backend::Servers).set(setting, &url).start().await;
@@ -72,7 +72,7 @@ async fn is_not_waited_for(url: &str, (setting, dependency): (&str, &str)) {
     is_degraded(&app, dependency).await;
     proxy.heal();
     heals(&app, &mut person).await;
-    // A commit may have succeeded although its response was lost on the way.
+    // A commit in the database can have succeeded even if its response was lost.
     if dependency != DATABASE {
         assert_eq!(rows(&app).await, before);
     }
@@ -105,8 +105,8 @@ async fn a_postgresql_that_does_not_answer_is_not_waited_for_on_servers() {
     Box::pin(is_not_waited_for(&database.url(), POSTGRES)).await;
 }
 
-/// The counts are in Redis, which is up. A count for a request that got a 503 is taken back, or was
-/// never made.
+/// The counts of attempts and mails are in Redis, which is up. If a request gets a 503, its count
+/// is cancelled or was never made.
 #[tokio::test(flavor = "multi_thread")]
 async fn while_postgresql_is_away_nobody_spends_a_guess_or_a_mail_on_servers() {
     let database = TestDatabase::create().await;
@@ -131,8 +131,8 @@ async fn while_postgresql_is_away_nobody_spends_a_guess_or_a_mail_on_servers() {
     app.finish().await;
 }
 
-/// A logout reports the truth: a 204 means that the session has ended, even if the token store
-/// returns with the session in it.
+/// A 204 must mean that the session has ended, even if the token store comes back with the session
+/// in it. Otherwise the logout gets a 503.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_logout_while_redis_is_down_is_an_ending_or_a_503_on_servers() {
     let mut redis = PrivateServer::redis().await;

@@ -1,5 +1,5 @@
-//! Tests with a PostgreSQL whose machine has vanished: the connections to it stay open and never
-//! respond, while new connections lead to a server that works.
+//! Tests with a PostgreSQL whose machine has vanished. The open connections to it never respond and
+//! are not closed, while new connections lead to a server that works.
 
 use std::time::Duration;
 
@@ -17,10 +17,10 @@ use crate::client::{Answer, Person};
 use crate::poll::eventually;
 use crate::servers::TestDatabase;
 
-/// The number of connections of the pool. It is small, so that all of them are in use when the
+/// The number of connections of the pool. It is so small that all connections are in use when the
 /// machine vanishes.
 const CONNECTIONS: &str = "3";
-/// The number of requests at the same time.
+/// The number of requests that the test sends at the same time.
 const MANY: usize = 12;
 
 async fn writes(person: &Person) -> Vec<Answer> {
@@ -35,7 +35,8 @@ fn succeed(answers: &[Answer]) -> bool {
     answers.iter().all(|answer| answer.status == 200)
 }
 
-/// The abandoned requests leave every connection of the pool in a statement that never ends.
+/// Every connection of the pool is in a statement that never ends, because its request was
+/// abandoned.
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_that_never_answer_again_are_replaced_on_servers() {
     let database = TestDatabase::create().await;
@@ -59,7 +60,8 @@ async fn connections_that_never_answer_again_are_replaced_on_servers() {
     app.finish().await;
 }
 
-/// The pool has one connection. A caller has abandoned it in a statement that never ends.
+/// The pool has one connection. A caller started a statement on it that never ends, and then
+/// stopped waiting.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_abandoned_connection_that_never_answers_again_is_replaced_on_servers() {
     let database = TestDatabase::create().await;

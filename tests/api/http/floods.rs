@@ -1,5 +1,5 @@
-//! Tests of connections: too many of them, slow ones, and ones that send nothing. The timers are
-//! those of the listener, on a clock that the test advances.
+//! Tests of too many connections, of slow connections, and of connections that send nothing. The
+//! timers are those of the listener, and they run on a clock that the test advances.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use super::{Raw, accept_task, bare};
 use crate::app::both;
 use crate::poll::eventually;
 
-/// The time within which a connection above the limit must get no response.
+/// The time for which the test waits to see that a connection above the limit gets no response.
 const NO_ANSWER_WITHIN: Duration = Duration::from_millis(300);
 
 both!(
@@ -30,8 +30,8 @@ both!(
         let mut idle = Vec::new();
         for _ in 0..8 {
             let mut stream = TcpStream::connect(app.public_addr()).await.expect("connected");
-            // A first byte makes sure that the listener has accepted each connection before the
-            // next one.
+            // The first byte makes sure that the listener has accepted this connection before the
+            // test opens the next one.
             stream.write_all(b"G").await.expect("written");
             idle.push(stream);
         }
@@ -43,7 +43,7 @@ both!(
         drop(idle.pop());
         next.read_to_end(&mut bytes).await.expect("served");
         assert_eq!(Raw::only(&bytes).status, 401);
-        // Hundreds of short connections must not use up the limit.
+        // Hundreds of short connections must not use up the limit of connections.
         for _ in 0..300 {
             drop(TcpStream::connect(app.public_addr()).await.expect("connected"));
         }
@@ -52,7 +52,7 @@ both!(
     }
 );
 
-/// Connects from another loopback address, which counts as another client address.
+/// Connects from this loopback address. latchkey treats each loopback address as another client.
 pub(super) async fn connected_from(source: [u8; 4], to: std::net::SocketAddr) -> TcpStream {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.bind((source, 0).into()).expect("all of 127/8 is this machine");
@@ -70,8 +70,8 @@ both!(
             stream.write_all(b"G").await.expect("written");
             held.push(stream);
         }
-        // This is sixty more than the limit of all clients together. Each of these connections is
-        // closed without a response.
+        // The client opens 124 connections, which is 60 more than the limit of all clients
+        // together. The daemon closes each of them without a response.
         for n in 0..124 {
             let mut stream = connected_from(greedy, app.public_addr()).await;
             let mut told = Vec::new();
@@ -84,7 +84,7 @@ both!(
         let mut told = Vec::new();
         other.read_to_end(&mut told).await.expect("served");
         assert_eq!(Raw::only(&told).status, 401);
-        // The client may open a new connection for each one that it closes.
+        // The client may open a new connection for each connection that it closes.
         drop(held.pop());
         eventually("a place of its own", Duration::from_secs(10), async || {
             let mut again = connected_from(greedy, app.public_addr()).await;
@@ -114,10 +114,10 @@ both!(
     }
 );
 
-/// More bytes than the buffers of two sockets hold.
+/// A number of bytes that is larger than the buffers of two sockets.
 const MUCH: usize = 16 * 1024 * 1024;
 
-/// A service that responds at once. For `/much` it sends more bytes than a socket buffer holds.
+/// A service that responds at once. For `/much` it sends more bytes than a socket buffer can hold.
 struct Plain;
 
 impl Service for Plain {
@@ -127,8 +127,8 @@ impl Service for Plain {
     }
 }
 
-/// Starts a listener with its timers and without the stores. The threads of the stores would not
-/// follow a test clock.
+/// Starts a listener with its timers and without the stores, because the threads of the stores do
+/// not use the test clock.
 async fn listener() -> (std::net::SocketAddr, CancellationToken) {
     let server = Server::bind(([127, 0, 0, 1], 0).into(), None, 64).await.expect("bound");
     let address = server.local_addr().expect("an address");
@@ -137,8 +137,9 @@ async fn listener() -> (std::net::SocketAddr, CancellationToken) {
     (address, stop)
 }
 
-/// Sends the parts with their pauses, then waits for the end. Returns the elapsed seconds of the
-/// clock and the received bytes.
+/// Sends each part and then waits for the pause of this part. After the last part it waits until
+/// the server closes the connection. Returns the elapsed seconds of the clock and the received
+/// bytes.
 async fn until_closed(address: std::net::SocketAddr, parts: &[(&[u8], u64)]) -> (u64, Vec<u8>) {
     let mut stream = TcpStream::connect(address).await.expect("connected");
     let began = Instant::now();
@@ -148,7 +149,7 @@ async fn until_closed(address: std::net::SocketAddr, parts: &[(&[u8], u64)]) -> 
         }
         let mut one = [0; 1];
         let pause = Duration::from_secs(*pause);
-        // Waits until the pause ends or the server closes the connection.
+        // Waits until the pause ends, or until the server closes the connection.
         if pause > Duration::ZERO && timeout(pause, stream.peek(&mut one)).await.is_ok() {
             break;
         }
@@ -188,9 +189,10 @@ async fn a_connection_that_says_nothing_is_cut_after_a_minute_embedded() {
             60,
             63,
         ),
-        // The HTTP/2 keep-alive sends a ping after 20 s and gives up 10 s later.
+        // The keep-alive of HTTP/2 sends a ping after 20 s. It closes the connection 10 s later if
+        // no reply came.
         ("HTTP/2, then nothing", vec![(preface, 0)], 28, 63),
-        // A client in the middle of a header block cannot respond to a ping.
+        // A client in the middle of a header block cannot reply to the ping.
         ("half a head of HTTP/2", vec![(preface, 1), (b"\0\0\x01\x01\0\0\0\0\x01\x82", 0)], 28, 33),
         ("half of HTTP/2's preface", vec![(&preface[..10], 0)], 10, 13),
         ("a method that begins like it", vec![(b"PRIVATE / HTTP/1.1\r\n".as_slice(), 0)], 10, 13),
@@ -239,8 +241,8 @@ async fn a_connection_that_says_nothing_is_cut_after_a_minute_embedded() {
     stop.cancel();
 }
 
-/// No other frame may come between the frames of one header block (RFC 9113 §6.10). A client that
-/// sends its header block slowly therefore cannot respond to a ping.
+/// The frames of one header block must follow each other without another frame between them (RFC
+/// 9113 §6.10). A client that sends its header block slowly therefore cannot reply to a ping.
 #[tokio::test(start_paused = true)]
 async fn a_head_of_http_2_that_drips_is_cut_by_the_ping_embedded() {
     let (address, stop) = listener().await;
@@ -251,8 +253,8 @@ async fn a_head_of_http_2_that_drips_is_cut_by_the_ping_embedded() {
     for (name, head, drip, every, least) in [
         ("a byte of one frame", kib, b"\0".as_slice(), 5, 28),
         ("one frame after another", open, more, 9, 28),
-        // No real client sends six frames for one header field. h2 ends the connection because of
-        // their number.
+        // h2 ends the connection because the header block has too many frames. No real client sends
+        // six frames for one header field.
         ("many small frames", open, more, 1, 5),
     ] {
         let mut stream = TcpStream::connect(address).await.expect("connected");
@@ -278,8 +280,8 @@ async fn who_does_not_read_the_answer_is_cut_after_a_minute_embedded() {
     for (waits, whole) in [(50, true), (63, false)] {
         let mut stream = TcpStream::connect(address).await.expect("connected");
         stream.write_all(b"GET /much HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("written");
-        // The test sees the first byte of the response and leaves it in the socket. 16 MiB then
-        // wait behind a full buffer.
+        // The test looks at the first byte of the response and leaves it in the socket. The rest of
+        // the 16 MiB then waits behind a full buffer.
         stream.peek(&mut [0; 1]).await.expect("an answer");
         let (asked, mut told) = (Instant::now(), Vec::new());
         let _in_vain = timeout(Duration::from_secs(waits), std::future::pending::<()>()).await;

@@ -24,7 +24,7 @@ pub const END_STREAM: u8 = 1;
 pub const ACK: u8 = 1;
 pub const END_HEADERS: u8 = 4;
 
-/// The time within which a server must do what it should do at once.
+/// The maximum time that a test waits for something that a server must do at once.
 const WITHIN: Duration = Duration::from_secs(20);
 
 /// A frame that the test received.
@@ -46,8 +46,9 @@ impl Frame {
 }
 
 impl Frame {
-    /// Returns the status at the start of a header block: `:status` from the static table, as an
-    /// indexed field or by its name (RFC 7541 §6, appendix A).
+    /// Returns the status at the start of a header block. The field `:status` is either an indexed
+    /// field of the static table, or it uses only the name from this table (RFC 7541 §6, appendix
+    /// A).
     pub fn status(&self) -> Option<u16> {
         let [first, rest @ ..] = self.payload.as_slice() else { return None };
         if let Some(at) = first.checked_sub(0x88) {
@@ -61,7 +62,8 @@ impl Frame {
         if length & 0x80 == 0 {
             return std::str::from_utf8(text).ok()?.parse().ok();
         }
-        // In the Huffman code the digits 0 to 2 have five bits, and 3 to 9 have six (appendix B).
+        // In the Huffman code, the digits 0 to 2 have five bits each, and the digits 3 to 9 have
+        // six bits each (appendix B).
         let mut bits = text.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte));
         bits <<= 32 - 8 * text.len();
         let mut status = 0;
@@ -77,7 +79,7 @@ impl Frame {
     }
 }
 
-/// Returns the bytes of a frame. `length` may differ from the real length.
+/// Returns the bytes of a frame. `length` can differ from the real length of the payload.
 pub fn frame_of(length: usize, kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(length).expect("24 bits").to_be_bytes();
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
@@ -87,7 +89,7 @@ pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     frame_of(payload.len(), kind, flags, stream, payload)
 }
 
-/// Encodes header fields, each as a literal without indexing (RFC 7541 §6.2.2).
+/// Encodes header fields. Each field is a literal without indexing (RFC 7541 §6.2.2).
 pub fn fields(fields: &[(&str, &str)]) -> Vec<u8> {
     let mut block = Vec::new();
     for (name, value) in fields {
@@ -115,12 +117,12 @@ fn integer(block: &mut Vec<u8>, mut value: usize) {
     block.push(u8::try_from(value).expect("a byte"));
 }
 
-/// Returns the header fields of a valid request.
+/// Returns the pseudo-header fields of a valid request.
 pub fn request(method: &'static str, path: &'static str) -> Vec<(&'static str, &'static str)> {
     vec![(":method", method), (":scheme", "http"), (":authority", "127.0.0.1"), (":path", path)]
 }
 
-/// A connection with prior knowledge whose settings are exchanged.
+/// An HTTP/2 connection with prior knowledge, on which both sides have sent their settings.
 pub struct Connection {
     stream: TcpStream,
 }
@@ -136,7 +138,7 @@ impl Connection {
         Self::over(TcpStream::connect(address).await.expect("connected"), settings).await
     }
 
-    /// Uses a connection that is already open.
+    /// Starts HTTP/2 on a connection that is already open.
     pub async fn over(mut stream: TcpStream, settings: &[(u16, u32)]) -> Self {
         let mut payload = Vec::new();
         for (name, value) in settings {
@@ -150,12 +152,13 @@ impl Connection {
         ];
         stream.write_all(&hello.concat()).await.expect("written");
         let mut connection = Self { stream };
-        // The server has sent its settings and acknowledged ours. From here on both are in force.
+        // The server has sent its settings and has acknowledged the settings of the test. From now
+        // on both settings apply.
         while !matches!(connection.next().await, Some(Frame { kind: SETTINGS, flags: ACK, .. })) {}
         connection
     }
 
-    /// Writes bytes. Returns whether the other side still accepts them.
+    /// Writes these bytes. Returns whether the other side still accepts bytes.
     pub async fn send(&mut self, bytes: &[u8]) -> bool {
         let written = timeout(WITHIN, self.stream.write_all(bytes)).await;
         matches!(written, Ok(Ok(())))
@@ -175,7 +178,8 @@ impl Connection {
         timeout(WITHIN, read).await.expect("a frame, or the end")
     }
 
-    /// Reads until a frame matches. Returns `None` after the connection is closed.
+    /// Reads frames until one of them matches. Returns `None` if the connection is closed before
+    /// that.
     pub async fn until(&mut self, wanted: impl Fn(&Frame) -> bool) -> Option<Frame> {
         loop {
             let frame = self.next().await?;
@@ -185,7 +189,7 @@ impl Connection {
         }
     }
 
-    /// Says whether the server still responds on this connection: it must return a ping.
+    /// Sends a ping, and says whether the server still replies to it.
     pub async fn lives(&mut self) -> bool {
         let word = *b"are you?";
         self.send(&frame(PING, 0, 0, &word)).await

@@ -1,10 +1,10 @@
-//! Tests of the boundary between two requests on a connection, and of the limits on what the daemon
-//! reads.
+//! Tests of the boundary between two requests on one connection, and of the size limits of a
+//! request.
 
 use super::{Raw, bare};
 use crate::app::both;
 
-/// Returns the statuses of the responses on one connection, until the server closes it.
+/// Returns the statuses of all responses in the bytes of one connection.
 fn answers(bytes: &[u8]) -> Vec<u16> {
     let mut statuses = Vec::new();
     let mut left = bytes;

@@ -1,4 +1,4 @@
-//! Tests of methods, of GET requests that change state, and of admission.
+//! Tests of HTTP methods, of GET requests that change state, and of the admission of requests.
 
 use std::convert::Infallible;
 
@@ -62,8 +62,8 @@ both!(a_browser_that_follows_the_link_is_led_to_the_page, async |app| {
     assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
     assert_eq!(person.me().await.expect(200).json()["emailVerified"], false);
     person.verify(mail.token()).await.expect(200);
-    // The token in the redirect may be any text that a path can hold. It must stay inside the
-    // query.
+    // The token in the redirect can be any text that a path can contain. The text must stay inside
+    // the query of the redirect.
     let odd = browser.get("/api/verify-email/a%26b%0d%0aX-A:%201").await.expect(303);
     assert_eq!(odd.header("location"), Some("/verify-email?token=a%26b%0d%0aX-A:%201"));
     assert_eq!(odd.header("x-a"), None);
@@ -92,7 +92,7 @@ both!(only_listed_methods_are_known, async |app| {
             app.anonymous().header(name, "DELETE").bare(Method::POST, "/api/sessions").await;
         answer.expect_problem(405, "method-not-allowed");
     }
-    // The target of CONNECT is an authority, and no path of latchkey (RFC 9110 §9.3.6).
+    // The target of CONNECT is a host and a port, and never a path of latchkey (RFC 9110 §9.3.6).
     for target in ["127.0.0.1:80", "/api/login"] {
         let bytes = app.raw(&bare("CONNECT", target, &[("Connection", "close")])).await;
         let answer = Raw::first(&bytes).0;
@@ -138,14 +138,14 @@ both!(beyond_the_cap_requests_are_shed_at_once, ["http.max_in_flight" = "1"], as
     let shed = app.anonymous().login("a@b.example", "some password").await;
     assert_eq!(shed.header("retry-after"), Some("1"));
     shed.expect_problem(503, "overloaded");
-    // Refreshes have permits of their own.
+    // Refresh requests have their own permits, so this request is still served.
     app.anonymous().get("/api/refresh").await.expect_problem(401, "invalid-token");
     drop(only);
     app.anonymous().login("a@b.example", "some password").await.expect(401);
 });
 
-/// This calls the dispatcher directly, with a clock that the test advances. Over a socket it would
-/// take 15 s.
+/// The test calls the dispatcher directly, with a clock that the test advances. Over a socket the
+/// test would take 15 s.
 #[tokio::test]
 async fn a_body_that_does_not_come_is_a_408_embedded() {
     let app = TestApp::start(Backend::Embedded).await;

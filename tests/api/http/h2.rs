@@ -1,5 +1,5 @@
-//! Tests of attacks that only HTTP/2 allows: resets, floods, endless header blocks, windows, and
-//! forbidden header fields.
+//! Tests of attacks that are possible only with HTTP/2: resets, floods, endless header blocks,
+//! closed flow-control windows, and forbidden header fields.
 
 use super::frames::{
     ACK, CONTINUATION, Connection, DATA, END_HEADERS, END_STREAM, Frame, GOAWAY, HEADERS, PING,
@@ -10,7 +10,7 @@ use crate::app::{TestApp, both};
 const HEAD: u8 = END_HEADERS | END_STREAM;
 const INITIAL_WINDOW_SIZE: u16 = 4;
 
-/// Returns the header frame of a GET on a stream.
+/// Returns the HEADERS frame of a GET request on this stream.
 fn get(stream: u32) -> Vec<u8> {
     frame(HEADERS, HEAD, stream, &fields(&request("GET", "/api/me")))
 }
@@ -21,8 +21,8 @@ async fn others_are_served(app: &TestApp) {
     assert_eq!(app.inside().worker_crashes(), 0);
 }
 
-/// Returns the first result on a stream: the header block of its response, its reset, or the end of
-/// the connection.
+/// Returns the first result on a stream. This is the header block of its response, the reset of the
+/// stream, or the end of the connection.
 async fn word(connection: &mut Connection, stream: u32) -> Option<Frame> {
     connection
         .until(|it| {
@@ -32,8 +32,8 @@ async fn word(connection: &mut Connection, stream: u32) -> Option<Frame> {
 }
 
 both!(streams_that_are_reset_at_once_hold_nothing, async |app| {
-    // CVE-2023-44487: the client opens and resets streams in turn, so that the limit of open
-    // streams never counts.
+    // CVE-2023-44487: the client opens a stream and resets it at once, again and again, so that it
+    // never reaches the limit of open streams.
     let mut connection = Connection::open(app, &[]).await;
     let mut stream = 1;
     'flood: for _ in 0..200 {
@@ -47,8 +47,8 @@ both!(streams_that_are_reset_at_once_hold_nothing, async |app| {
             break 'flood;
         }
     }
-    // The server closes the connection with error 0xb (RFC 9113 §7), or it has served the requests
-    // and holds nothing.
+    // The server either closes the connection with error 0xb (RFC 9113 §7), or it has served all
+    // requests and holds no resources for them.
     match connection.until(|it| it.kind == GOAWAY).await {
         Some(end) => assert_eq!(end.error(), 0xb, "ENHANCE_YOUR_CALM"),
         None => assert!(!connection.send(&get(stream)).await || connection.next().await.is_none()),
@@ -57,12 +57,14 @@ both!(streams_that_are_reset_at_once_hold_nothing, async |app| {
 });
 
 both!(a_head_without_an_end_ends_the_connection, async |app| {
-    // VU#421644: the client sends CONTINUATION frames without end. They are large, small or empty.
+    // VU#421644: the client sends CONTINUATION frames without end. The frames are large, small or
+    // empty.
     for size in [16_384, 1, 0] {
         let mut connection = Connection::open(app, &[]).await;
         let start = fields(&request("GET", "/api/me"));
         assert!(connection.send(&frame(HEADERS, END_STREAM, 1, &start)).await);
-        // The byte starts a literal with a name of one letter, whose value would continue.
+        // The byte 0x41 starts a literal header field. The name of the field has one letter, and
+        // its value would continue.
         let more = frame(CONTINUATION, 0, 1, &vec![0x41; size]);
         let (mut sent, batch) = (0_usize, more.repeat(64));
         let ended = loop {
@@ -104,11 +106,12 @@ both!(a_head_of_more_than_16_kib_is_refused, async |app| {
         }
         others_are_served(app).await;
     }
-    // The HPACK bomb: one table entry of 4 KiB is referenced again and again, so that a small block
-    // becomes a large header.
+    // The HPACK bomb: a small block refers to one table entry of 4 KiB again and again, so that the
+    // block becomes a large header.
     let mut connection = Connection::open(app, &[]).await;
     let mut block = fields(&request("GET", "/api/me"));
-    // A literal enters the dynamic table (RFC 7541 §6.2.1). Its index is then 62.
+    // A literal field is added to the dynamic table (RFC 7541 §6.2.1). The field then has the index
+    // 62.
     block.extend([0x40, 1, b'x', 127]);
     block.extend(
         [(3800_usize - 127) % 128 + 128, (3800 - 127) / 128]
@@ -143,8 +146,8 @@ both!(floods_of_small_frames_are_answered_or_end_the_connection, async |app| {
             connection.send(&get(1)).await;
             connection.until(|it| it.stream == 1 && it.flags & END_STREAM != 0).await;
         }
-        // The client sends 20 000 frames. For the floods without responses it reads nothing before
-        // it has sent them.
+        // The client sends 20 000 frames. If the frames of a flood cause no responses, the client
+        // reads nothing before it has sent them all.
         let batch = flood.repeat(100);
         let mut taken = true;
         for _ in 0..200 {
@@ -152,8 +155,8 @@ both!(floods_of_small_frames_are_answered_or_end_the_connection, async |app| {
             if !taken {
                 break;
             }
-            // The client reads the responses, because otherwise both sides would wait for each
-            // other.
+            // The client must read the responses, because otherwise the client and the server would
+            // wait for each other.
             if matches!(name, "PING" | "SETTINGS" | "empty SETTINGS") {
                 for _ in 0..100 {
                     taken = taken && connection.next().await.is_some_and(|it| it.kind != GOAWAY);
@@ -184,7 +187,7 @@ both!(the_101st_request_at_once_is_refused, async |app| {
         (RST_STREAM, 201, 7),
         "REFUSED_STREAM"
     );
-    // The other streams continue.
+    // The other 100 streams stay open and get their responses.
     assert!(connection.send(&frame(DATA, END_STREAM, 1, b"{}")).await);
     let answer = connection.until(|it| it.stream == 1 && it.kind == HEADERS).await;
     assert!(answer.is_some());
@@ -203,7 +206,8 @@ both!(a_client_that_opens_no_window_gets_no_more_than_a_head, async |app| {
         assert!(frame.kind != DATA || frame.payload.is_empty(), "nothing fits into no window");
         heads += usize::from(frame.kind == HEADERS);
     }
-    // No permit is held for such a client, because the work for its responses is done.
+    // The daemon holds no permit for this client, because it has already done the work for the
+    // responses.
     let gate = &app.inside().gate.in_flight;
     assert_eq!(gate.free(), app.inside().config.http.max_in_flight);
     others_are_served(app).await;
@@ -266,7 +270,7 @@ both!(a_head_that_http_2_forbids_is_refused, async |app| {
         assert!(connection.send(&frame(HEADERS, HEAD, 1, &fields(&head))).await, "{name}");
         if let Some(answer) = word(&mut connection, 1).await
             && answer.kind == HEADERS
-            // `:status: 200` has index 8 in the static table.
+            // The index of `:status: 200` in the static table is 8.
             && answer.payload.first() == Some(&0x88)
         {
             left.push(name);
@@ -334,8 +338,8 @@ both!(frames_that_make_no_sense_end_the_stream_or_the_connection, async |app| {
     for (name, bytes) in cases {
         let mut connection = Connection::open(app, &[]).await;
         connection.send(&bytes).await;
-        // The client sends nothing more. A server that waits for the rest of a wrong length must
-        // close the stream or the connection.
+        // The client sends nothing more. A server that waits for the rest of a frame with a wrong
+        // length must close the stream or the connection.
         let end = connection.until(|it| matches!(it.kind, GOAWAY | RST_STREAM)).await;
         if let Some(end) = end {
             assert_ne!(end.error(), 0, "{name}");

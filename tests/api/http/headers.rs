@@ -1,4 +1,5 @@
-//! Tests of the headers that every response has, and of those that none has.
+//! Tests of the headers that every response must have, and of the headers that no response may
+//! have.
 
 use hyper::Method;
 use latchkey::actor::{FairPermit, PermitHolder};
@@ -9,7 +10,7 @@ use crate::client::Answer;
 
 const API_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 
-/// Returns responses of every kind, with the policies that they should have.
+/// Returns one response of each kind, with a name that says its kind.
 async fn answers(app: &TestApp) -> Vec<(&'static str, Answer)> {
     let person = app.register("ada@headers.example").await;
     let (nobody, user) = (app.anonymous(), person.as_user());
@@ -76,8 +77,8 @@ both!(every_answer_is_hardened, async |app| {
         for absent in ["server", "set-cookie", "x-powered-by", "strict-transport-security"] {
             assert_eq!(answer.header(absent), None, "{name}");
         }
-        // A response that is the same for all clients may be cached. A response about a user has no
-        // entity tag.
+        // A response that is the same for all clients can be cached, so it has an entity tag. A
+        // response about a user has none.
         let is_tagged = matches!(name, "OpenAPI" | "page");
         assert_eq!(answer.header("etag").is_some(), is_tagged, "{name}");
         assert!(answer.header("x-request-id").is_some_and(|id| id.len() >= 16), "{name}");
@@ -142,10 +143,10 @@ both!(a_401_says_how_to_come_in, async |app| {
     let challenge = with.header("www-authenticate").expect("a challenge").to_owned();
     assert!(challenge.starts_with("Bearer ") && challenge.contains("error=\"invalid_token\""));
     let basic = app.anonymous().header("Authorization", "Basic YTpi").get("/api/me").await;
-    // RFC 6750 §3.1: the challenge has no `error` if the client sent no token.
+    // If the client sent no token, the challenge has no `error` (RFC 6750 §3.1).
     assert_eq!(basic.header("www-authenticate"), Some("Bearer realm=\"latchkey\""));
     basic.expect_problem(401, "invalid-token");
-    // RFC 6750 §2: latchkey reads the token from the header only.
+    // latchkey reads the token only from the header, and not from the query (RFC 6750 §2).
     let person = app.register("ada@header-only.example").await;
     let query = format!("/api/me?access_token={}", person.user_token);
     app.anonymous().get(&query).await.expect(401);

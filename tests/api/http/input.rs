@@ -1,16 +1,16 @@
-//! Tests of invalid bodies: each gets its documented status and code, and no response quotes the
-//! body.
+//! Tests of invalid bodies. Each of them gets its documented status and code, and no response
+//! quotes the body.
 
 use super::{Raw, post, post_chunked};
 use crate::app::both;
 
 const JSON: (&str, &str) = ("Content-Type", "application/json");
-/// The documented limit of a body in bytes.
+/// The documented limit of the size of a body, in bytes.
 const BODY_BYTES_MAX: usize = 16 * 1024;
-/// A text in every refused body, which no response may contain.
+/// A text that every refused body contains and that no response may contain.
 const PLANTED: &str = "planted-Zq7";
 
-/// Name, headers, body, status and code.
+/// The name, the headers and the body of a request, and the expected status and code.
 type Case = (&'static str, &'static [(&'static str, &'static str)], Vec<u8>, u16, &'static str);
 
 fn deep() -> Vec<u8> {
@@ -84,7 +84,7 @@ fn malformed() -> Vec<Case> {
         .collect()
 }
 
-/// Objects that break a rule.
+/// JSON objects in which one member breaks a rule.
 fn invalid(names: &[&str]) -> Vec<Case> {
     let types: &[_] = &[JSON];
     let mut cases = vec![
@@ -104,8 +104,8 @@ fn invalid(names: &[&str]) -> Vec<Case> {
             members.as_object_mut().expect("an object").remove(*name);
             let rest = members.to_string();
             let body = format!("{{\"{name}\":{wrong},{}", &rest[1..]);
-            // JSON parsers do not agree on a number outside the range of a double (RFC 7493 §2.2),
-            // so the body is malformed.
+            // JSON parsers do not agree on a number that is too large for a double (RFC 7493 §2.2),
+            // so latchkey reports such a body as malformed.
             let (status, code) = if wrong == "1e999" {
                 (400, "malformed-request")
             } else {

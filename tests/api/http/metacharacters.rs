@@ -1,5 +1,6 @@
-//! Tests that characters with a meaning in SQL, Redis, paths or templates are plain text in
-//! latchkey (ASVS 1.2.4). The texts go into the path, the query and the body of every route.
+//! Tests that characters with a meaning in SQL, Redis, paths or templates have no special meaning
+//! in latchkey (ASVS 1.2.4). The tests put them into the path, the query and the body of every
+//! route.
 
 use hyper::Method;
 use latchkey::http::router::{ROUTES, RouteMethod};
@@ -30,12 +31,12 @@ const TEXTS: [&str; 20] = [
     "{{7*7}}",
     "}}:*\r\nFLUSHALL\r\n",
 ];
-/// Texts that show that another parser than latchkey's created the response.
+/// Texts that appear in a response only if another parser than latchkey's created the response.
 const LEAKS: [&str; 6] = ["syntax error", "sqlite", "sqlx", "postgres", "sea_orm", "redis"];
-/// The number of requests that the route table must produce.
+/// The minimum number of requests that the test must send.
 const REQUESTS_MIN: usize = 2_000;
 
-/// Returns a body with every member that the API knows, each with this text.
+/// Returns a body with every member that the API knows. Each member has this text as its value.
 fn body(text: &str) -> Value {
     let names = [
         "email",
@@ -54,7 +55,7 @@ fn body(text: &str) -> Value {
 both!(sql_and_other_languages_are_text_everywhere, async |app| {
     let person = app.verified("ada@text.example").await;
     let mut asked = 0;
-    // Routes that end this session are left out, because all later requests would get a 401.
+    // Routes that end the user's session are left out, because all later requests would get a 401.
     let open = ROUTES.iter().filter(|route| {
         route.method != RouteMethod::Any
             && route.path != "/api/logout"
@@ -94,7 +95,7 @@ both!(sql_and_other_languages_are_text_everywhere, async |app| {
     }
     println!("{asked} requests");
     assert!(asked >= REQUESTS_MIN, "{asked}");
-    // A user's name may be such a text. The response returns it unchanged.
+    // Such a text is also a valid name of a user. The response must return it unchanged.
     for text in TEXTS.iter().filter(|text| !text.contains(char::is_control)) {
         let user = person.as_user();
         let renamed = user.json(Method::PATCH, "/api/me", json!({ "name": text })).await;

@@ -1,5 +1,5 @@
-//! HTTP tests with bytes on a socket: refused requests, the headers of every response, and which
-//! proxy is trusted.
+//! HTTP tests that send bytes on a socket. They test which requests are refused, which headers
+//! every response has, and which proxy is trusted.
 
 mod floods;
 pub mod frames;
@@ -32,7 +32,7 @@ pub async fn accept_task(stop: &CancellationToken) -> Task {
     Root::spawn(metrics).await.expect("a root").task("accept_public", stop)
 }
 
-/// A response as it came from the socket.
+/// A response in the form in which it came from the socket.
 #[derive(Debug)]
 struct Raw {
     status: u16,
@@ -41,7 +41,7 @@ struct Raw {
 }
 
 impl Raw {
-    /// Parses the first response in the bytes. Returns the bytes after it too.
+    /// Parses the first response in the bytes. Returns this response and the bytes after it.
     #[track_caller]
     fn first(bytes: &[u8]) -> (Self, &[u8]) {
         let end = bytes.windows(4).position(|four| four == b"\r\n\r\n");
@@ -84,7 +84,7 @@ fn lines(headers: &[(&str, &str)]) -> String {
     headers.iter().flat_map(|(name, value)| [*name, ": ", *value, "\r\n"]).collect()
 }
 
-/// Returns a POST with a `Content-Length`, after which the connection closes.
+/// Returns a POST request with a `Content-Length`. The connection closes after its response.
 fn post(path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
     let head = format!(
         "POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n{}Content-Length: {}\r\n\r\n",
@@ -94,7 +94,7 @@ fn post(path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
-/// Returns a POST with chunks of 1000 bytes.
+/// Returns a POST request whose body is sent in chunks of 1000 bytes.
 fn post_chunked(path: &str, body: &[u8]) -> Vec<u8> {
     let mut request = format!(
         "POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\
@@ -116,7 +116,8 @@ fn bare(method: &str, path: &str, headers: &[(&str, &str)]) -> Vec<u8> {
     format!("{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{lines}\r\n").into_bytes()
 }
 
-/// A request in work: its header and the first byte of its body are sent, and the rest is not.
+/// An unfinished request. Its header and the first byte of its body are sent, and the last byte is
+/// not.
 struct Unfinished(TcpStream);
 
 impl Unfinished {

@@ -1,4 +1,5 @@
-//! Tests of the headers that say where a request comes from, and of the proxies that may send them.
+//! Tests of the headers that say where a request comes from, and of which proxies may send these
+//! headers.
 
 use crate::app::{TestApp, both};
 use crate::client::Person;
@@ -6,7 +7,8 @@ use crate::declared::operations;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
-/// Returns the address in the session of a user who registered with this header.
+/// Registers a user with these `X-Forwarded-For` headers. Returns the IP address in the user's
+/// session.
 async fn seen_from(app: &TestApp, email: &str, forwarded: &[&str]) -> String {
     let mut client = (*app.anonymous()).clone();
     for value in forwarded {
@@ -18,7 +20,7 @@ async fn seen_from(app: &TestApp, email: &str, forwarded: &[&str]) -> String {
     sessions["items"][0]["ip"].as_str().expect("a session has an address").to_owned()
 }
 
-/// Says whether the trace id in a problem is the one that the caller sent.
+/// Says whether the trace id in a problem equals the trace id that the caller sent.
 async fn goes_on(app: &TestApp) -> bool {
     let parent = format!("00-{TRACE}-00f067aa0ba902b7-01");
     let answer = app.anonymous().header("traceparent", &parent).get("/api/me").await.expect(401);
@@ -76,7 +78,8 @@ both!(
                     clear.bare(method, &path).await.expect_problem(403, "forbidden");
                 }
             }
-            // A proxy asks here about the request of another client. The keys are public.
+            // These requests are not refused. With `forward-auth` a proxy asks about the request of
+            // another client, and the JWKS is public.
             clear.get("/api/forward-auth").await.expect_problem(401, "invalid-token");
             clear.get("/api/forward-auth/x").await.expect_problem(401, "invalid-token");
             clear.get("/.well-known/jwks.json").await.expect(200);

@@ -1,5 +1,5 @@
-//! Tests of every route in the route table, with every method and every spelling of its path, and
-//! of the headers of each refusal.
+//! Tests of every route in the route table, with every method and with other spellings of its path.
+//! They also check the headers of each refusal.
 
 use hyper::Method;
 use latchkey::http::router::{ROUTES, RouteMethod};
@@ -7,17 +7,17 @@ use latchkey::http::router::{ROUTES, RouteMethod};
 use super::{Raw, bare};
 use crate::app::{TestApp, both};
 
-/// The number of cases that the route table must produce.
+/// The minimum number of methods, and of paths, that the route table must produce.
 const METHODS_MIN: usize = 300;
 const PATHS_MIN: usize = 500;
 
-/// Returns a path of the table with text in place of its parameters.
+/// Replaces each parameter of a path with its name as plain text.
 fn filled(path: &str) -> String {
     path.replace(['{', '}', '*'], "")
 }
 
-/// Returns the paths of the table without duplicates. Routes for any method are left out, because
-/// only a proxy calls them.
+/// Returns the paths of the route table without duplicates. Routes that accept any method are left
+/// out, because only a proxy calls them.
 fn paths() -> Vec<String> {
     let listed = ROUTES.iter().filter(|route| route.method != RouteMethod::Any);
     let mut paths: Vec<String> = listed.map(|route| filled(route.path)).collect();
@@ -34,7 +34,7 @@ fn verbs(path: &str) -> Vec<&'static str> {
         .collect()
 }
 
-/// The security headers that every response has.
+/// Checks the security headers that every response must have.
 #[track_caller]
 fn hardened(name: &str, answer: &Raw) {
     assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{name}");
@@ -75,7 +75,7 @@ both!(no_route_takes_a_method_that_is_not_its_own, async |app| {
             assert!(!allowed.contains(&method), "{name}: {allow}");
             count += 1;
         }
-        // A header that names another method does not change the method.
+        // A header that names another method must not change the method of the request.
         for header in ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "_method"] {
             let answer = ask(app, "PUT", &path, &[(header, own[0])]).await;
             assert_eq!(answer.status, 405, "{header}: {} {path}", own[0]);
@@ -89,7 +89,7 @@ both!(no_route_takes_a_method_that_is_not_its_own, async |app| {
     assert!(count >= METHODS_MIN, "{count}");
 });
 
-/// Returns other spellings of a path, which some servers treat as the same path.
+/// Returns other spellings of a path. Some servers treat these spellings as the same path.
 fn spellings(path: &str) -> Vec<String> {
     let (head, tail) = path.rsplit_once('/').expect("a slash");
     let capital = tail.to_ascii_uppercase();
@@ -113,7 +113,8 @@ fn spellings(path: &str) -> Vec<String> {
         format!("{path}/..;/"),
         format!("/;x{path}"),
     ];
-    // If a parameter can hold the text, the path is not another spelling.
+    // If the path has a parameter, the parameter can contain these texts. They are then not another
+    // spelling of the path.
     let has_parameter =
         ROUTES.iter().any(|route| route.path.contains('{') && filled(route.path) == path);
     let is_parents = ROUTES
@@ -137,13 +138,13 @@ fn spellings(path: &str) -> Vec<String> {
     if !is_parents && !has_parameter {
         spellings.extend([format!("{path}/."), format!("{path}/.."), format!("{path}/%2e%2e")]);
     }
-    // Some spellings are other routes of latchkey, because a parameter accepts the text. They are
-    // left out.
+    // Some of the spellings are paths of other routes of latchkey, so they are left out.
     spellings.retain(|spelling| spelling.starts_with('/') && !paths().contains(spelling));
     spellings
 }
 
-/// Says whether a route with parameters accepts this path as it is, which is correct.
+/// Says whether a route with parameters accepts this path. If so, the path is valid and must not be
+/// refused.
 fn taken_by_a_parameter(spelling: &str) -> bool {
     let parts: Vec<&str> = spelling.split('/').collect();
     ROUTES.iter().filter(|route| route.path.contains('{')).any(|route| {
@@ -183,8 +184,8 @@ both!(no_path_is_known_by_another_spelling, async |app| {
 
 both!(other_forms_of_a_target_are_no_way_round, async |app| {
     for (method, target, statuses) in [
-        // The absolute form counts as the origin form, and latchkey ignores its host (RFC 9112
-        // §3.2.2).
+        // The absolute form of a target means the same as the origin form, and latchkey ignores its
+        // host (RFC 9112 §3.2.2).
         ("GET", "http://evil.example/api/me", &[401][..]),
         ("GET", "https://evil.example:1/api/me", &[401]),
         ("GET", "http://u:p@evil.example/api/me", &[400, 401]),

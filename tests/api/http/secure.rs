@@ -41,8 +41,8 @@ both!(http_2_with_prior_knowledge_is_spoken, async |app| {
     }
 });
 
-/// Writes a self-signed certificate and its key to two files. Returns the certificate for the
-/// clients that trust it.
+/// Writes a self-signed certificate and its key to two files. Returns the certificate, so that a
+/// client can trust it.
 fn write_certificate(cert: &Path, key: &Path) -> CertificateDer<'static> {
     let CertifiedKey { cert: made, signing_key } =
         generate_simple_self_signed(vec![NAME.to_owned()]).expect("a certificate");
@@ -128,7 +128,8 @@ async fn tls_of_our_own_speaks_both_versions_and_takes_a_new_certificate_embedde
     app.finish().await;
 }
 
-/// Makes a TLS handshake with the current certificate of `tls`.
+/// Says whether a TLS handshake with the current certificate of `tls` succeeds, for a client that
+/// trusts only `trusted`.
 async fn serves(tls: &Tls, trusted: &CertificateDer<'static>) -> bool {
     let (ours, theirs) = tokio::io::duplex(64 * 1024);
     let (client, _server) =

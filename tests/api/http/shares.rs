@@ -1,5 +1,5 @@
-//! Tests that a client which withholds its body, or sends many requests at once, takes no capacity
-//! from other clients.
+//! Tests that a client takes no capacity from other clients if it withholds its bodies or sends
+//! many requests at once.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use super::{Raw, Unfinished, bare, lines, post};
 use crate::app::{TestApp, both};
 use crate::poll::eventually;
 
-/// The documented limit of a body in bytes.
+/// The documented limit of the size of a body, in bytes.
 const BODY_BYTES_MAX: usize = 16 * 1024;
 const WITHIN: Duration = Duration::from_secs(10);
 const GREEDY: [u8; 4] = [127, 0, 0, 2];
@@ -29,8 +29,8 @@ const OTHER: [u8; 4] = [127, 0, 0, 3];
 const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
 const JSON: (&str, &str) = ("Content-Type", "application/json");
 
-/// Sends one request from an address and returns its response, which must not wait for withheld
-/// bodies.
+/// Sends one request from an IP address and returns its response. The response must not wait for
+/// the bodies that another client withholds.
 async fn ask_from(app: &TestApp, source: [u8; 4], request: &[u8]) -> Raw {
     let asked = async {
         let mut stream = connected_from(source, app.public_addr()).await;
@@ -49,8 +49,8 @@ both!(who_withholds_bodies_takes_nothing_of_others, async |app| {
     let mut asked = request("POST", "/api/introspect");
     asked.push(("content-type", "application/x-www-form-urlencoded"));
     let asked = frame(HEADERS, END_HEADERS, 1, &fields(&asked));
-    // This is more than all permits: 11 connections with 100 streams each. No stream sends more
-    // than its header.
+    // The client opens 11 connections with 100 streams each, which is more than all permits. On
+    // each stream it sends the header and nothing more.
     let mut held = Vec::new();
     for _ in 0..11 {
         let stream = connected_from(GREEDY, app.public_addr()).await;
@@ -60,7 +60,7 @@ both!(who_withholds_bodies_takes_nothing_of_others, async |app| {
             opening[5..9].copy_from_slice(&stream.to_be_bytes());
             assert!(connection.send(&opening).await);
         }
-        // A response to a ping shows that the server has read the frames.
+        // The reply to a ping shows that the server has read the frames before the ping.
         assert!(connection.lives().await);
         held.push(connection);
     }
@@ -68,7 +68,7 @@ both!(who_withholds_bodies_takes_nothing_of_others, async |app| {
     eventually("a source that has its part", WITHIN, taken).await;
     assert_eq!(gate.in_flight.free(), all, "a body that is awaited is not in work");
 
-    // Other clients are served on every kind of route.
+    // Requests of other clients are served on every kind of route.
     let close = ("Connection", "close");
     let introspect = post("/api/introspect", &[FORM], b"token=x");
     assert_eq!(ask_from(app, OTHER, &introspect).await.status, 401);
@@ -78,8 +78,8 @@ both!(who_withholds_bodies_takes_nothing_of_others, async |app| {
     for path in ["/api/me", "/api/refresh", "/api/forward-auth"] {
         assert_eq!(ask_from(app, OTHER, &bare("GET", path, &[close])).await.status, 401, "{path}");
     }
-    // The client itself gets a 503 for a request with a body, and is served for a request without
-    // one.
+    // The client that withholds its bodies gets a 503 for another request with a body. A request
+    // without a body is served.
     let refused = ask_from(app, GREEDY, &login).await;
     assert_eq!(refused.problem(), (503, "overloaded".to_owned()));
     assert_eq!(refused.header("retry-after"), Some("1"));
@@ -93,7 +93,7 @@ both!(who_withholds_bodies_takes_nothing_of_others, async |app| {
     assert_eq!(ask_from(app, GREEDY, &login).await.status, 401);
 });
 
-/// Starts a login and does not send the body.
+/// Starts a login request and does not send its body.
 async fn withheld(app: &TestApp, headers: &[(&str, &str)]) -> TcpStream {
     let mut stream = TcpStream::connect(app.public_addr()).await.expect("connected");
     let head = format!(
@@ -128,14 +128,14 @@ both!(
         let refused = ask(&from("198.51.100.7")).await;
         assert_eq!(refused.problem(), (503, "overloaded".to_owned()));
         assert_eq!(ask(&from("198.51.100.8")).await.status, 401);
-        // A header that cannot be parsed is no way around the limit. The request counts for the
-        // address of the proxy, which has a limit as any other.
+        // A client cannot avoid the limit with a header that cannot be parsed. Such a request
+        // counts for the IP address of the proxy, which then has the same limit as a client.
         for n in 1..=4 {
             take(&from("garbage"), 8 - n).await;
         }
         assert_eq!(ask(&from("rubbish")).await.status, 503);
-        // Without the header the request counts for the proxy itself, which has no limit, because
-        // it stands for many clients.
+        // A request without the header also counts for the proxy, but then without a limit, because
+        // the proxy stands for many clients.
         for n in 1..=3 {
             take(&[], 4 - n).await;
         }
@@ -184,13 +184,13 @@ both!(what_reads_no_body_waits_for_none, async |app| {
             assert_eq!(asked.status, status, "{method} {path} {framing:?}");
         }
     }
-    // The length that a client announces does not matter here, however large it is.
+    // For a request that needs no body, the announced length does not matter, however large it is.
     let much = ("Content-Length", "1000000");
     assert_eq!(ask_from(app, OTHER, &bare("GET", "/api/me", &[much])).await.status, 401);
 });
 
-/// Sends a POST over HTTP/2 without a length, in pieces, and one more piece if `more` is set.
-/// Returns the status of the response.
+/// Sends a POST request over HTTP/2 without a length, in pieces of `size` bytes that together have
+/// the maximum size. If `more` is set, it sends one more piece. Returns the status of the response.
 async fn in_pieces(app: &TestApp, path: &'static str, size: usize, more: bool) -> Option<u16> {
     let mut connection = Connection::open(app, &[]).await;
     let mut head = request("POST", path);
@@ -209,8 +209,8 @@ async fn in_pieces(app: &TestApp, path: &'static str, size: usize, more: bool) -
         }
     }
     if more {
-        // The stream window has the size of the largest body. It opens again after the server has
-        // read that much.
+        // The flow-control window of the stream has the size of the largest body. The server opens
+        // the window again after it has read that many bytes.
         let opened = connection.until(|it| it.kind == WINDOW_UPDATE && it.stream == 1).await;
         assert!(opened.is_some());
         assert!(connection.send(&frame(DATA, 0, 1, &piece)).await);
@@ -222,14 +222,15 @@ async fn in_pieces(app: &TestApp, path: &'static str, size: usize, more: bool) -
 
 both!(a_body_of_http_2_is_bounded_before_anybody_is_known, async |app| {
     for path in ["/api/introspect", "/api/revoke", "/api/token", "/api/login"] {
-        // The body has spaces only. It is no JSON, has no token to revoke and names no client.
+        // The body contains only spaces. So it is not valid JSON, it has no token to revoke, and it
+        // names no client.
         let fits = if matches!(path, "/api/login" | "/api/revoke") { 400 } else { 401 };
         for size in [BODY_BYTES_MAX, 1_024, 512] {
             assert_eq!(in_pieces(app, path, size, false).await, Some(fits), "{path} {size}");
             assert_eq!(in_pieces(app, path, size, true).await, Some(413), "{path} {size}");
         }
-        // Pieces of one byte cost more memory than they hold. The server ignores them or ends the
-        // connection.
+        // A piece of one byte needs more memory than the byte itself. The server either ignores the
+        // body or ends the connection.
         let crumbs = in_pieces(app, path, 1, false).await;
         assert!(crumbs.is_none() || crumbs == Some(fits), "{path}: {crumbs:?}");
     }
@@ -255,7 +256,7 @@ both!(more_than_64_headers_are_431_over_http_2_too, async |app| {
     assert_eq!(status, 431);
     assert!(kind.is_some_and(|kind| kind == "application/problem+json"));
     assert_eq!(ask(&vec!["x-same".to_owned(); 65]).await.0, 431, "lines, not names");
-    // Browsers split the cookies of a domain into several header lines (RFC 9113 §8.2.3). They
-    // count as one line.
+    // Browsers split the cookies of a domain into several header lines (RFC 9113 §8.2.3). latchkey
+    // counts these lines as one line.
     assert_eq!(ask(&vec!["cookie".to_owned(); 100]).await.0, 401);
 });

@@ -1,23 +1,24 @@
-//! Tests of request smuggling: bytes that two parsers could split at different places. Whatever the
-//! first request becomes, the hidden request in it is never answered.
+//! Tests of request smuggling, which uses bytes that two parsers could split at different places.
+//! The daemon must never answer the hidden request, whatever it does with the first request.
 
 use super::Raw;
 use crate::app::{TestApp, both};
 
-/// The hidden request: a page that responds with a 200 to every client.
+/// The hidden request. It asks for a page that every client may read, so the response would be a
+/// 200.
 const HIDDEN: &str = "GET /problems/email-taken HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
 const POST: &str =
     "POST /api/login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n";
 const GET: &str = "GET /api/me HTTP/1.1\r\nHost: 127.0.0.1\r\n";
 
-/// The number of cases that the tables must have.
+/// The minimum number of cases in each table.
 const BOTH_LENGTHS: usize = 120;
 const BAD_LENGTHS: usize = 20;
 const BAD_CHUNKS: usize = 18;
 const BAD_HEADS: usize = 34;
 
-/// Returns the statuses of all responses on one connection, in order. Fails the test if the hidden
-/// request was answered.
+/// Returns the statuses of all responses on one connection, in order. Fails the test if the daemon
+/// answered the hidden request.
 async fn statuses(app: &TestApp, name: &str, bytes: &[u8]) -> Vec<u16> {
     let answer = app.raw(bytes).await;
     let mut left = answer.as_slice();
@@ -34,7 +35,7 @@ async fn statuses(app: &TestApp, name: &str, bytes: &[u8]) -> Vec<u16> {
     statuses
 }
 
-/// Spellings of `Transfer-Encoding`, valid and invalid.
+/// Valid and invalid spellings of the header `Transfer-Encoding`.
 const CODINGS: [&str; 30] = [
     "Transfer-Encoding: chunked",
     "Transfer-Encoding:chunked",
@@ -71,8 +72,8 @@ const CODINGS: [&str; 30] = [
 both!(a_length_besides_a_coding_never_lets_a_second_request_through, async |app| {
     let mut count = 0;
     for coding in CODINGS {
-        // By the chunks, the body ends before the hidden request. By the length, the body includes
-        // the hidden request or ends within the chunks.
+        // For a parser that uses the chunks, the body ends before the hidden request. For a parser
+        // that uses the length, the body includes the hidden request or ends inside the chunks.
         let rest = format!("2\r\n{{}}\r\n0\r\n\r\n{HIDDEN}");
         for length in [rest.len(), 4] {
             for coding_first in [true, false] {
@@ -148,7 +149,7 @@ both!(chunks_that_are_none_are_refused, async |app| {
         let request = format!("{POST}Transfer-Encoding: chunked\r\n\r\n{chunk}{HIDDEN}");
         assert_eq!(statuses(app, chunk, request.as_bytes()).await, [400], "{chunk:?}");
     }
-    // latchkey uses no chunk extensions and no trailers, and there is a limit on their size.
+    // latchkey does not use chunk extensions or trailers, and it limits their size.
     let extended = format!("2;x={}\r\n{{}}\r\n0\r\n\r\n", "a".repeat(40 * 1024));
     let trailed = format!("2\r\n{{}}\r\n0\r\n{}\r\n", "X-A: b\r\n".repeat(4000));
     for (name, chunks) in [("extensions", extended), ("trailers", trailed)] {
@@ -232,10 +233,10 @@ both!(a_refused_request_takes_what_follows_with_it, async |app| {
     ] {
         let end = "GET /api/captcha HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
         let told = statuses(app, name, format!("{head}{body}{end}").as_bytes()).await;
-        // Either the server closes the connection, or it read the complete body.
+        // Either the server has closed the connection, or it has read the complete body.
         assert!(told == [status] || told == [status, 200], "{name}: {told:?}");
     }
-    // A GET may have a body, and its length counts.
+    // A GET request may have a body. The daemon must use its length to find the next request.
     let get = format!("{GET}Content-Length: {}\r\n\r\n{HIDDEN}", HIDDEN.len());
     let end = "GET /api/captcha HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
     assert_eq!(

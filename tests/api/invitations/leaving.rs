@@ -1,4 +1,4 @@
-//! Tests of what happens to the invitations of an email address when its user deletes the account.
+//! Tests of the invitations for an email address after its user has deleted the account.
 
 use latchkey::database::tenant_scope::{self, TenantScope};
 use latchkey::mail::{LinkKind, MailData, NewMail, enqueue};
@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::app::{TestApp, both};
 use crate::people::{claim, id_of, people};
 
-/// Returns the addresses that teams have invited.
+/// Returns the email addresses that teams have invited.
 async fn invited(app: &TestApp) -> Vec<String> {
     let tx =
         tenant_scope::read(&app.inside().db, TenantScope::Operator).await.expect("a transaction");
@@ -17,7 +17,8 @@ async fn invited(app: &TestApp) -> Vec<String> {
     found.into_iter().map(|it| it.email).collect()
 }
 
-/// Creates a mail that is due in one year, so that it is still unsent when the user leaves.
+/// Creates a mail that is due in one year, so that it is still unsent when the user deletes the
+/// account.
 async fn mail_that_waits(app: &TestApp, about: Uuid, recipient: &str) {
     let mail = NewMail {
         user_id: about,
@@ -65,7 +66,7 @@ both!(whoever_leaves_is_invited_no_more_and_gets_no_mail, async |app| {
         assert!(detail["invitation"].is_string());
     }
     crate::audit::is_sound(app).await;
-    // The address is free again and has no invitation.
+    // The email address can be registered again, and it has no invitation any more.
     let again = app.verified(&bob.email).await;
     let offers = again.as_user().get("/api/me/invitations").await.expect(200).json();
     assert_eq!(offers["items"], serde_json::json!([]));

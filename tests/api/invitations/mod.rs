@@ -1,5 +1,5 @@
-//! Tests of invitations. They are sent by mail, and only a user who has confirmed the address can
-//! accept them.
+//! Tests of invitations. latchkey sends them by mail, and only a user who has confirmed the invited
+//! email address can accept them.
 
 mod leaving;
 mod registration;

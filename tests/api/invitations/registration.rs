@@ -22,14 +22,15 @@ both!(
         let nobody = app.anonymous();
         let register = async |email| nobody.register(email, "correct horse battery", "N").await;
         let refused = register("other@example.org").await.expect_problem(403, "forbidden");
-        // The refusal does not reveal that another address has an account.
+        // The response does not reveal whether an email address has an account: it is the same for
+        // both.
         assert_eq!(alike(&register("host@example.org").await), alike(&refused));
         let mut new = app.register("new@example.org").await;
         let confirmation = app.mail_to("new@example.org").await;
         assert_eq!(confirmation.subject, "Confirm your address for Latchkey");
         new.verify(confirmation.token()).await.expect(200);
         new.accept(&token).await.expect(200);
-        // After the invitation is used, the address is refused as any other.
+        // After the invitation is used, latchkey refuses this email address like any other.
         assert_eq!(alike(&register("new@example.org").await), alike(&refused));
         let late = invited_by_an_operators_person(app, "late@example.org").await;
         app.clock.advance(DAY * 7);
@@ -50,12 +51,13 @@ both!(
             let body = json!({ "email": email, "password": new.password });
             new.as_user().post_json("/api/change-email", body).await
         };
-        // A user who has confirmed no address may change only to an address that is invited.
+        // A user who has not confirmed an email address can change it only to another invited
+        // address.
         change("else@example.org").await.expect_problem(403, "forbidden");
         app.no_mail_to("else@example.org").await;
         change("other@example.org").await.expect(200);
         app.mail_to("other@example.org").await;
-        // A user who has confirmed an invited address may change to any address.
+        // A user who has confirmed an invited email address can change to any address.
         new.verify(confirmation.token()).await.expect(200);
         let body = json!({ "email": "else@example.org", "password": new.password });
         new.as_user().post_json("/api/change-email", body).await.expect(200);
@@ -82,8 +84,8 @@ both!(
     }
 );
 
-/// Nobody can register in this mode, so the operator creates the first user, with a team, on the
-/// command line. This user then invites `email`.
+/// In this mode nobody can register. Therefore the operator first creates a user with a team, as on
+/// the command line. This user then invites `email`.
 async fn invited_by_an_operators_person(app: &TestApp, email: &str) -> String {
     let inside = app.inside();
     let now = inside.clock.now();

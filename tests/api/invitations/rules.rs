@@ -1,5 +1,5 @@
-//! Tests of who may invite and how many users: roles, lost rights, teams that are disabled, deleted
-//! or full, and the number of mails per day.
+//! Tests of who may invite, and how many users. The cases are roles, lost rights, teams that are
+//! disabled, deleted or full, and the number of mails per day.
 
 use std::time::Duration;
 
@@ -51,7 +51,7 @@ both!(an_inviter_who_lost_the_right_has_invited_nobody, async |app| {
     refused().await;
     bob.leave().await.expect(204);
     refused().await;
-    // A member with the right may send the invitation again in their own name.
+    // Another member with the right to invite can send the invitation again in their own name.
     let resend = format!("/api/teams/{team}/invitations/{id}/resend");
     ada.as_user().bare(Method::POST, &resend).await.expect(200);
     eve.accept(app.mail_to(&eve.email).await.token()).await.expect(200);
@@ -111,7 +111,7 @@ both!(nobody_joins_more_teams_than_they_may, ["teams.max_per_user" = "1"], async
 
 both!(a_team_mails_so_many_invitations_a_day, ["teams.invitations_per_day" = "2"], async |app| {
     let [ada] = people(app, ["ada"]).await;
-    // The test begins at the first moment of a day, whatever the clock says.
+    // The test moves the clock to the first moment of a day.
     let day = 24 * 3_600_000;
     let rest = u64::try_from(day - app.clock.now().rem_euclid(day)).expect("positive");
     app.clock.advance(Duration::from_millis(rest));
@@ -148,8 +148,8 @@ both!(
         assert!(over.header("retry-after").is_some(), "{}", over.text());
         over.expect_problem(429, "rate-limited");
         app.no_mail_to("over@example.com").await;
-        // The budget belongs to the user, not to the team. After half a day one invitation is
-        // available again.
+        // The budget belongs to the user and not to the team, so Bob can invite. After half a day
+        // Ada can send one invitation again.
         join(app, &other, &bob, "admin").await;
         bob.invite(&other, "over@example.com", "viewer").await.expect(200);
         app.clock.advance(DAY / 2);
@@ -167,8 +167,9 @@ both!(
         let (team, hers) = (claim(&ada, "tid"), claim(&eve, "tid"));
         join(app, &team, &bob, "admin").await;
         join(app, &team, &eve, "viewer").await;
-        // These refusals are more than the mails that one mailbox may receive: a member's address,
-        // a role above the inviter's own, and a full team. They use up no budget.
+        // The test causes more refusals than one email address may receive mails. The reasons are
+        // the address of a member, a role above the inviter's own role, and a full team. A refusal
+        // uses up no budget.
         for _ in 0..7 {
             ada.invite(&team, &bob.email, "viewer").await.expect_problem(409, "conflict");
             bob.invite(&team, "kim@example.com", "owner").await.expect_problem(403, "forbidden");
@@ -217,7 +218,8 @@ both!(a_mailbox_gets_so_many_invitations, ["rate_limit.enabled" = "true"], async
     let over = ada.invite(&team, "known@example.org", "viewer").await;
     assert!(over.header("retry-after").is_some(), "{}", over.text());
     over.expect_problem(429, "rate-limited");
-    // The budget of the mailbox affects neither other addresses nor other mails to this address.
+    // The budget of this address for invitations affects neither other addresses nor other mails to
+    // this address.
     ada.invite(&team, "other@example.org", "viewer").await.expect(200);
     app.outbox_is_empty().await;
     let before = app.mails_to("known@example.org").await.len();
@@ -236,8 +238,8 @@ both!(
             async |turn| ada.invite(&team, &format!("g{turn}@example.org"), "viewer").await;
         let answers = at_once(6, invite).await;
         assert_eq!((count(&answers, 200), count(&answers, 409)), (2, 4), "{answers:#?}");
-        // A second invitation of the same address does not count twice, and an expired invitation
-        // no longer counts.
+        // A second invitation of the same address is not counted again. An expired invitation is no
+        // longer counted.
         let again = answers.iter().position(|answer| answer.status == 200).expect("one of two");
         invite(again).await.expect(200);
         app.clock.advance(Duration::from_hours(7 * 24));

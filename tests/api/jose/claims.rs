@@ -1,18 +1,19 @@
-//! Tokens with a valid signature of latchkey and claims that latchkey never issues: missing, of a
-//! wrong type, for another issuer or audience, or outside their time. Nobody can create them
-//! without the key. Refusing them is a second line of defence.
+//! Tokens with a valid signature of latchkey and with claims that latchkey never issues. The claims
+//! are missing, have a wrong type, are for another issuer or audience, or are outside their time.
+//! Nobody can create these tokens without the key. Their refusal is a second line of defence.
 
 use serde_json::{Value, json};
 
 use super::forge::{Cause, Good, signed};
 use crate::app::{PUBLIC_URL, TestApp};
 
-/// The seconds by which a time is in the future. It is more than the clocks of replicas may differ.
+/// The number of seconds by which a time claim is in the future. It is larger than the difference
+/// that is allowed between the clocks of two replicas.
 const TOO_FAR_AHEAD: i64 = 121;
-/// The documented longest lifetime of a userToken.
+/// The documented maximum lifetime of a userToken, in seconds.
 const DAY: i64 = 24 * 3600;
 
-/// The claims in the order in which they are declared.
+/// The claims of a userToken, in the order in which they are declared.
 const USER: [&str; 14] = [
     "iss",
     "aud",
@@ -46,7 +47,7 @@ const VAULT: [&str; 14] = [
     "mep",
 ];
 
-/// Returns all of these tokens.
+/// Returns all tokens of this module.
 pub fn causes(app: &TestApp, user: &str) -> Vec<Cause> {
     let (keys, good) = (app.inside().keys.current(), Good::of(user));
     let sign = |payload: &str| signed(&keys.user, &keys.user.header, payload.as_bytes());
@@ -75,7 +76,7 @@ pub fn causes(app: &TestApp, user: &str) -> Vec<Cause> {
         let mut claims = good.claims.clone();
         (claims["iat"], claims["nbf"], claims["exp"]) = (json!(iat), json!(nbf), json!(exp));
         let token = sign(&claims.to_string());
-        // A refresh accepts an `exp` in the past, and no other error.
+        // A refresh accepts a token whose `exp` is in the past, if the token has no other error.
         let alone = exp <= now && exp >= iat && exp - iat <= DAY;
         causes.push(if alone { Cause::expired(name, token) } else { Cause::new(name, token) });
     }
@@ -85,7 +86,7 @@ pub fn causes(app: &TestApp, user: &str) -> Vec<Cause> {
     causes
 }
 
-/// Returns JSON values of other types than the type of this value.
+/// Returns JSON values whose type differs from the type of this value.
 pub fn wrong_types(value: &Value) -> &'static [&'static str] {
     match value {
         Value::String(_) => &["null", "1", "1.5", "true", "[]", "{}", "[\"x\"]", "1e400"],
@@ -169,10 +170,11 @@ fn times(now: i64) -> [(&'static str, i64, i64, i64); 9] {
     ]
 }
 
-/// Payloads that are no JSON object of claims.
+/// Payloads that are not a JSON object with claims.
 pub fn payloads(good: &Good) -> Vec<(&'static str, String)> {
     let text = good.claims.to_string();
-    // The order of the declaration. A parser that reads claims by position would accept this array.
+    // The array has the order of the declaration. A parser that reads claims by their position
+    // would accept it.
     let order: &[&str] = if good.claims.get("gen").is_some() { &USER } else { &VAULT };
     let array: Vec<&Value> = order.iter().map(|name| &good.claims[name]).collect();
     vec![

@@ -1,4 +1,4 @@
-//! Helpers that create tokens: with the keys of the daemon, with other keys, and by hand.
+//! Helpers that create tokens with the keys of the daemon, with other keys, or by hand.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -7,12 +7,12 @@ use serde_json::Value;
 
 use crate::client::{claims, jose_header};
 
-/// One forged token, as the client sends it.
+/// One forged token, in the form of the `Authorization` header that the client sends.
 #[derive(Clone, Debug)]
 pub struct Cause {
     pub name: String,
     pub authorization: String,
-    /// Says that only the `exp` of the token is wrong. A refresh accepts such a token.
+    /// Says that the token has no other error than its `exp`. A refresh accepts such a token.
     pub expired: bool,
 }
 
@@ -37,20 +37,20 @@ pub fn decode(text: &str) -> Vec<u8> {
     URL_SAFE_NO_PAD.decode(text).expect("base64url")
 }
 
-/// Returns the header, the payload and the signature as they are in the token.
+/// Returns the header, the payload and the signature in their encoded form.
 pub fn parts(token: &str) -> [&str; 3] {
     let parts: Vec<&str> = token.split('.').collect();
     parts.try_into().expect("three parts")
 }
 
-/// Returns a token with this encoded header and this payload, signed by one of the daemon's keys.
+/// Returns a token with this encoded header and this payload. One of the daemon's keys signs it.
 pub fn signed(key: &Key, header: &str, payload: &[u8]) -> String {
     let message = format!("{header}.{}", encode(payload));
     let signature = key.material.sign(message.as_bytes()).expect("signed");
     format!("{message}.{}", encode(signature))
 }
 
-/// Returns the HMAC-SHA-256 with any secret.
+/// Returns the HMAC-SHA-256 of a message with this secret, in base64url.
 pub fn hmac(secret: &[u8], message: &str) -> String {
     encode(latchkey::secret::hmac_sha256(secret, message.as_bytes()))
 }
@@ -66,7 +66,8 @@ impl Good {
         Self { header: jose_header(token), claims: claims(token) }
     }
 
-    /// Returns the claims with one claim replaced, or without it for `None`.
+    /// Returns the claims with another value for one claim, or without the claim if `value` is
+    /// `None`.
     pub fn with(&self, name: &str, value: Option<Value>) -> String {
         let mut claims = self.claims.clone();
         let members = claims.as_object_mut().expect("an object");
@@ -77,7 +78,7 @@ impl Good {
         claims.to_string()
     }
 
-    /// Returns the claims with one value as raw text, which may be invalid JSON.
+    /// Returns the claims with one value as raw text. The result can be invalid JSON.
     pub fn raw(&self, name: &str, value: &str) -> String {
         let rest = self.with(name, None);
         format!("{{\"{name}\":{value},{}", &rest[1..])

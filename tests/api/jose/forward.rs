@@ -1,5 +1,5 @@
-//! Tests of `GET /api/forward-auth`, the one route that accepts a vaultToken, with every forgery of
-//! both kinds of token.
+//! Tests of `GET /api/forward-auth` with every forgery of both kinds of token. It is the only route
+//! that accepts a vaultToken.
 
 use serde_json::{Value, json};
 
@@ -8,12 +8,12 @@ use super::forge::{Cause, Good, encode, parts, signed};
 use super::{all_refused_at, headers, keys, shapes};
 use crate::app::{PUBLIC_URL, TestApp, both};
 
-/// The number of cases that the table must have.
+/// The minimum number of cases in the table.
 const VAULT_CAUSES: usize = 130;
-/// The documented longest lifetime of a vaultToken.
+/// The documented maximum lifetime of a vaultToken, in seconds.
 const HOUR: i64 = 3600;
 
-/// Returns tokens with a valid signature and vault claims that latchkey never issues.
+/// Returns tokens with a valid signature whose vault claims are claims that latchkey never issues.
 fn vault_causes(app: &TestApp, vault: &str) -> Vec<Cause> {
     let (keys, good) = (app.inside().keys.current(), Good::of(vault));
     let sign = |payload: &str| signed(&keys.vault, &keys.vault.header, payload.as_bytes());
@@ -36,8 +36,8 @@ fn vault_causes(app: &TestApp, vault: &str) -> Vec<Cause> {
     for (name, payload) in payloads(&good) {
         causes.push(Cause::new(format!("a payload: {name}"), sign(&payload)));
     }
-    // The valid claims with the key or the header of the other kind, and with the valid header but
-    // no signature.
+    // These tokens have the key or the header of the other kind of token, or the valid header
+    // without a valid signature.
     let [header, payload, signature] = parts(vault);
     let claims = good.claims.to_string();
     for (name, token) in [
@@ -102,7 +102,7 @@ both!(forward_auth_refuses_every_forged_user_token_alike, async |app| {
     causes.extend(shapes::causes(app, &person.user_token, &person.vault_token));
     causes.extend(Box::pin(keys::causes(app, &mut person)).await);
     causes.push(Cause::new("the userToken", &person.user_token));
-    // This one is valid for the route.
+    // The vaultToken is valid on this route, so it is no forgery.
     causes.retain(|cause| cause.name != "the vaultToken");
     all_refused_at(app, "/api/forward-auth", &causes, 300).await;
 });

@@ -1,6 +1,6 @@
-//! Tokens whose header differs from latchkey's: other algorithms, key ids and types, and extra
-//! header members. Each comes in three forms: with the signature of the valid token, with none, and
-//! signed by the key that signs valid tokens.
+//! Tokens whose header differs from the header that latchkey writes: other algorithms, key ids and
+//! types, and extra members. Each token comes in three forms: with the signature of the valid
+//! token, without a signature, and signed by the key that signs valid tokens.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::forge::{Cause, Good, decode, encode, hmac, parts};
 use crate::app::TestApp;
 
-/// Returns all of these tokens. `user` and `vault` are valid tokens of one session.
+/// Returns all tokens of this module. `user` and `vault` are valid tokens of one session.
 pub async fn causes(app: &TestApp, user: &str, vault: &str) -> Vec<Cause> {
     let keys = app.inside().keys.current();
     let good = Good::of(user);
@@ -29,7 +29,7 @@ pub async fn causes(app: &TestApp, user: &str, vault: &str) -> Vec<Cause> {
     causes
 }
 
-/// Returns headers as text. Some of them are invalid JSON.
+/// Returns the changed headers as text. Some of them are invalid JSON.
 fn variants(good: &Value, vault: &Value) -> Vec<(String, String)> {
     let with = |name: &str, value: Value| {
         let mut header = good.clone();
@@ -112,7 +112,8 @@ fn variants(good: &Value, vault: &Value) -> Vec<(String, String)> {
     variants
 }
 
-/// Returns the valid header in other spellings, and JSON that two parsers could read differently.
+/// Returns the valid header in other spellings, and JSON texts that two parsers could read
+/// differently.
 fn spellings(good: &str) -> Vec<(String, String)> {
     let rest = &good[1..];
     let typ = "\"typ\":\"user+jwt\"";
@@ -145,14 +146,14 @@ fn spellings(good: &str) -> Vec<(String, String)> {
     .into()
 }
 
-/// Returns tokens with an HS256 signature whose secret is public: the published key, in each form
-/// that a library could use as a secret.
+/// Returns tokens with an HS256 signature. Its secret is the published key, in each form that a
+/// library could use as a secret.
 async fn confusions(app: &TestApp, good: &Good, own: &str, payload: &str) -> Vec<Cause> {
     let set = app.anonymous().get("/.well-known/jwks.json").await.expect(200);
     let key = set.json()["keys"][0].clone();
     let point = [[4].as_slice(), &decode(text(&key["x"])), &decode(text(&key["y"]))].concat();
-    // The SubjectPublicKeyInfo of a P-256 key (RFC 5480). Only the point at its end differs between
-    // keys.
+    // The beginning of the SubjectPublicKeyInfo of a P-256 key (RFC 5480). Two keys differ only in
+    // the point at the end.
     let der = [&decode("MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgA"), point.as_slice()].concat();
     let lines: Vec<String> = STANDARD
         .encode(&der)

@@ -1,5 +1,6 @@
-//! Tokens that are genuine but not valid here: of the other kind, of another daemon, of a retired
-//! key, or of an ended session. Other secrets of latchkey, which are no tokens, are included.
+//! Genuine tokens that must not be accepted: tokens of the other kind, of another daemon, of a
+//! retired key, or of an ended session. The module also has secrets of latchkey that are not
+//! tokens.
 
 use serde_json::json;
 
@@ -7,7 +8,7 @@ use super::forge::{Cause, Good, encode, hmac, parts, signed};
 use crate::app::{Backend, TestApp};
 use crate::client::Person;
 
-/// Returns all of these tokens. The user keeps a valid session.
+/// Returns all tokens of this module. `person` still has a valid session afterwards.
 pub async fn causes(app: &TestApp, person: &mut Person) -> Vec<Cause> {
     let mut causes = of_other_kinds(app, person);
     causes.extend(Box::pin(of_another_daemon(person)).await);
@@ -46,7 +47,7 @@ fn of_other_kinds(app: &TestApp, person: &Person) -> Vec<Cause> {
     ]
 }
 
-/// Starts another daemon with the same name and with keys of its own.
+/// Returns the tokens of another daemon, which has the same name and its own keys.
 async fn of_another_daemon(person: &Person) -> Vec<Cause> {
     let other = TestApp::start(Backend::Embedded).await;
     let stranger = other.verified(&person.email).await;
@@ -95,7 +96,7 @@ async fn of_ended_sessions(app: &TestApp, person: &mut Person) -> Vec<Cause> {
     app.mail_to(&gone.email).await;
     gone.leave().await.expect(204);
     causes.push(Cause::new("a person who left", &gone.user_token));
-    // The session of one user with the subject of another user, and the reverse.
+    // These tokens have the session of one user and the subject of another user.
     let eve = app.register("eve@jose.example").await;
     app.mail_to(&eve.email).await;
     let (own, theirs) = (Good::of(&person.user_token), Good::of(&eve.user_token));
@@ -110,7 +111,7 @@ async fn of_ended_sessions(app: &TestApp, person: &mut Person) -> Vec<Cause> {
     causes
 }
 
-/// Returns the tokens of mails. Each of them is valid only at its own endpoint.
+/// Returns the tokens in mails. Each of them is valid only at its own endpoint.
 async fn mailed(app: &TestApp) -> Vec<Cause> {
     let person = app.register("mailed@jose.example").await;
     let confirmation = app.mail_to(&person.email).await;

@@ -1,9 +1,9 @@
-//! The JOSE suite: every known way to forge a token, on every route that accepts one. All refusals
-//! must be equal.
+//! The JOSE suite. It sends every known kind of forged token to every route that accepts a token.
+//! All refusals must be equal.
 //!
 //! `forge` creates tokens. `headers`, `shapes`, `claims` and `keys` are tables of forged tokens.
-//! This module sends them to the routes. It takes the routes from the route table, so that a new
-//! route is in the suite automatically.
+//! This module sends the tokens to the routes. It reads the routes from the route table, so that a
+//! new route is in the suite automatically.
 
 mod claims;
 mod forge;
@@ -22,7 +22,7 @@ use crate::client::{Answer, Client};
 
 pub use forge::Cause;
 
-/// The number of cases that each table must have, so that a table cannot lose cases unnoticed.
+/// The minimum number of cases in each table, so that a table cannot lose cases unnoticed.
 const HEADER_CAUSES: usize = 230;
 const SHAPE_CAUSES: usize = 65;
 const CLAIM_CAUSES: usize = 150;
@@ -32,7 +32,7 @@ const KEY_CAUSES: usize = 20;
 struct Guarded {
     method: Method,
     path: String,
-    /// Says that the route accepts expired tokens. Only `GET /api/refresh` does.
+    /// Says whether the route accepts expired tokens. Only `GET /api/refresh` accepts them.
     refreshes: bool,
 }
 
@@ -49,7 +49,7 @@ impl Guarded {
             RouteMethod::Delete => Method::DELETE,
             RouteMethod::Any => Method::PUT,
         };
-        // Any text is a valid parameter, because latchkey verifies the caller before it reads the
+        // Any text can be the parameter, because latchkey verifies the caller before it reads the
         // parameters.
         let path = route.path.replace(['{', '}'], "");
         Some(Self { method, path, refreshes })
@@ -67,15 +67,15 @@ impl Guarded {
     }
 }
 
-/// Says whether the header counts as a token. The response to another scheme, or to none, mentions
-/// no token (RFC 6750 §3.1).
+/// Says whether latchkey treats this header as a token. If the header has another scheme or none,
+/// the response mentions no token (RFC 6750 §3.1).
 fn is_shown(authorization: &str) -> bool {
     let head = authorization.trim_end().as_bytes().get(..7);
     head.is_some_and(|head| head.eq_ignore_ascii_case(b"bearer "))
 }
 
-/// Sends every forged token to every route. All refusals must be equal to the byte. Only the
-/// `error` of the challenge differs: it is present if the client sent a token.
+/// Sends every forged token to every route. All refusals must have the same bytes, except for the
+/// challenge, which has an `error` only if the client sent a token.
 async fn all_refused(app: &TestApp, causes: &[Cause], at_least: usize) {
     assert!(causes.len() >= at_least, "only {} causes of {at_least}", causes.len());
     let client = app.anonymous();
@@ -97,7 +97,8 @@ async fn all_refused(app: &TestApp, causes: &[Cause], at_least: usize) {
     println!("{} causes over every guarded route: {asked} refusals, all alike", causes.len());
 }
 
-/// Does the same for one path that accepts the other kind of token.
+/// Sends every forged token to one path that accepts the other kind of token. All refusals must be
+/// equal.
 async fn all_refused_at(app: &TestApp, path: &str, causes: &[Cause], at_least: usize) {
     assert!(causes.len() >= at_least, "only {} causes of {at_least}", causes.len());
     let ask = async |authorization: &str| {
@@ -145,7 +146,7 @@ both!(tokens_of_other_keys_sessions_and_kinds_are_refused_alike, async |app| {
 both!(a_good_token_opens_every_guarded_route, async |app| {
     let person = app.verified("ada@jose.example").await;
     for route in Guarded::all() {
-        // Some of the routes end sessions, so each route gets a session of its own.
+        // Some of the routes end sessions, so the test opens a new session for each route.
         let device = person.another_device().await;
         let answer = route.ask(&app.anonymous(), &format!("Bearer {}", device.user_token)).await;
         assert_ne!(answer.status, 401, "{} {}: {}", route.method, route.path, answer.text());

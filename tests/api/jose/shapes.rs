@@ -7,7 +7,7 @@ use serde_json::json;
 use super::forge::{Cause, Good, decode, encode, parts, signed};
 use crate::app::TestApp;
 
-/// Returns all of these tokens. `user` and `vault` are valid tokens of one session.
+/// Returns all tokens of this module. `user` and `vault` are valid tokens of one session.
 pub fn causes(app: &TestApp, user: &str, vault: &str) -> Vec<Cause> {
     let keys = app.inside().keys.current();
     let mut causes = parts_and_serializations(user);
@@ -119,11 +119,12 @@ fn signatures(key: &Key, user: &str, vault: &str) -> Vec<Cause> {
     .into()
 }
 
-/// Returns other base64 spellings of the same bytes, from a token in which each spelling differs.
+/// Returns tokens with other base64 spellings of the same bytes. Each spelling differs from the
+/// correct one.
 fn spellings(key: &Key, user: &str) -> Vec<Cause> {
     let good = Good::of(user);
-    // The search changes the `name` claim, which latchkey does not verify, until one token has all
-    // the needed characters.
+    // The search changes the `name` claim, which latchkey does not verify, until one token contains
+    // all the characters that the spellings need.
     let (payload, token) = (0..100_000)
         .map(|n| {
             let payload = good.with("name", Some(json!(format!("Ada ö>?{n}"))));
@@ -154,15 +155,16 @@ fn spellings(key: &Key, user: &str) -> Vec<Cause> {
     ]
     .map(|(name, token)| Cause::new(format!("base64: {name}"), token))
     .into();
-    // 256 bits leave two bits of the last letter unused, and 8 bits of a third byte group leave
-    // four.
+    // The last letter of a signature of 256 bits has two unused bits. The last letter of a payload
+    // whose last group has 8 bits has four unused bits.
     for (part, unused) in [(s, 4), (p, 16)] {
         for bits in 1..unused {
             let other = with_last(part, bits);
             let token = if part == s {
                 format!("{header}.{p}.{other}")
             } else {
-                // The signature covers the other spelling, so that only the spelling is wrong.
+                // The signature is made for the other spelling, so that nothing but the spelling is
+                // wrong.
                 let message = format!("{header}.{other}");
                 let signature = key.material.sign(message.as_bytes()).expect("signed");
                 format!("{message}.{}", encode(signature))
@@ -173,7 +175,7 @@ fn spellings(key: &Key, user: &str) -> Vec<Cause> {
     causes
 }
 
-/// Sets unused bits in the last letter, which are 0 in a correct spelling.
+/// Sets the unused bits in the last letter. In a correct spelling they are 0.
 fn with_last(part: &str, bits: usize) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let (rest, last) = part.split_at(part.len() - 1);
@@ -181,7 +183,7 @@ fn with_last(part: &str, bits: usize) -> String {
     format!("{rest}{}", char::from(ALPHABET[at + bits]))
 }
 
-/// A valid token with another scheme, or with none.
+/// A valid token with another authentication scheme, or without a scheme.
 fn schemes(user: &str) -> Vec<Cause> {
     [
         ("no scheme", user.to_owned()),

@@ -1,5 +1,5 @@
-//! Tests of the vaultToken's signature as a resource server verifies it: special cases of ECDSA,
-//! and a retired key.
+//! Tests of the signature of a vaultToken, in the way in which a resource server verifies it:
+//! special cases of ECDSA, and a retired key.
 
 use latchkey::token::jwt::{mint, verify_user, verify_vault};
 use latchkey::token::{Expiry, jwt::VAULT_TTL_MAX};
@@ -81,9 +81,9 @@ both!(a_vault_token_passes_by_its_own_signature_alone, async |app| {
         let refused = app.anonymous().bearer(&token).get("/api/me").await;
         refused.expect_problem(401, "invalid-token");
     }
-    // (r, n − s) is a second valid signature of the same token, and every verifier accepts it.
-    // latchkey must therefore not identify a token by its bytes. It uses `jti` and `sid`, which are
-    // the same in both.
+    // The pair (r, n − s) is a second valid signature of the same token, and every verifier accepts
+    // it. Therefore latchkey must not identify a token by its bytes. It uses `jti` and `sid`, which
+    // are the same in both forms of the token.
     let twin = format!("{header}.{payload}.{}", encode([r, &negated(s)].concat()));
     assert!(twin != person.vault_token && passes(app, &twin));
     app.anonymous().bearer(&twin).get("/api/me").await.expect_problem(401, "invalid-token");
@@ -116,8 +116,8 @@ both!(a_retired_key_verifies_for_as_long_as_its_tokens_matter, async |app| {
     let new = app.inside().keys.current().user.clone();
     assert_ne!(old.id, new.id);
     person.me().await.expect(200);
-    // One month and one hour later, the old key signs a token for a session of that day. Only the
-    // key is wrong.
+    // One month and one hour later, the retired key signs a token for a session of that day. Only
+    // the key of this token is wrong.
     app.clock.advance(std::time::Duration::from_hours(30 * 24 + 1));
     app.inside().keys.reload().await.expect("read");
     let mut person = person;

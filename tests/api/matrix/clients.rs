@@ -1,10 +1,10 @@
-//! Clients and tokens: what `/api/introspect` returns to each caller for each kind of token of each
-//! team.
+//! The cells for clients and tokens. They test what `/api/introspect` returns to each caller, for
+//! each kind of token of each team.
 
 use super::world::World;
 use super::{Row, Team, Who};
 
-/// The statuses of the endpoints for clients, for each caller.
+/// The expected statuses of the endpoints for clients, for each caller.
 pub(super) fn row(path: &str) -> Row {
     match path {
         "/api/token" => Row::Form(&[("grant_type", "client_credentials")], |who| match who {
@@ -16,8 +16,8 @@ pub(super) fn row(path: &str) -> Row {
             Who::Key | Who::Operator => 200,
             _ => 401,
         }),
-        // Holding the token is enough. Credentials must be valid if they are sent, and a Bearer
-        // token is no credential of a client.
+        // To revoke a token, a client only needs to have the token. If the client sends
+        // credentials, they must be valid. A Bearer token is not a credential of a client.
         _ => Row::Form(&[("token", "x")], |who| match who {
             Who::KeyOfClosed => 401,
             _ => 200,
@@ -25,8 +25,8 @@ pub(super) fn row(path: &str) -> Row {
     }
 }
 
-/// Says whether the response reports the token as active. Returns `None` for a caller that is no
-/// client.
+/// Says whether the response must report the token as active. Returns `None` for a caller that is
+/// not a client.
 fn is_told(who: Who, team: Team, is_user: bool) -> Option<bool> {
     // The vaultToken of a disabled team is invalid. The userToken of its owner is still valid.
     let is_live = is_user || team != Team::Closed;

@@ -1,4 +1,4 @@
-//! The callers of the matrix, and the objects that paths can name.
+//! The callers of the matrix, and the objects that a path can name.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::ask::sql;
 use crate::client::{Client, Person};
 use crate::people::{ProjectKey, claim, id_of, join, people};
 
-/// The callers, and the values for path parameters.
+/// The callers, and the values that path parameters can have.
 pub(super) struct World {
     pub(super) callers: BTreeMap<Who, Client>,
     teams: [(Team, String); 6],
@@ -21,7 +21,8 @@ pub(super) struct World {
     others: BTreeMap<&'static str, String>,
     /// Objects of the disabled team.
     closeds: BTreeMap<&'static str, String>,
-    /// Tokens to introspect: the team, the userToken and the vaultToken of a user.
+    /// Tokens to introspect. Each entry has a team, and the userToken and the vaultToken of one
+    /// user.
     pub(super) tokens: [(Team, String, String); 3],
     strange: Vec<String>,
     /// Keys that no cell may revoke.
@@ -107,7 +108,7 @@ pub(super) async fn world(app: &TestApp) -> World {
     World { callers, teams, own, others, closeds, tokens, strange, keys, third }
 }
 
-/// Creates a key in another project of the user's team than the current one.
+/// Creates a key in another project of the user's team, and not in the current project.
 async fn key_elsewhere(person: &Person) -> ProjectKey {
     let path = format!("/api/teams/{}/projects", claim(person, "tid"));
     let made = person.as_user().post_json(&path, json!({ "name": "Elsewhere" })).await;
@@ -134,12 +135,12 @@ impl World {
             };
             if inner.is_empty() {
                 let is_there = true;
-                // A path without parameters of a team names one object.
+                // If the path has no parameter below the team, it names one object.
                 objects.push(Object { team: *team, path: fill(&path), is_there });
                 continue;
             }
-            // The keys belong to another project than the path, and the invitations to a third
-            // team.
+            // The keys belong to another project than the one in the path, and the invitations
+            // belong to a third team.
             let elsewhere = inner.iter().any(|name| matches!(*name, "kid" | "iid"));
             let all = [
                 (Team::Own, &self.own),
@@ -150,7 +151,8 @@ impl World {
                 let is_there = *team == whose && !elsewhere;
                 objects.push(Object { team: *team, path: whole(ids), is_there });
             }
-            // One parameter has a foreign value, and the others name objects of the own team.
+            // One parameter has the id of a foreign object, and the other parameters name objects
+            // of the own team.
             for name in &inner {
                 for id in &self.strange {
                     let rest = inner.iter().filter(|it| *it != name);

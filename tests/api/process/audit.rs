@@ -42,7 +42,8 @@ async fn an_operator_verifies_and_exports(mut place: Place) {
     place.run(&["audit", "export", "--since", "yesterday"]).expect(2);
 }
 
-/// Checks an export, and a manipulated one, with only the script of docs/audit.md and the keys.
+/// Checks an export, and then a manipulated export, with only the script in docs/audit.md and the
+/// keys.
 fn elsewhere(place: &Place, export: &str) {
     let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/audit.md");
     let page = std::fs::read_to_string(docs).expect("the page");
@@ -70,7 +71,8 @@ fn elsewhere(place: &Place, export: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_event_and_the_heads_are_in_the_log_from_the_start_on_embedded() {
-    // The test waits for the message `listening`, so its module must log too.
+    // The test waits for the message `listening`, so the filter must include the module that logs
+    // it.
     let filter = "warn,latchkey::audit=info,latchkey::daemon=info,latchkey::http=info,latchkey::account=info";
     let mut place = Place::new().set("log.filter", filter);
     let running = place.start().await;
@@ -100,8 +102,8 @@ async fn each_event_and_the_heads_are_in_the_log_from_the_start_on_embedded() {
         assert!(line["trace_id"].is_string(), "{line}");
         assert!(!line.to_string().contains("ada@") && !line.to_string().contains("127.0.0.1"));
     }
-    // However short the first process ran, the next one logs at its start the heads that the first
-    // did not log.
+    // The first process may have run too short to log all heads. The next process logs the missing
+    // heads at its start.
     let running = place.start().await;
     running.daemon.says("audit heads").await;
     let kept = place.path("heads.log");

@@ -1,4 +1,4 @@
-//! Tests of `latchkey doctor`: every failed check has a cause, a remedy and an exit code. The
+//! Tests of `latchkey doctor`. Every failed check has a cause, a remedy and an exit code. The
 //! command creates nothing and shows no secret.
 
 use std::os::unix::fs::PermissionsExt as _;
@@ -15,7 +15,7 @@ fn value(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|_| panic!("no JSON: {text}"))
 }
 
-/// Returns the results of a check, each as `state detail`.
+/// Returns the results of this check, each as the text `state detail`.
 fn said(ended: &Ended, check: &str) -> Vec<String> {
     let report = value(&ended.stdout());
     let all = report["checks"].as_array().expect("a list");
@@ -116,7 +116,7 @@ async fn servers_are_looked_at_and_their_secrets_stay_on_servers() {
     assert!(!ended.stdout().contains("nobody-here"), "the URL's user is not shown");
 }
 
-/// Returns the URL of the same database with another user.
+/// Returns the URL of the same database for another user of the server.
 fn with_user(url: &str, user: &str) -> String {
     let mut url = url::Url::parse(url).expect("a URL");
     url.set_username(user).expect("it has a host");
@@ -147,7 +147,7 @@ async fn a_port_that_another_program_has_and_a_proxy_nobody_trusts_are_told() {
     says(&ended, "public_url", "warning a proxy is in front");
 }
 
-/// Returns the name of this test's process, which the kernel shortens.
+/// Returns the name of this test's process. The kernel shortens a long name.
 fn who() -> String {
     std::fs::read_to_string("/proc/self/comm").expect("we run").trim().to_owned()
 }

@@ -1,5 +1,5 @@
-//! Tests with stores that respond but accept no writes: `doctor` fails with the cause and the
-//! remedy, and the daemon logs the cause once.
+//! Tests with stores that respond but accept no writes. `doctor` fails and shows the cause and the
+//! remedy. The daemon logs the cause once.
 
 use super::cli_doctor::{JSON, says};
 use super::{Ended, PATIENCE, Place};
@@ -41,7 +41,7 @@ async fn a_postgresql_that_takes_no_writes_is_told_with_the_fix_on_servers() {
         "database",
         ("the server is a standby", "set `database.url` to the primary"),
     );
-    // A command that only reads reports the same cause and does not hang.
+    // A command that only reads reports the same cause, and it does not hang.
     let told = on_standby.run(&["users", "list"]).expect(69).stderr();
     assert!(told.contains("the server is a standby (in recovery) and accepts no writes"), "{told}");
     standby.promote();
@@ -175,7 +175,7 @@ async fn a_change_is_logged_once_with_the_reason_and_the_fix_on_servers() {
     set("CONFIG SET maxmemory 1").await;
     let no_more = "the store accepts no writes, so requests that need it get status 503";
     running.daemon.says(no_more).await;
-    // Waits for some more probes, which are one second apart.
+    // The test waits for some more probes. The probes are one second apart.
     let calls = async || -> u64 {
         let info: String = server.redis_command("INFO errorstats").await;
         let line = info.lines().find_map(|it| it.trim().strip_prefix("errorstat_OOM:count="));

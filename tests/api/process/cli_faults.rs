@@ -1,5 +1,5 @@
-//! Tests of commands that cannot work on the data: they all use one table of exit codes, and they
-//! create nothing.
+//! Tests of commands that cannot use the data. All commands have the same exit codes for this, and
+//! they create nothing.
 
 use std::io::Write as _;
 use std::process::Stdio;
@@ -10,7 +10,7 @@ use super::{Ended, PATIENCE, Place};
 use crate::poll::eventually;
 use crate::servers::{PrivateServer, Signal, TestDatabase, free_port};
 
-/// One command of each kind that opens the data.
+/// Commands that open the data, one command of each kind.
 const COMMANDS: &[&[&str]] = &[
     &["users", "list"],
     &["users", "create", "--email", "ada@work.example", "--name", "Ada"],
@@ -46,8 +46,8 @@ async fn without_a_master_key_every_command_is_exit_78_and_makes_none_embedded()
     assert_eq!(std::fs::read_to_string(place.path("data/master.key")).expect("there"), "short");
 }
 
-/// The operator gives a wrong key by mistake. The command must not replace the audit key of the
-/// daemons.
+/// The operator sets a wrong master key by mistake. The command must not replace the audit key of
+/// the daemons.
 #[tokio::test]
 async fn with_another_master_key_what_would_be_recorded_is_exit_78_and_changes_nothing_embedded() {
     let place = Place::new().set("secrets.master_key", &"A".repeat(43));
@@ -120,7 +120,7 @@ async fn a_database_that_goes_away_on_the_way_is_exit_69_on_servers() {
     let import = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut import = import.spawn().expect("the program runs");
     let mut lines = import.stdin.take().expect("piped");
-    // This is one batch. The next line belongs to the second batch.
+    // These 500 lines are the first batch. The line after them belongs to the second batch.
     for n in 0..500 {
         writeln!(lines, "{}", json!({ "email": format!("p{n}@away.example"), "name": "P" }))
             .expect("it reads");
@@ -136,8 +136,8 @@ async fn a_database_that_goes_away_on_the_way_is_exit_69_on_servers() {
     drop(lines);
     let ended = Ended(import.wait_with_output().expect("our own child")).expect(69);
     let told = ended.stderr();
-    assert!(told.contains("stopped before line 501 with 500 imported"), "{told}");
-    assert!(told.contains("run it again to continue"), "{told}");
+    assert!(told.contains("stopped before line 501, after it imported 500 accounts"), "{told}");
+    assert!(told.contains("run the import again to continue"), "{told}");
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
-//! Tests of `latchkey mail …`: the unsent mails, and each step of sending a mail.
+//! Tests of `latchkey mail …`: the list of unsent mails, and the report of each step of sending a
+//! mail.
 
 use serde_json::{Value, json};
 
@@ -18,7 +19,8 @@ fn items(place: &Place, arguments: &[&str]) -> Vec<Value> {
     listed["items"].as_array().expect("a list").clone()
 }
 
-/// Checks that a retry sends a mail that was given up, with its link, and changes no other mail.
+/// Checks that a retry sends a mail that latchkey had given up. The mail still has its link, and no
+/// other mail changes.
 async fn a_dead_mail_is_listed_and_sent_again(place: Place) {
     let sink = SmtpSink::start().await;
     sink.refuse_recipient("ada@work.example", 550);
@@ -135,7 +137,7 @@ async fn a_test_mail_that_cannot_leave_says_at_which_step() {
     let told = place.run(TEST).expect(1).stdout();
     let last = told.lines().last().expect("a line").to_owned();
     assert!(last.starts_with("failed  send") && last.contains("550"), "{told}");
-    // A mail that requires TLS is never sent without it.
+    // If the setting requires TLS, the mail is never sent without TLS.
     let place = place.set("mail.smtp_url", &format!("{}?tls=required", sink.url()));
     let told = place.run(TEST).expect(1).stdout();
     assert!(told.lines().last().is_some_and(|it| it.starts_with("failed  starttls")), "{told}");

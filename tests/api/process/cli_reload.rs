@@ -1,5 +1,5 @@
-//! Tests of SIGHUP: a running daemon applies the settings that can change and reports the others.
-//! An invalid file changes nothing.
+//! Tests of SIGHUP. A running daemon applies the settings that can change while it runs, and
+//! reports the other changed settings. An invalid file changes nothing.
 
 use serde_json::json;
 
@@ -39,7 +39,10 @@ async fn a_hangup_reads_the_files_again_and_a_bad_one_changes_nothing_embedded()
 
     write(&place, "latchkey.toml", "[introspection]\nclient = 3\n[tokens]\nuser_ttl = \"soon\"\n");
     running.daemon.signal("-HUP");
-    running.daemon.says("the configuration was not reloaded, the old one stays in force").await;
+    running
+        .daemon
+        .says("the configuration was not reloaded, so the old configuration stays in force")
+        .await;
     assert!(running.daemon.log().contains("tokens.user_ttl"), "each problem is told");
     assert!(may(&running, FIRST).await && running.daemon.ended().is_none());
 
@@ -107,7 +110,8 @@ async fn a_hangup_reads_the_certificate_and_keeps_the_old_one_for_a_bad_one_embe
     place = place.set("http.tls.cert", &cert_path).set("http.tls.key", &key_path);
     place = place.set("public_url", "https://localhost");
     let mut running = place.start().await;
-    // The key of another certificate. Neither file may be used.
+    // The key file now has the key of another certificate. The daemon must use neither the
+    // certificate file nor the key file.
     write(&place, "tls.key", &certificate().1);
     running.daemon.signal("-HUP");
     running.daemon.says("TLS certificate not reloaded, the old one stays").await;

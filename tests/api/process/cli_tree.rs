@@ -1,5 +1,5 @@
-//! Tests of the complete command line, taken from its documentation page: each command has a manual
-//! page and completions, and either prints JSON or reports why it does not.
+//! Tests of all commands on the documentation page of the command line. Each command has a manual
+//! page and completions. It either prints JSON or reports why it cannot print JSON.
 
 use std::collections::BTreeSet;
 
@@ -10,14 +10,14 @@ use crate::client::Person;
 
 const PAGE: &str = include_str!("../../../docs/cli.md");
 
-/// Returns every command on the page, with its text.
+/// Returns every command on the page, with the text about this command.
 pub(super) fn commands() -> Vec<(&'static str, &'static str)> {
     let sections = PAGE.split("\n## `latchkey ").skip(1);
     sections.map(|section| section.split_once('`').expect("a heading ends")).collect()
 }
 
-/// The arguments of commands that need some. `{email}`, `{team}` and `{kid}` stand for a user, the
-/// user's team and a key.
+/// The arguments of the commands that need arguments. `{email}`, `{team}` and `{kid}` stand for a
+/// user, the user's team and a key.
 pub(super) const ARGUMENTS: &[(&str, &[&str])] = &[
     ("users show", &["{email}"]),
     ("users create", &["--email", "eve@work.example", "--name", "Eve", "--no-mail"]),

@@ -1,5 +1,5 @@
-//! Tests of the other commands: they print data on stdout and messages on stderr, and have
-//! different exit codes for different errors.
+//! Tests of the commands that have no own test module. They print data on stdout and messages on
+//! stderr, and they have different exit codes for different errors.
 
 use serde_json::Value;
 

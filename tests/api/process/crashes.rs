@@ -1,4 +1,5 @@
-//! Tests with `kill -9`: acknowledged changes survive it, and so do their mails.
+//! Tests that end a daemon with `kill -9`. Acknowledged changes and their mails must survive the
+//! kill.
 
 use std::sync::Mutex;
 
@@ -19,8 +20,8 @@ use crate::smtp::{Fault, SmtpSink, Stage};
 
 const PASSWORD: &str = "nine lives of a cat";
 
-/// Starts a daemon in this process on the data of the killed one, two minutes later. The killed
-/// daemon's claims on mails have expired by then.
+/// Starts a daemon in this process on the data of the killed daemon. Its clock is two minutes
+/// ahead, so that the killed daemon's claims on mails have expired.
 async fn later(place: &Place, smtp_url: &str) -> TestApp {
     let clock = Clock::manual(Clock::System.now() + 120_000);
     let data = place.path("data").display().to_string();
@@ -31,8 +32,8 @@ async fn later(place: &Place, smtp_url: &str) -> TestApp {
     builder.start().await
 }
 
-/// Registers an account, kills the daemon before it sends the mail, and starts it again. The mail
-/// must arrive exactly once.
+/// Registers an account, kills the daemon before it sends the mail, and starts a daemon again. The
+/// mail must arrive exactly once.
 async fn the_mail_comes_exactly_once(sink: &SmtpSink, place: &mut Place, address: &str) {
     let mut running = place.start().await;
     Person::register(&running.client, address).await;
@@ -72,7 +73,7 @@ async fn a_mail_that_was_on_its_way_at_a_kill_is_sent_again_embedded() {
     running.daemon.kill();
     sink.down().await;
     Box::pin(the_mail_comes_exactly_once(&sink, &mut place, "eve@way.example")).await;
-    // The mail that the first daemon had claimed when it died arrived once too.
+    // The killed daemon had claimed another mail. This mail arrived once too.
     let to = sink.mails().iter().filter(|mail| mail.to == "ada@way.example").count();
     assert_eq!(to, 1);
 }
@@ -95,7 +96,7 @@ async fn no_acknowledged_account_is_lost_by_kills_embedded() {
                 .header("Content-Type", "application/json")
                 .body(Full::new(body.into()))
                 .expect("a request");
-            // Without a response the result is unknown.
+            // If there is no response, the result is unknown.
             let status = http.request(request).await.ok()?.status().as_u16();
             (status == 200).then_some(email)
         };
@@ -113,8 +114,8 @@ async fn no_acknowledged_account_is_lost_by_kills_embedded() {
             running.daemon.signal("-KILL");
             running.daemon.end(PATIENCE).await;
         };
-        // A client that still waits when the process is gone gets no response, and does not always
-        // notice that.
+        // A client that still waits when the process is gone gets no response. It does not always
+        // notice that the process is gone.
         let calls = async {
             callers.collect::<Vec<()>>().await;
             std::future::pending::<()>().await;

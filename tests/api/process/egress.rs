@@ -1,5 +1,5 @@
-//! Tests of outgoing TLS: a request goes only to a server with a valid certificate, and the log
-//! shows nothing of the request.
+//! Tests of outgoing TLS. The daemon sends a request only to a server with a valid certificate, and
+//! the log shows nothing of the request.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,8 +19,8 @@ use crate::siteverify::{Stub, success};
 const SECRET: &str = "kept-to-ourselves";
 const TOKEN: &str = "token-of-a-person";
 
-/// Starts TLS in front of a stub, with a self-signed certificate for `name`, which is written to
-/// `file`.
+/// Starts a TLS server in front of a stub. Its self-signed certificate is for `name` and is written
+/// to `file`.
 async fn tls(stub: &Stub, name: &str, file: &Path) -> (String, JoinSet<()>) {
     let CertifiedKey { cert, signing_key } =
         generate_simple_self_signed(vec![name.to_owned()]).expect("a certificate");
@@ -49,7 +49,7 @@ async fn tls(stub: &Stub, name: &str, file: &Path) -> (String, JoinSet<()>) {
     (format!("https://localhost:{port}/siteverify"), server)
 }
 
-/// Returns the status of a request with a captcha, and the log of the daemon.
+/// Sends a request with a captcha. Returns the status of the response and the log of the daemon.
 async fn asked(stub: &Stub, name: &str, is_trusted: bool) -> (u16, String) {
     let mut answer = success(&rfc3339(Clock::System.now()), "forgot");
     answer["hostname"] = json!("localhost");

@@ -1,4 +1,5 @@
-//! Tests of `latchkey keys …` beside a running daemon, as an operator uses it.
+//! Tests of `latchkey keys …` beside a running daemon. The tests use the commands as an operator
+//! does.
 
 use serde_json::Value;
 
@@ -15,7 +16,7 @@ fn list(place: &Place) -> Vec<Value> {
     json(&printed).as_array().expect("a list").clone()
 }
 
-/// Returns the `kid`s of this kind in this state.
+/// Returns the `kid`s of the keys of this kind in this state.
 fn kids(place: &Place, kind: &str, state: &str) -> Vec<String> {
     let is = |key: &Value| key["kind"] == kind && key["state"] == state;
     let name = |key: Value| key["kid"].as_str().expect("a kid").to_owned();

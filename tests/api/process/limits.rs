@@ -55,8 +55,8 @@ async fn an_operator_sees_what_holds_and_lifts_it(mut place: Place) {
     let nobody = explained(&place, "nobody@work.example");
     assert!(nobody["account"].is_null() && nobody["backOff"].is_null());
 
-    // The daemon's own limits of the client: six logins of ten are used up. A refused request or a
-    // read uses up none.
+    // These are the limits that the daemon itself holds for the client: six of ten logins are used
+    // up. A refused login uses up nothing, and neither does this command.
     for _ in 0..2 {
         let found = explained(&place, "127.0.0.1");
         let items = found["items"].as_array().expect("items");
@@ -65,7 +65,7 @@ async fn an_operator_sees_what_holds_and_lifts_it(mut place: Place) {
         assert!(login["retryAfter"].is_null());
     }
     let told = place.run(&["limits", "explain", "127.0.0.1"]).expect(0);
-    assert!(told.stdout().contains("login: 4 of 10 left"), "{}", told.stdout());
+    assert!(told.stdout().contains("login: 4 of 10 requests left"), "{}", told.stdout());
 
     place.run(&["limits", "reset", "127.0.0.1"]).expect(2);
     place.run(&["limits", "explain", "neither"]).expect(2);

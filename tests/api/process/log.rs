@@ -1,5 +1,5 @@
-//! Tests of the log of a complete session: the events that it must contain, and that it contains no
-//! secret and no address of a client.
+//! Tests of the log of a complete session. The log must contain certain events, and it must not
+//! contain a secret or the IP address of a client.
 
 use std::process::{Command, Stdio};
 
@@ -18,7 +18,8 @@ const CAPTCHA: &str = "planted-captcha-Qx";
 const BAD_TOKEN: &str = "planted-bad-token-Qx";
 const NAME: &str = "Planted Name Qx";
 
-/// Sends the requests of a typical user, and some that fail. Returns every secret in them.
+/// Sends the requests of a typical user, and some requests that fail. Returns every secret in these
+/// requests.
 pub(super) async fn live(running: &Running) -> Vec<String> {
     let nobody = running.anonymous();
     let client = &running.client;
@@ -108,7 +109,8 @@ async fn nor_does_it_when_everything_is_told_embedded() {
     says_no_secret("trace").await;
 }
 
-/// Returns the output of a start on a terminal. Its first port is taken, so that the program ends.
+/// Starts the program on a terminal and returns its output. Its first port is taken, so that the
+/// program ends.
 fn on_a_terminal(place: &Place) -> String {
     let mut command = Command::new("script");
     command.args(["--quiet", "--command", super::PROGRAM, "/dev/null"]).env_clear();
@@ -129,7 +131,7 @@ async fn the_log_is_in_colour_on_a_terminal_unless_somebody_minds() {
     assert!(plain.contains("WARN") && !plain.contains('\u{1b}'), "{plain}");
 }
 
-/// The test uses the system clock and runs within one minute, so the line must appear once.
+/// The test uses the system clock and runs within one minute, so the daemon must log the line once.
 #[tokio::test]
 async fn a_forwarded_header_that_cannot_be_read_is_logged_once_a_minute_embedded() {
     let mut place = Place::new().set("http.trusted_proxies", "127.0.0.0/8");

@@ -1,4 +1,5 @@
-//! Tests of the program itself. They start, stop, signal and call it as an operator does.
+//! Tests of the program itself. The tests start, stop, signal and call the program as an operator
+//! does.
 
 mod audit;
 mod cli_doctor;
@@ -46,11 +47,11 @@ use crate::mime::Mail;
 use crate::poll::eventually;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_latchkey");
-/// The time that the program may take to start, to be ready or to end.
+/// The maximum time that the program may need to start, to be ready or to end.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A working directory and the settings of the program. The environment of the program has nothing
-/// else.
+/// A working directory and the settings of the program. The environment of the program contains
+/// only these settings.
 struct Place {
     directory: TempDir,
     settings: Vec<(String, String)>,
@@ -58,7 +59,7 @@ struct Place {
 }
 
 impl Place {
-    /// Creates a directory with default settings: free ports, cheap password hashes and no rate
+    /// Creates a directory, with default settings: free ports, cheap password hashes and no rate
     /// limits.
     fn new() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
@@ -73,7 +74,7 @@ impl Place {
             .set("rate_limit.enabled", "false")
     }
 
-    /// Sets one setting. The last value wins.
+    /// Sets one setting. It replaces an earlier value of this setting.
     fn set(mut self, key: &str, value: &str) -> Self {
         let variable = format!("LATCHKEY_{}", key.replace('.', "__").to_uppercase());
         self.settings.retain(|(known, _)| *known != variable);
@@ -160,7 +161,7 @@ impl Ended {
     }
 }
 
-/// A daemon process of the test. It is killed when the value is dropped.
+/// A daemon process of the test. The process is killed when the value is dropped.
 struct Daemon {
     child: Child,
     log: PathBuf,
@@ -180,7 +181,7 @@ impl Daemon {
     fn line(&self, message: &str) -> Option<Value> {
         let quoted = format!("\"message\":\"{message}\"");
         let log = self.log();
-        // The last line may be incomplete.
+        // The last line of the log can be incomplete.
         let whole = log.rsplit_once('\n').map_or("", |(whole, _)| whole);
         let line = whole.lines().find(|line| line.contains(&quoted))?;
         Some(serde_json::from_str(line).expect("a log line is JSON"))
@@ -255,7 +256,8 @@ impl Running {
         items.iter().rev().map(Mail::from_mailbox).filter(|mail| mail.to == address).collect()
     }
 
-    /// Waits for the mail that follows `before` other mails to this address.
+    /// Waits until this address has received more than `before` mails, and returns the first mail
+    /// after them.
     async fn mail_to(&self, address: &str, before: usize) -> Mail {
         eventually("a mail", PATIENCE, async || {
             self.mails_to(address).await.into_iter().nth(before)
@@ -263,7 +265,7 @@ impl Running {
         .await
     }
 
-    /// Sends SIGTERM. The daemon must end with exit code 0. Returns its log.
+    /// Sends SIGTERM and returns the log of the daemon. The daemon must end with exit code 0.
     async fn stop(mut self) -> String {
         self.daemon.signal("-TERM");
         let status = self.daemon.end(PATIENCE).await;

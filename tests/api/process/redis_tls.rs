@@ -1,5 +1,5 @@
-//! Tests of `rediss://`: the daemon trusts the authorities of the machine, and sends no command to
-//! a server without a valid certificate.
+//! Tests of `rediss://`. The daemon trusts the certificate authorities of the machine, and sends no
+//! command to a server without a valid certificate.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use crate::servers::{PrivateServer, free_port};
 const PASSWORD: &str = "correct horse battery";
 
 /// Starts a Redis that also listens with TLS, with a self-signed certificate for `localhost`.
-/// Returns its URL too.
+/// Returns the server and its URL for TLS.
 async fn redis(directory: &Path) -> (PrivateServer, String) {
     let CertifiedKey { cert, signing_key } =
         generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
@@ -45,7 +45,7 @@ async fn sessions_live_in_a_redis_behind_tls_that_the_machine_trusts_on_servers(
     let anonymous = running.anonymous();
     let tokens = anonymous.register("ada@tls.example", PASSWORD, "Ada").await.tokens();
     anonymous.bearer(&tokens.user).get("/api/sessions").await.expect(200);
-    // The daemon opens the second connection with the same checks as the first.
+    // The daemon opens the second connection with the same checks as the first connection.
     server.signal(crate::servers::Signal::Kill);
     server.restart().await;
     eventually("the session", PATIENCE, async || {

@@ -1,8 +1,9 @@
 //! Tests of a rolling restart of three daemons behind a real load balancer, under load. No request
 //! may be lost or get a wrong response.
 //!
-//! The balancers have the configurations that docs/upgrade.md shows. The client never repeats a
-//! request after a broken connection, as a browser would, so each lost request is seen.
+//! The balancers have the configurations that docs/upgrade.md shows. A browser would repeat a
+//! request after a broken connection. The client of these tests never repeats a request, so that a
+//! lost request is noticed.
 
 mod balancer;
 mod load;
@@ -17,13 +18,14 @@ use crate::client::Client;
 use crate::poll::eventually;
 use crate::servers::{TestDatabase, redis_space};
 
-/// The drain delay. It is longer than the balancer needs to notice: 2 checks of 500 ms, and one
-/// that is under way.
+/// The drain delay. It is longer than the time that the balancer needs to notice that a daemon
+/// stops. This takes 2 checks of 500 ms and the check that is under way.
 const DRAIN_DELAY: Duration = Duration::from_secs(2);
-/// The time that an idle daemon may take to end after its delay, for requests, 500 ms without
-/// traffic, and pools. It is far below the limit of 25 s.
+/// The maximum time that an idle daemon may need to end after its drain delay. In this time it ends
+/// requests, waits for 500 ms without traffic, and stops its pools. It is far below the limit of 25
+/// s.
 const ENDS_WITHIN: Duration = Duration::from_secs(15);
-/// The number of requests that a daemon serves before the next one is restarted.
+/// The number of requests that a daemon must serve before the next daemon is restarted.
 const SERVED_BEFORE_THE_NEXT: usize = 10;
 
 /// One of the three daemons. It starts again in the same directory and at the same address.
@@ -33,8 +35,8 @@ struct Replica {
 }
 
 impl Replica {
-    /// Starts a daemon on a loopback address of its own, so that no other connection takes its
-    /// ports while it is stopped.
+    /// Starts a daemon on its own loopback address, so that no other connection takes its ports
+    /// while the daemon is stopped.
     async fn start(address: &str, database: &TestDatabase, redis: &str) -> Self {
         let mut place = Place::new()
             .set("http.listen", &format!("{address}:0"))
@@ -56,7 +58,7 @@ impl Replica {
         (self.running.public, self.running.admin)
     }
 
-    /// Returns the number of client requests that this process has answered.
+    /// Returns the number of client requests to which this process has responded.
     fn served(&self) -> usize {
         self.running.daemon.log().matches("\"message\":\"request answered\"").count()
     }
@@ -83,7 +85,7 @@ impl Replica {
     }
 }
 
-/// Runs the steps of a rollout. `network` is the first three bytes of the daemons' addresses.
+/// Runs the steps of a rollout. `network` is the first three bytes of the daemons' IP addresses.
 async fn rolls(network: &str, balancer: fn(&[(SocketAddr, SocketAddr)]) -> Balancer) {
     let database = TestDatabase::create().await;
     let redis = redis_space().await;
@@ -106,7 +108,7 @@ async fn rolls(network: &str, balancer: fn(&[(SocketAddr, SocketAddr)]) -> Balan
     for replica in &mut replicas {
         replica.serves().await;
         replica.restart().await;
-        // The balancer must use this daemon again before the next one stops.
+        // The balancer must send requests to this daemon again before the next daemon stops.
         replica.serves().await;
     }
     let done = load.finish().await;

@@ -1,17 +1,18 @@
 //! The rules of a schema: keys, CHECKs, unique indexes, row-level security, triggers and their
-//! functions. A migration that adds a rule to an existing table can break the release before,
-//! although all its columns still exist.
+//! functions. A migration that adds a rule to an existing table can break the previous release,
+//! although all columns that this release needs still exist.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use sea_orm::{ConnectionTrait as _, DatabaseBackend, DatabaseConnection, QueryResult, Statement};
 
-/// Every rule by its table and text. The value has the columns of the rule, if a rule about new
-/// columns only is harmless.
+/// Every rule, by its table and its text. The value lists the columns of the rule, if the rule is
+/// harmless when it is only about new columns.
 pub type Rules = BTreeMap<(String, String), Vec<String>>;
 
-/// Reviewed rules that a migration adds to existing tables: the migration, the beginning of the
-/// text that [`bound`] returns, and the reason why the release before can work with it.
+/// Reviewed rules that a migration adds to existing tables. Each entry has the migration, the
+/// beginning of the text that [`bound`] returns, and the reason why the previous release can work
+/// with the rule.
 const REVIEWED: &[(&str, &str, &str)] = &[];
 
 const POSTGRES: &str = "
@@ -89,7 +90,7 @@ async fn checks(db: &DatabaseConnection) -> Rules {
     found
 }
 
-/// Returns the text up to the bracket that closes the first one.
+/// Returns the text up to the bracket that closes its first bracket.
 fn balanced(text: &str) -> &str {
     let mut depth = 0;
     for (at, c) in text.char_indices() {
@@ -106,7 +107,8 @@ fn balanced(text: &str) -> &str {
 }
 
 /// Returns the rules on existing tables that are new or gone. `columns` are the columns that older
-/// programs know. A rule on new columns only does not affect a program that does not name them.
+/// programs know. If a rule is only about new columns, it does not affect a program that does not
+/// name these columns.
 pub fn bound(
     before: &Rules,
     after: &Rules,
@@ -136,7 +138,7 @@ pub fn bound(
     new.chain(gone).filter(|said| !is_reviewed(said)).collect()
 }
 
-/// Statements that the comparison must report, and statements that it must not report.
+/// Statements that the comparison must report, and then statements that it must not report.
 pub fn samples(backend: DatabaseBackend) -> (&'static [&'static str], &'static [&'static str]) {
     const HARMLESS: &[&str] = &[
         "ALTER TABLE users ADD COLUMN size INTEGER DEFAULT 0 CHECK (size >= 0)",

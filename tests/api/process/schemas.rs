@@ -1,8 +1,8 @@
-//! Tests of neighbouring schemas: each migration only adds, data from before a migration is served
-//! after it, and a binary is not ready outside its range of schemas.
+//! Tests of two schemas that follow each other. A migration only adds, the data that existed before
+//! a migration is served after it, and a binary is not ready outside its range of schemas.
 //!
-//! No older release exists yet. Two things stand for one: the columns that it needs, which must not
-//! change, and the present binary with a schema of the next release.
+//! No older release exists yet. The tests use two things instead: the columns that an older release
+//! would need, which must not change, and the current binary with a schema of the next release.
 
 use std::collections::BTreeMap;
 
@@ -15,14 +15,14 @@ use crate::client::{Client, Person};
 use crate::poll::eventually;
 use crate::servers::{TestDatabase, redis_space};
 
-/// A column as a program of the release before sees it.
+/// A column in the form that matters to a program of the previous release.
 #[derive(Debug, PartialEq, Eq)]
 struct Column {
     kind: String,
     must_be_given: bool,
 }
 
-/// Every column by its table and name.
+/// Every column, by its table and its name.
 type Catalogue = BTreeMap<(String, String), Column>;
 
 async fn catalogue(db: &DatabaseConnection) -> Catalogue {
@@ -48,7 +48,8 @@ async fn catalogue(db: &DatabaseConnection) -> Catalogue {
     columns.collect()
 }
 
-/// Returns what a migration removes from a program that knows the schema before it.
+/// Returns what a migration takes away from a program that knows only the schema before this
+/// migration.
 fn taken(before: &Catalogue, after: &Catalogue) -> Vec<String> {
     let mut taken = Vec::new();
     for (name, column) in before {
@@ -97,7 +98,7 @@ async fn every_step_only_adds(url: &str) {
         assert_eq!(!bound.is_empty(), binds, "{statement}: {bound:?}");
         (before, rules_before) = (after, rules_after);
     }
-    // The comparison must find these changes.
+    // The comparison must find each of these changes.
     for statement in [
         "ALTER TABLE users RENAME COLUMN name TO called",
         "ALTER TABLE signing_keys DROP COLUMN revoked_at",
@@ -124,7 +125,7 @@ async fn every_migration_only_adds_embedded() {
     Box::pin(every_step_only_adds(&format!("sqlite://{}?mode=rwc", file.display()))).await;
 }
 
-/// Returns a place with servers, and a connection to its database.
+/// Returns a place that uses PostgreSQL and Redis, and a connection to its database.
 async fn on_servers() -> (Place, TestDatabase, DatabaseConnection) {
     let database = TestDatabase::create().await;
     let place = Place::new()
@@ -158,7 +159,8 @@ async fn becomes(operator: &Client, status: u16, word: &str) {
 #[tokio::test]
 async fn what_was_written_before_a_step_is_served_after_it_on_servers() {
     let (place, _database, db) = on_servers().await;
-    // A loopback address of its own keeps its ports while no daemon runs.
+    // The daemon has its own loopback address, so that no other program takes its ports while it is
+    // stopped.
     let mut place = place.set("http.listen", "127.83.3.1:0").set("admin.listen", "127.83.3.1:0");
     let running = place.start().await;
     let mut ada = Person::register(&running.client, "ada@steps.example").await;
@@ -170,10 +172,10 @@ async fn what_was_written_before_a_step_is_served_after_it_on_servers() {
     let steps = Migrator::get_migration_files().len();
     for step in (1..=steps).rev() {
         if step == 1 {
-            // Nothing is older than the baseline.
+            // No schema is older than the baseline, so the database must be empty.
             drop_all(&db).await;
         } else {
-            // Steps back to the schema before this migration, with its rows.
+            // This goes back to the schema before this migration and keeps the rows.
             let back = u32::try_from(steps - step + 1).expect("few");
             Migrator::down(&db, Some(back)).await.expect("stepped back");
         }
@@ -217,7 +219,7 @@ async fn a_release_works_beside_the_next_and_stops_beside_the_one_after_on_serve
     let operator = running.admin();
     let ada = Person::register(&running.client, "ada@next.example").await;
 
-    // The next release adds to the schema of the running daemon.
+    // A migration of the next release adds to the schema while the daemon runs.
     applied(
         "m29990101_000099_colours",
         "ALTER TABLE users ADD COLUMN colour TEXT NOT NULL DEFAULT ''",
@@ -226,7 +228,8 @@ async fn a_release_works_beside_the_next_and_stops_beside_the_one_after_on_serve
     becomes(&operator, 200, "ok").await;
     ada.me().await.expect(200);
     Person::register(&running.client, "eve@next.example").await.me().await.expect(200);
-    // A pod of this release starts again beside it: first its init container, then the daemon.
+    // Beside the running daemon, a pod of this release starts again: first its init container, then
+    // its daemon.
     let again = place.run(&["migrate", "up"]).expect(0);
     assert!(again.stderr().contains("up to date"));
     place.run(&["migrate", "status"]).expect(0);
@@ -235,7 +238,7 @@ async fn a_release_works_beside_the_next_and_stops_beside_the_one_after_on_serve
     becomes(&second.admin(), 200, "ok").await;
     second.stop().await;
 
-    // The release after that removes a column that this release needs.
+    // The release after the next one removes a column that this release needs.
     applied("m29990201_000100_contract_names", "ALTER TABLE users DROP COLUMN name").await;
     becomes(&operator, 503, "outdated").await;
     for command in [["migrate", "up"], ["migrate", "status"], ["users", "list"]] {
@@ -251,7 +254,7 @@ async fn a_release_works_beside_the_next_and_stops_beside_the_one_after_on_serve
     running.stop().await;
 }
 
-/// A database of a development version from before 0.1.0.
+/// A database of a development version that is older than 0.1.0.
 const DEVELOPMENT: [&str; 2] = [
     "CREATE TABLE seaql_migrations (version VARCHAR(255) PRIMARY KEY, applied_at BIGINT NOT NULL)",
     "INSERT INTO seaql_migrations VALUES ('m20261201_000007_store_probe', 0)",

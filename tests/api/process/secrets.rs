@@ -1,5 +1,6 @@
-//! Tests that no command and no daemon prints a secret of any setting. Every secret holds a marker.
-//! The tests search all output for the marker in each form in which a program could print it.
+//! Tests that no command and no daemon prints a secret of any setting. Every secret contains a
+//! marker. The tests search all output for the marker, in each form in which a program could print
+//! it.
 
 mod broken;
 mod served;
@@ -16,9 +17,9 @@ use super::cli_tree::{ARGUMENTS, commands};
 use super::{Ended, Place};
 use crate::servers::free_port;
 
-/// A text that every secret contains, and nothing else.
+/// A text that every secret contains. Nothing else contains it.
 const MARKER: &str = "Mk7qZ9xMarker";
-/// The number of simultaneous processes.
+/// The number of processes that run at the same time.
 const AT_ONCE: usize = 4;
 /// The time within which a command must end.
 const ENDS_WITHIN: Duration = Duration::from_mins(1);
@@ -44,7 +45,7 @@ fn forms() -> Vec<String> {
     forms
 }
 
-/// Returns the first line that shows the marker in one of its forms.
+/// Returns the first line that contains the marker in one of its forms.
 fn leak(text: &str) -> Option<String> {
     let forms: Vec<String> = forms().iter().map(|form| form.to_lowercase()).collect();
     let shows = |line: &&str| {
@@ -73,7 +74,7 @@ impl Run {
         Self { what: what.into(), place, arguments }
     }
 
-    /// Runs the program to its end. Returns the description, the exit code and all output.
+    /// Runs the program to its end. Returns the description, the exit code and the complete output.
     async fn end(self) -> (String, Option<i32>, String) {
         let line: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
         let mut command = tokio::process::Command::from(self.place.command(&line));
@@ -85,8 +86,8 @@ impl Run {
     }
 }
 
-/// Runs all of them, some at the same time, each with a time limit. Fails if an output holds the
-/// marker. Returns the results.
+/// Runs the program for each entry, some entries at the same time, each with a time limit. Fails
+/// the test if an output contains the marker. Returns the results.
 async fn run_all(runs: Vec<Run>) -> Vec<(String, Option<i32>, String)> {
     let ended = futures_util::stream::iter(runs).map(Run::end);
     let ended: Vec<_> = ended.buffer_unordered(AT_ONCE).collect().await;
@@ -98,7 +99,7 @@ async fn run_all(runs: Vec<Run>) -> Vec<(String, Option<i32>, String)> {
     ended
 }
 
-/// Returns 32 bytes that hold the marker, in base64.
+/// Returns 32 bytes that contain the marker, in base64.
 fn key(number: u8) -> String {
     let mut bytes = [number; 32];
     bytes[..MARKER.len()].copy_from_slice(MARKER.as_bytes());
@@ -106,8 +107,8 @@ fn key(number: u8) -> String {
     STANDARD.encode(bytes)
 }
 
-/// Returns every secret setting with a valid value, and the settings that it needs. No server
-/// listens at these ports. The URLs carry `password`.
+/// Returns every secret setting with a valid value, and the settings that a secret setting needs.
+/// No server listens at these ports. The URLs contain `password`.
 fn secret_settings(password: &str, host: &str) -> Vec<(&'static str, String)> {
     let port = free_port();
     vec![
@@ -137,7 +138,7 @@ fn with(place: Place, settings: &[(&'static str, String)]) -> Place {
     settings.iter().fold(place, |place, (key, value)| place.set(key, value))
 }
 
-/// Returns a place in which every secret setting holds the marker.
+/// Returns a place in which every secret setting contains the marker.
 fn marked(password: &str, host: &str) -> Place {
     with(Place::new(), &secret_settings(password, host))
         .variable("OTEL_EXPORTER_OTLP_METRICS_HEADERS", &format!("x={MARKER}"))
@@ -157,7 +158,7 @@ fn every_command() -> Vec<String> {
         words.collect::<Vec<_>>().join(" ")
     };
     let all = commands().into_iter().map(|(command, _)| command);
-    // `serve` runs until it is stopped. The tests of `served` start it.
+    // `serve` runs until it is stopped, so the tests in `served` start it.
     all.filter(|command| *command != "serve").map(line).collect()
 }
 
@@ -189,7 +190,8 @@ fn the_search_finds_the_marker_in_each_of_its_forms() {
     }
 }
 
-/// A setting that is no secret is printed. The search must find it in the output of a real run.
+/// In this test the marker is in a setting that is not a secret, so the program prints it. The
+/// search must find it in the output of a real run.
 #[tokio::test]
 #[should_panic(expected = "1 leaks")]
 async fn a_run_that_prints_the_marker_fails() {

@@ -1,5 +1,5 @@
-//! A test of a daemon whose PostgreSQL role owns no table. It has the rights of docs/secure.md and
-//! no others.
+//! A test of a daemon whose PostgreSQL role owns no table. The role has the rights in
+//! docs/secure.md and no other rights.
 
 use sea_orm::{ConnectionTrait as _, Database};
 
@@ -7,14 +7,14 @@ use super::Place;
 use crate::client::Person;
 use crate::servers::PrivateServer;
 
-/// Returns the statements of the page.
+/// Returns the SQL statements in docs/secure.md.
 fn statements() -> &'static str {
     let page = include_str!("../../../docs/secure.md");
     let (_, block) = page.split_once("```sql\n").expect("a block of SQL");
     block.split_once("```").expect("its end").0
 }
 
-/// Returns the URL of the same server with another user.
+/// Returns the URL of the same server for another user.
 fn as_user(url: &str, user: &str) -> String {
     let (_, host) = url.rsplit_once('@').expect("a URL with a user");
     format!("postgres://{user}@{host}")

@@ -1,12 +1,12 @@
-//! A test of files at their size limit (`ulimit -f`): the daemon continues, refuses what it cannot
-//! write, and works again later.
+//! A test of files that have reached their size limit (`ulimit -f`). The daemon continues, refuses
+//! what it cannot write, and works again when the limit is removed.
 
 use std::process::Command;
 
 use super::{PATIENCE, Place, Running};
 use crate::poll::eventually;
 
-/// Sets the file size limit of a running process: bytes, or `unlimited`.
+/// Sets the file size limit of a running process. `bytes` is a number or `unlimited`.
 fn limit(running: &Running, bytes: &str) {
     let id = running.daemon.child.id().to_string();
     let set = Command::new("prlimit").args(["--pid", &id, &format!("--fsize={bytes}:")]).status();
@@ -26,7 +26,7 @@ async fn a_limit_of_a_file_s_size_is_a_full_disk_and_no_end_embedded() {
     let mut place = Place::new();
     let running = place.start().await;
     let nobody = running.anonymous();
-    // The log is a file too, and is already longer than the limit.
+    // The log is also a file, and it is already longer than the limit.
     limit(&running, "64");
     becomes(&running, Some("full-disk")).await;
     let refused = nobody.register("ada@limit.example", "nine lives of a cat", "Ada").await;

@@ -1,5 +1,5 @@
-//! Tests of a log that is read slowly, not at all, or by a reader that leaves. The daemon may lose
-//! log lines and nothing else.
+//! Tests with a reader that reads the log slowly, stops reading, or ends. The daemon may lose log
+//! lines, and nothing else.
 
 use std::io::{BufRead as _, BufReader, PipeReader, PipeWriter, Read as _, Write as _, pipe};
 use std::net::{SocketAddr, TcpListener};
@@ -15,26 +15,28 @@ use crate::poll::eventually;
 use crate::servers::free_port;
 use crate::telemetry::registry::{hold, sum};
 
-/// The default capacity of a pipe (pipe(7)).
+/// The default capacity of a pipe in bytes (pipe(7)).
 const PIPE_BYTES: usize = 65_536;
 /// The number of requests whose log lines fill more than a pipe.
 const REQUESTS: usize = 400;
-/// One second for the reader, plus an allowance for a busy machine.
+/// The time within which the daemon must act: one second for the reader, plus an allowance for a
+/// busy machine.
 const SOON: Duration = Duration::from_secs(5);
-/// The message that replaces missing lines.
+/// The message that the daemon logs in place of the missing lines.
 const GAP: &str =
     "log lines were dropped, because the log was not read in time or could not be written";
 
-/// Returns a place whose addresses are known before its daemon prints them.
+/// Returns a place with fixed ports, so that the test knows the addresses before the daemon prints
+/// them.
 fn place() -> Place {
     let address = || format!("127.0.0.1:{}", free_port());
     Place::new().set("http.listen", &address()).set("admin.listen", &address())
 }
 
-/// Starts a daemon that prints into this pipe, and waits until it is ready.
+/// Starts a daemon that writes its output to this pipe, and waits until it is ready.
 async fn start(place: &Place, stderr: PipeWriter) -> Running {
     let mut command = place.command(&[]);
-    // stdout and stderr share one pipe, as with a container runtime or `2>&1` in a shell.
+    // stdout and stderr share one pipe, as under a container runtime or with `2>&1` in a shell.
     command.stdout(stderr.try_clone().expect("a descriptor")).stderr(stderr);
     let child = command.spawn().expect("the program runs");
     let mut daemon = Daemon { child, log: place.path("no log file") };
@@ -54,7 +56,7 @@ async fn start(place: &Place, stderr: PipeWriter) -> Running {
     Running { client: Client::new(public), public, admin, daemon, key_file }
 }
 
-/// Returns a pipe that accepts no further byte.
+/// Returns a pipe that is full, so that it accepts no further byte.
 fn full_pipe() -> (PipeReader, PipeWriter) {
     let (reader, mut writer) = pipe().expect("a pipe");
     writer.write_all(&vec![b'\n'; PIPE_BYTES]).expect("as much as it holds");
@@ -78,7 +80,7 @@ async fn dropped(running: &Running) -> f64 {
     sum(&text, "latchkey_log_dropped_total", &[])
 }
 
-/// Sends requests for a path that does not exist, until a log line was dropped.
+/// Sends requests for a path that does not exist, until the daemon has dropped a log line.
 async fn flood(running: &Running) {
     eventually("a line that is dropped", PATIENCE, async || {
         let asked = (0..REQUESTS).map(|_| running.client.get("/nowhere"));
@@ -98,8 +100,8 @@ fn read_all(reader: PipeReader) -> JoinHandle<String> {
     })
 }
 
-/// A start that fails because of its settings or its command line must end, also if nobody reads
-/// the reason.
+/// If a start fails because of the settings or the command line, the program must end, even if
+/// nobody reads the reason.
 #[tokio::test]
 async fn a_start_that_fails_ends_beside_a_reader_that_stalls_embedded() {
     let unknown = place().variable("LATCHKEY_NOPE", "1");
@@ -186,7 +188,7 @@ async fn dropped_lines_are_counted_and_reported_once_when_the_reader_is_back_emb
             reported = line["dropped"].as_f64().filter(|_| line["message"] == GAP);
         }
     }
-    // The reader works again, so the lines of these requests must not be dropped.
+    // The reader reads again, so the lines of these requests must not be dropped.
     for _ in 0..10 {
         running.client.get("/nowhere").await.expect(404);
     }
@@ -211,7 +213,7 @@ async fn a_slow_reader_gets_every_line_whole_and_in_order_embedded() {
     for _ in 0..REQUESTS {
         let answer = running.client.get("/nowhere").await.expect(404);
         asked.push(answer.header("x-request-id").expect("an id").to_owned());
-        // The test reads less than the daemon wrote.
+        // The test reads fewer bytes than the daemon has written.
         let count = reader.read(&mut piece).expect("something is there");
         read.extend_from_slice(&piece[..count]);
     }

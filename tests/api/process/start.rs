@@ -1,4 +1,5 @@
-//! Tests of the start: the first log lines, the files, missing requirements, and obstacles.
+//! Tests of the start of the daemon: its first log lines, its files, missing requirements, and
+//! obstacles.
 
 use serde_json::json;
 

@@ -1,5 +1,5 @@
-//! Tests of the stop: requests in work end, no new work begins, and a second signal stops the
-//! daemon at once.
+//! Tests of the stop of the daemon. Requests in work are finished, no new work begins, and a second
+//! signal stops the daemon at once.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,13 +22,13 @@ use crate::http::frames::{
 };
 use crate::poll::eventually;
 
-/// Sends a login with an incomplete body.
+/// Sends a login request with an incomplete body.
 async fn slow_request(public: SocketAddr) -> TcpStream {
     let mut stream = TcpStream::connect(public).await.expect("connected");
     let head = "POST /api/login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n\
                 Expect: 100-continue\r\nContent-Length: 2\r\n\r\n";
     stream.write_all(head.as_bytes()).await.expect("written");
-    // The server asks for the body, so the request is in work.
+    // The server asks the client to send the body, so the request is in work.
     let mut go_on = [0; 25];
     stream.read_exact(&mut go_on).await.expect("an answer");
     assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
@@ -82,7 +82,8 @@ async fn readiness_goes_before_the_listener_does_embedded() {
         (running.admin().get("/readyz").await.status == 503).then_some(())
     })
     .await;
-    // During the delay a new client is served, and the response closes its connection.
+    // During the drain delay the daemon serves a new client. The response closes the client's
+    // connection.
     let answer = running.client.get("/api/captcha").await.expect(200);
     assert_eq!(answer.header("connection"), Some("close"));
     assert_eq!(running.client.get("/none").await.expect(404).header("connection"), Some("close"));
@@ -96,19 +97,19 @@ async fn http_2_is_told_to_go_away_and_its_requests_end_embedded() {
     let mut head = request("POST", "/api/login");
     head.push(("content-type", "application/json"));
     assert!(connection.send(&frame(HEADERS, END_HEADERS, 1, &fields(&head))).await);
-    // The ping shows that the server has read the frames before it.
+    // The reply to the ping shows that the server has read the frames before the ping.
     assert!(connection.lives().await);
     running.daemon.signal("-TERM");
     let away = connection.until(|it| it.kind == GOAWAY).await.expect("a word before the end");
     assert_eq!(away.error(), 0, "NO_ERROR");
-    // After the reply to this ping the server knows all streams that the client opened before it
-    // received the GOAWAY.
+    // When the server receives the reply to its ping, it knows all streams that the client had
+    // opened before the GOAWAY arrived.
     let ping = connection.until(|it| it.kind == PING && it.flags == 0).await.expect("a ping");
     assert!(connection.send(&frame(PING, ACK, 0, &ping.payload)).await);
     assert!(connection.send(&frame(DATA, END_STREAM, 1, b"{}")).await);
     let answer = connection.until(|it| it.kind == HEADERS && it.stream == 1).await;
     assert!(answer.is_some(), "the request in work is answered");
-    // The connection ends by itself after the end of the response and a last GOAWAY.
+    // After the end of the response and a last GOAWAY, the server closes the connection.
     while connection.next().await.is_some() {}
     assert_eq!(running.daemon.end(PATIENCE).await.code(), Some(0), "{}", running.daemon.log());
 }
@@ -122,7 +123,7 @@ impl Service for Silent {
     }
 }
 
-/// A service that never responds and reports when it was called.
+/// A service that never responds. It reports when it was called.
 struct Deaf(tokio::sync::Notify);
 
 impl Service for Deaf {
@@ -157,7 +158,7 @@ async fn a_daemon_that_does_not_drain_is_cut_embedded() {
     let (within, began) = (Duration::from_millis(300), std::time::Instant::now());
     daemon.stop_after(Duration::ZERO, within).await;
     let took = began.elapsed();
-    // The body has 15 s to arrive. A stop that waits for it would take longer.
+    // A body has 15 s to arrive. If the stop waited for the body, the stop would take longer.
     assert!(took >= within && took < Duration::from_secs(10), "{took:?}");
 }
 

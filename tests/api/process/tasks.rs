@@ -1,5 +1,5 @@
-//! Tests of tasks that crash: each is restarted, and a task that keeps crashing ends the process.
-//! The daemon has the feature `failpoints`, with which `scripts/test` builds it.
+//! Tests of tasks that crash. Each of them is restarted. If a task crashes again and again, the
+//! process ends. `scripts/test` builds the daemon for these tests with the feature `failpoints`.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -17,7 +17,8 @@ use crate::poll::eventually;
 use crate::telemetry::collector::Collector;
 use crate::telemetry::registry::{hold, series, sum};
 
-/// A task that crashes at every step ends the process after 15.5 s.
+/// The maximum time until the process ends. If a task crashes at every step, the process ends after
+/// 15.5 s.
 const GIVES_UP_WITHIN: Duration = Duration::from_mins(1);
 
 /// Returns the log lines with this message.
@@ -27,14 +28,14 @@ fn lines(daemon: &Daemon, message: &str) -> Vec<Value> {
     lines.filter(|line| line["message"] == message).collect()
 }
 
-/// Returns the tasks that the log lines with this message name.
+/// Returns the tasks that are named in the log lines with this message.
 fn named(daemon: &Daemon, message: &str) -> BTreeSet<String> {
     let lines = lines(daemon, message);
     lines.iter().map(|line| line["task"].as_str().expect("a task").to_owned()).collect()
 }
 
-/// Returns the place of a daemon in which every task has work: it serves TLS and exports to a
-/// collector.
+/// Returns the place of a daemon in which every task has work: the daemon serves TLS and exports
+/// telemetry to a collector.
 fn busy(collector: &Collector) -> Place {
     let place = Place::new();
     let CertifiedKey { cert, signing_key } =
@@ -58,7 +59,7 @@ async fn every_task_that_crashes_is_logged_counted_and_works_again() {
     let running = place.start().await;
     let all: BTreeSet<String> = TASKS.iter().map(|task| (*task).to_owned()).collect();
     eventually("the work of each task after its crash", PATIENCE, async || {
-        // One step of an accept loop is one connection.
+        // One step of an accept loop accepts one connection.
         for address in [running.public, running.admin] {
             let _accepted = TcpStream::connect(address).await;
         }
@@ -95,7 +96,8 @@ async fn every_task_that_crashes_is_logged_counted_and_works_again() {
     running.stop().await;
 }
 
-/// Sends a request on a connection that stays open. Returns the beginning of its response.
+/// Sends a request on a connection and leaves the connection open. Returns the beginning of the
+/// response.
 async fn asks(stream: &mut TcpStream) -> String {
     stream.write_all(b"GET /api/captcha HTTP/1.1\r\nHost: localhost\r\n\r\n").await.expect("sent");
     let mut response = Vec::new();
@@ -119,7 +121,7 @@ async fn a_crash_of_the_accept_loop_costs_neither_listener_nor_connections() {
     running.stop().await;
 }
 
-/// Runs a daemon in which this task crashes at every step.
+/// Runs a daemon in which this task crashes at every step. The daemon must end with exit code 1.
 async fn ends_with_1(task: &str) {
     let mut place = Place::new().variable("FAILPOINTS", &format!("task.{task}=panic"));
     let mut daemon = place.spawn();

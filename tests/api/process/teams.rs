@@ -1,5 +1,5 @@
-//! Tests of `latchkey teams …` beside a running daemon: an operator disables a team, which takes
-//! effect at once, and enables it again without changes.
+//! Tests of `latchkey teams …` beside a running daemon. If an operator disables a team, this takes
+//! effect at once. If the operator enables the team again, nothing about it has changed.
 
 use hyper::Method;
 use serde_json::{Value, json};
@@ -24,7 +24,8 @@ fn text(value: &Value) -> String {
     value.as_str().expect("text").to_owned()
 }
 
-/// Creates a program of a team. Returns the credentials of its key, and its token.
+/// Creates a program of a team. Returns the credentials of the program's key, and a token of this
+/// key.
 async fn program(running: &Running, person: &Person) -> (Vec<(&'static str, String)>, String) {
     let said = claims(&person.vault_token);
     let path = format!("/api/teams/{}/projects/{}/keys", text(&said["tid"]), text(&said["pid"]));
@@ -82,11 +83,11 @@ async fn an_operator_closes_a_team_and_opens_it(mut place: Place) {
     place.run(&["teams", "disable", &slug]).expect(0);
     let again = value(&place.run(&["teams", "disable", &team, "--json"]).expect(0).stdout());
     assert_eq!((&again["id"], &again["changed"]), (&json!(team), &json!(false)));
-    // The user's token and the program's token are refused at once. Other teams are not affected.
+    // The tokens of the user and of the program are refused at once. Other teams are not affected.
     assert!(!passes(client, &ada.vault_token).await && !passes(client, &token).await);
     assert!(passes(client, &bob.vault_token).await);
     assert_eq!(grant(&running, &fields).await.expect(401).json()["error"], "invalid_client");
-    // The session stays. Its vaultToken gives no access.
+    // The session stays open, but its vaultToken gives no access.
     ada.refresh().await.expect(200);
     assert!(claims(&ada.vault_token).get("tid").is_none());
     assert_eq!(claims(&ada.vault_token)["scope"], "");
@@ -112,7 +113,7 @@ async fn an_operator_closes_a_team_and_opens_it(mut place: Place) {
     }
     let other_name = json!({ "name": "x" });
     ada.as_user().json(Method::DELETE, &path, other_name).await.expect(422);
-    // The user can switch to another team, and the next login goes there too.
+    // The user can switch to another team. The next login then starts in that team.
     ada.switch(&text(&second["id"]), json!({})).await.expect(200);
     assert!(passes(client, &ada.vault_token).await);
     let mut elsewhere = ada.clone();

@@ -1,5 +1,5 @@
-//! Tests of the telemetry of a daemon: the spans, metrics and log records that it exports to a
-//! collector in this process, and the data that it must never export.
+//! Tests of the telemetry of a daemon. They check the spans, metrics and log records that the
+//! daemon exports to a collector in this process, and that the daemon never exports forbidden data.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -22,7 +22,7 @@ fn is_failed(span: &Span) -> bool {
     span.status.as_ref().is_some_and(|it| it.code == StatusCode::Error as i32)
 }
 
-/// Runs the requests of a typical user on a daemon that exports over `protocol`.
+/// Sends the requests of a typical user to a daemon that exports its telemetry over `protocol`.
 async fn whole_life(protocol: &str) -> Collector {
     let collector = Collector::start().await;
     let mut place = Place::new()
@@ -111,7 +111,7 @@ async fn a_whole_life_is_exported_over_grpc_without_a_secret_embedded() {
 
 #[tokio::test]
 async fn a_collector_that_is_away_costs_telemetry_and_nothing_else_embedded() {
-    // A free port on which nothing listens.
+    // This address has a free port, on which no collector listens.
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let mut place = Place::new().set("telemetry.endpoint", &format!("http://{nobody}"));
     let running = place.start().await;
@@ -131,7 +131,8 @@ async fn a_collector_that_is_away_costs_telemetry_and_nothing_else_embedded() {
     assert!((1..=2).contains(&told), "once a signal, not once a try: {log}");
 }
 
-/// Metrics are pushed before the database is up, so that the operator sees the daemon.
+/// The daemon pushes metrics before the database is up, so that the operator can see the waiting
+/// daemon.
 #[tokio::test]
 async fn metrics_are_pushed_while_the_database_is_awaited_embedded() {
     let collector = Collector::start().await;
@@ -164,7 +165,7 @@ async fn a_disabled_sdk_exports_nothing_embedded() {
 
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
-/// Returns the span of one request that came with a `traceparent` and baggage.
+/// Sends one request with a `traceparent` and baggage, and returns the span of this request.
 async fn called_from(trusted: &str) -> Span {
     let collector = Collector::start().await;
     let mut place = Place::new()

@@ -1,5 +1,5 @@
-//! Tests of `latchkey users …` beside a running daemon: a change by the operator takes effect for
-//! users at once.
+//! Tests of `latchkey users …` beside a running daemon. If the operator changes an account, the
+//! change takes effect for its user at once.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -20,7 +20,7 @@ fn value(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|_| panic!("no JSON: {text}"))
 }
 
-/// Returns a migrated place on PostgreSQL and Redis.
+/// Returns a place on PostgreSQL and Redis whose database is migrated.
 async fn on_servers() -> (Place, TestDatabase) {
     let database = TestDatabase::create().await;
     let place = Place::new()
@@ -37,7 +37,7 @@ async fn login(running: &Running, email: &str, password: &str) -> (u16, Value) {
     (answer.status, answer.json())
 }
 
-/// Runs all commands of an operator on one account.
+/// Runs every command that an operator can use for one account.
 async fn an_operator_looks_after_accounts(mut place: Place) {
     let running = place.start().await;
     let created = place.run(&[
@@ -52,7 +52,7 @@ async fn an_operator_looks_after_accounts(mut place: Place) {
     let id = created.expect(0).stdout().trim().to_owned();
     let twice = place.run(&["users", "create", "--email", "eve@WORK.example", "--name", "Eve"]);
     assert!(twice.expect(3).stderr().contains("already exists"));
-    // No password is valid until the user sets one with the mailed link.
+    // The account has no password until the user sets one with the mailed link.
     assert_eq!(login(&running, "eve@work.example", PASSWORD).await.0, 401);
     let mail = running.mail_to("Eve@work.example", 0).await;
     let body = json!({ "token": mail.token(), "newPassword": PASSWORD });
@@ -167,7 +167,7 @@ fn lines(count: u32) -> String {
     (0..count).map(line).collect()
 }
 
-/// Kills an import and runs it again. Every account must exist once.
+/// Kills an import and runs it again. In the end every account must exist exactly once.
 async fn a_broken_import_goes_on(place: Place) {
     let count = rounds(2_000, 100_000);
     fs::write(place.path("people.jsonl"), lines(count)).expect("written");
@@ -192,7 +192,8 @@ async fn a_broken_import_goes_on(place: Place) {
         value(&place.run(&["users", "import", "people.jsonl", "--json"]).expect(0).stdout());
     assert_eq!(third, json!({ "imported": 0, "exists": count, "refused": 0 }));
 
-    // An export can be imported into another database, and its export is the same.
+    // An export can be imported into another database. The export of that database must be the
+    // same.
     place.run(&["users", "export", "--with-password-hashes", "--out", "all.jsonl"]).expect(0);
     assert_eq!(super::mode(&place.path("all.jsonl")), 0o600);
     place.run(&["users", "export", "--out", "all.jsonl"]).expect(1);
@@ -223,7 +224,8 @@ async fn a_broken_import_goes_on_on_servers() {
     a_broken_import_goes_on(place).await;
 }
 
-/// SQLite has one writer. An import without pauses would block all other writes.
+/// SQLite allows one writer at a time. If an import made no pauses, it would block all other
+/// writes.
 #[tokio::test]
 async fn an_import_leaves_a_running_daemon_its_turn_embedded() {
     let mut place = Place::new().set("secrets.master_key", &"A".repeat(43));
@@ -236,7 +238,7 @@ async fn an_import_leaves_a_running_daemon_its_turn_embedded() {
     while changed < 200 && child.try_wait().expect("our own child").is_none() {
         let name = json!({ "name": format!("Ada {changed}") });
         let answer = ada.json(Method::PATCH, "/api/me", name).await;
-        // On a busy machine a batch may take longer than a request waits.
+        // On a busy machine a batch can take longer than a request waits for the database.
         if answer.status == 200 {
             changed += 1;
         } else {
@@ -274,7 +276,7 @@ async fn a_report_of_refusals_is_replaced_by_the_next_run_and_nothing_else_is_em
     .await;
     child.kill().expect("our own child");
     child.wait().expect("our own child");
-    // An earlier run leaves such a file if it is killed while it writes.
+    // If a run is killed while it writes this file, it leaves the file incomplete.
     fs::write(place.path("bad.jsonl"), "{\"detail\":\"x\",\"line\":1,\"member\":\"\"}\n{\"det")
         .expect("written");
     let open = fs::Permissions::from_mode(0o644);

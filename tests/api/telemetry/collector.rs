@@ -1,4 +1,5 @@
-//! An OTLP collector. It accepts exports over gRPC (HTTP/2) and over HTTP/1.1, and stores them.
+//! An OTLP collector for tests. It accepts exports over gRPC (HTTP/2) and over HTTP/1.1, and stores
+//! them.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,12 +24,12 @@ use prost::Message as _;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-/// The received messages.
+/// The messages that the collector has received.
 #[derive(Default)]
 struct Kept {
     /// The bytes of every message.
     bytes: Vec<Bytes>,
-    /// The path, and the header `x-planted-key`.
+    /// The path and the header `x-planted-key` of every message.
     asked: Vec<(String, Option<String>)>,
     spans: Vec<Span>,
     metrics: Vec<Metric>,
@@ -36,7 +37,7 @@ struct Kept {
     services: Vec<String>,
 }
 
-/// The collector. It ends when the value is dropped.
+/// The collector. It stops when the value is dropped.
 pub struct Collector {
     address: std::net::SocketAddr,
     kept: Arc<Mutex<Kept>>,
@@ -65,7 +66,7 @@ impl Collector {
         Self { address, kept, _server: server }
     }
 
-    /// Returns `http://127.0.0.1:…`.
+    /// Returns the URL of the collector: `http://127.0.0.1:…`.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -74,17 +75,17 @@ impl Collector {
         at(&self.kept.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Returns every span so far.
+    /// Returns every span that the collector has received so far.
     pub fn spans(&self) -> Vec<Span> {
         self.look(|kept| kept.spans.clone())
     }
 
-    /// Returns every metric of every push so far.
+    /// Returns every metric of every push that the collector has received so far.
     pub fn metrics(&self) -> Vec<Metric> {
         self.look(|kept| kept.metrics.clone())
     }
 
-    /// Returns every log record so far.
+    /// Returns every log record that the collector has received so far.
     pub fn logs(&self) -> Vec<LogRecord> {
         self.look(|kept| kept.logs.clone())
     }
@@ -99,7 +100,7 @@ impl Collector {
         self.look(|kept| kept.asked.clone())
     }
 
-    /// Says whether any message holds this text.
+    /// Says whether any received message contains this text.
     pub fn holds(&self, text: &str) -> bool {
         let needle = text.as_bytes();
         self.look(|kept| {
@@ -133,7 +134,7 @@ async fn answer(
     let planted = request.headers().get("x-planted-key");
     let planted = planted.and_then(|it| it.to_str().ok()).map(str::to_owned);
     let body = request.into_body().collect().await?.to_bytes();
-    // In gRPC a flag and the length come before the message.
+    // In gRPC one byte for a flag and four bytes for the length come before the message.
     let message = if is_grpc { body.slice(5..) } else { body };
     keep(&mut kept.lock().unwrap_or_else(PoisonError::into_inner), &path, planted, &message);
     let mut frames = Vec::new();

@@ -1,5 +1,5 @@
-//! Tests that the telemetry of a daemon agrees with the registry: names, types, units and
-//! attributes, and that it holds no forbidden data.
+//! Tests that the telemetry of a daemon agrees with the registry in its names, types, units and
+//! attributes. The telemetry must not contain forbidden data.
 
 pub mod collector;
 mod prometheus;
@@ -9,7 +9,8 @@ mod scraped;
 
 use std::fs;
 
-/// The registry generates this page. INSTA_UPDATE=always writes it, as for snapshots.
+/// This page is generated from the registry. With INSTA_UPDATE=always the test writes the page, as
+/// it does for snapshots.
 #[test]
 fn the_documentation_is_the_registrys() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/telemetry.md");
@@ -21,7 +22,8 @@ fn the_documentation_is_the_registrys() {
     assert!(there == page, "docs/telemetry.md is out of date: INSTA_UPDATE=always writes it");
 }
 
-/// The alert rule for tasks must exclude the pools by name, because one metric counts both.
+/// The alert rule for tasks must exclude each pool by its name, because the same metric counts
+/// tasks and pools.
 #[test]
 fn the_rule_of_tasks_leaves_out_every_pool() {
     let rules = include_str!("../../../helm/latchkey/rules/latchkey.yaml");

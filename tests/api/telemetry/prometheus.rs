@@ -1,5 +1,5 @@
-//! A test with Debian's Prometheus, which scrapes a daemon. Every instrument must arrive with its
-//! name in the registry.
+//! A test with Debian's Prometheus, which scrapes a daemon. Every instrument must arrive in
+//! Prometheus with its name in the registry.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -16,10 +16,10 @@ use crate::client::{Client, encoded};
 use crate::poll::eventually;
 use crate::servers::free_port;
 
-/// The time for the start of Prometheus and two scrapes.
+/// The maximum time for the start of Prometheus and two scrapes.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// A Prometheus process of the test. It is killed when the value is dropped.
+/// A Prometheus process of the test. The process is killed when the value is dropped.
 struct Prometheus {
     child: Child,
     client: Client,
@@ -47,7 +47,7 @@ impl Prometheus {
         Self { child, client: Client::new(address), _directory: directory }
     }
 
-    /// Returns the number of series of an expression, or 0 while Prometheus is not ready.
+    /// Returns the number of series of an expression, or 0 if Prometheus is not ready yet.
     async fn count(&self, expression: &str) -> usize {
         let path = format!("/api/v1/query?query={}", encoded(expression));
         let answer = self.client.get(&path).await;

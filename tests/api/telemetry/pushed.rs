@@ -1,4 +1,4 @@
-//! Tests of pushed metrics: their names, units, types and attributes must agree with the registry.
+//! Tests of pushed metrics. Their names, units, types and attributes must agree with the registry.
 
 use latchkey::daemon::declared_values;
 use latchkey::telemetry::instrument::Kind;
@@ -10,7 +10,7 @@ use opentelemetry_proto::tonic::metrics::v1::{AggregationTemporality, Metric};
 use super::collector::{Collector, attribute};
 use crate::app::{Backend, TestApp};
 
-/// Fails unless the metric agrees with the registry.
+/// Fails the test unless the metric agrees with the registry.
 #[track_caller]
 pub fn hold(metric: &Metric) {
     let row = registry::ALL.iter().find(|row| row.name == metric.name);

@@ -1,5 +1,5 @@
-//! A parser for the text format of Prometheus, and a check against the registry. The daemon of
-//! every test is checked when it ends.
+//! A parser for the text format of Prometheus, and a check of this text against the registry. Every
+//! test checks the metrics of its daemon when the daemon ends.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,10 +7,10 @@ use latchkey::daemon::declared_values;
 use latchkey::telemetry::instrument::{Instrument, Kind};
 use latchkey::telemetry::registry;
 
-/// One line of the text format.
+/// One line of the text format of Prometheus.
 #[derive(Clone, Debug)]
 pub struct Series {
-    /// The name, with the ending of a histogram.
+    /// The name of the metric, with the ending that a histogram adds.
     pub name: String,
     pub labels: BTreeMap<String, String>,
     pub value: f64,
@@ -27,7 +27,8 @@ fn line(line: &str) -> Series {
     let mut rest = labels.strip_suffix('}').unwrap_or_else(|| panic!("{line}"));
     let mut labels = BTreeMap::new();
     while let Some((key, value)) = rest.split_once("=\"") {
-        // No value of latchkey holds a quote. If one did, the rest of the line could not be parsed.
+        // No value of latchkey contains a quote. With a quote in a value, the rest of the line
+        // could not be parsed.
         let (value, more) = value.split_once('"').unwrap_or_else(|| panic!("{line}"));
         labels.insert(key.to_owned(), value.to_owned());
         rest = more.trim_start_matches(',');
@@ -37,7 +38,7 @@ fn line(line: &str) -> Series {
     Series { name: name.to_owned(), labels, value }
 }
 
-/// Returns the instrument of a series. A histogram has several series.
+/// Returns the instrument to which a series belongs. A histogram has several series.
 fn instrument(name: &str) -> Option<&'static Instrument> {
     registry::ALL.iter().find(|row| {
         let known = row.prometheus_name();
@@ -50,7 +51,7 @@ fn instrument(name: &str) -> Option<&'static Instrument> {
     })
 }
 
-/// Fails unless the registry allows every series in the text, with this type.
+/// Fails the test unless the registry allows every series in the text, with the type in the text.
 #[track_caller]
 pub fn hold(text: &str) {
     let mut sets: BTreeMap<&str, BTreeSet<Vec<(String, String)>>> = BTreeMap::new();
@@ -86,7 +87,7 @@ pub fn hold(text: &str) {
     }
 }
 
-/// Returns the names of the registry's rows that have no series in the text.
+/// Returns the names in the registry that have no series in the text.
 pub fn missing(text: &str) -> Vec<&'static str> {
     let names: BTreeSet<String> = series(text).into_iter().map(|it| it.name).collect();
     let there = |row: &&Instrument| {
@@ -97,7 +98,7 @@ pub fn missing(text: &str) -> Vec<&'static str> {
     registry::ALL.iter().filter(|row| !there(row)).map(|row| row.name).collect()
 }
 
-/// Returns the sum of a metric's series with these labels.
+/// Returns the sum of all series of a metric that have these labels.
 pub fn sum(text: &str, name: &str, labels: &[(&str, &str)]) -> f64 {
     series(text)
         .into_iter()

@@ -14,7 +14,7 @@ async fn scrape(app: &TestApp) -> String {
     app.admin().get("/metrics").await.expect(200).text()
 }
 
-/// Sends enough requests that every instrument has measured something.
+/// Sends so many requests that every instrument has measured something.
 async fn drive(app: &TestApp) {
     let mut person = app.verified("ada@example.org").await;
     person.refresh().await.expect(200);
@@ -23,7 +23,8 @@ async fn drive(app: &TestApp) {
     app.outbox_is_empty().await;
 }
 
-/// Starts such a daemon, with the stub of the breach service.
+/// Starts a daemon that has served these requests, and a stub of the service for breached
+/// passwords.
 pub async fn driven(backend: Backend) -> (TestApp, Stub) {
     let stub = Stub::start().await;
     stub.says(Says::Body(200, "text/plain", "0018A45C4D1DEF81644B54AB7F969B88D65:3".to_owned()));
@@ -39,7 +40,8 @@ async fn every_instrument_is_scraped(backend: Backend) {
     let text = eventually("a series of every instrument", PATIENCE, async || {
         let text = scrape(&app).await;
         let missing = missing(&text);
-        // The mailer measures a moment after its mails. All other values must be present at once.
+        // The mailer measures its values a moment after it has sent its mails. All other values
+        // must be present at once.
         let late = missing.iter().all(|name| name.starts_with("latchkey.mail."));
         assert!(late, "never measured: {missing:?}");
         missing.is_empty().then_some(text)

@@ -17,8 +17,8 @@ use crate::http::request::Request;
 use crate::problem::{Code, Problem};
 use crate::session::Principal;
 
-/// The id before which a page begins. The default is the greatest id, so that the first page begins
-/// with the newest event.
+/// A page contains the events before this id. The default is the greatest id, so that the first
+/// page begins with the newest event.
 #[derive(Clone, Copy, Debug)]
 struct Before(Uuid);
 
@@ -41,7 +41,7 @@ impl FromStr for Before {
 pub struct Events {
     /// The events, newest first.
     items: Vec<EventView>,
-    /// The `cursor` of the next page. Null on the last page.
+    /// Send this value as `cursor` to get the next page. It is null on the last page.
     next: Option<String>,
 }
 
@@ -53,13 +53,13 @@ struct EventView {
     id: String,
     /// When the event happened (RFC 3339).
     at: String,
-    /// The type of the event, for example `session.login` or `password.changed`.
+    /// The type of the event. Examples are `session.login` and `password.changed`.
     action: String,
     /// `success` or `refused`.
     outcome: String,
-    /// The IP address of the client. Null if another user or an operator caused the event.
+    /// The IP address of the client. It is null if another user or an operator caused the event.
     ip: Option<String>,
-    /// The user agent of the client. Null if another user or an operator caused the event.
+    /// The user agent of the client. It is null if another user or an operator caused the event.
     user_agent: Option<String>,
 }
 

@@ -1,9 +1,10 @@
-//! `POST /api/register`: creates an account and mails the link that confirms its address.
+//! `POST /api/register`: creates an account and mails the link that confirms its email address.
 //!
-//! The checks run in this order: rules of the form, limits, captcha, breached passwords, whether
-//! the token store works, and the budget of mails to the address. The password is hashed only after
-//! them. Without the token store no account is created. The budget of mails stops a client that
-//! deletes its account and registers again from flooding the mailbox.
+//! The checks run in this order: the rules of the form, the limits, the captcha, breached
+//! passwords, whether the token store works, and the budget of mails to the email address. The
+//! password is hashed only after all checks have passed. If the token store does not work, no
+//! account is created. Without the budget, a client could flood the recipient with mails by
+//! deleting its account and registering again.
 
 use crate::account::RegistrationForm;
 use crate::app::App;
@@ -23,8 +24,8 @@ request_body! {
     pub struct Register {
         /// The email address. latchkey mails a confirmation link to it.
         email: EmailAddress,
-        /// 8 to 256 characters. Common and breached passwords, the email address and the name are
-        /// refused.
+        /// The password, 8 to 256 characters. It is refused if it is common, if it is known from a
+        /// data breach, or if it is the email address or the name.
         password: Secret<String>,
         /// The name of the user, 1 to 100 characters.
         name: PersonName,
@@ -52,7 +53,7 @@ async fn register(app: &App, request: &mut Request) -> Result<Tokens, Problem> {
 pub fn operation() -> Operation {
     Operation::new("register", Tag::Account, "Create an account")
         .describes(
-            "latchkey mails a confirmation link to the email address. Until the address is \
+            "latchkey mails a confirmation link to the email address. Until the email address is \
              confirmed, the vaultToken gives no access.",
         )
         .takes::<Register>()

@@ -16,7 +16,7 @@ use crate::session::Principal;
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Me {
-    /// The id of the user: `sub` of the tokens.
+    /// The id of the user. It is `sub` in the tokens.
     id: String,
     /// The email address, as the user typed it.
     email: String,
@@ -26,15 +26,16 @@ pub struct Me {
     name: String,
     /// When the account was created (RFC 3339).
     created_at: String,
-    /// The team in use. Null if there is none, for example before the email address is verified.
+    /// The team that the session uses. It is null if there is none, for example before the email
+    /// address is verified.
     team: Option<Team>,
-    /// The project in use. Null if there is none.
+    /// The project that the session uses. It is null if there is none.
     project: Option<Project>,
 }
 
 #[derive(Serialize, ToSchema)]
 struct Team {
-    /// The id of the team: `tid` of the vaultToken.
+    /// The id of the team. It is `tid` in the vaultToken.
     id: String,
     /// The name of the team.
     name: String,
@@ -44,7 +45,7 @@ struct Team {
 
 #[derive(Serialize, ToSchema)]
 struct Project {
-    /// The id of the project: `pid` of the vaultToken.
+    /// The id of the project. It is `pid` in the vaultToken.
     id: String,
     /// The name of the project.
     name: String,
@@ -77,6 +78,6 @@ pub async fn handle(_: &App, _: &mut Request, caller: Principal) -> Result<Answe
 pub fn operation() -> Operation {
     Operation::new("showMe", Tag::Account, "Show your account")
         .bearer()
-        .gives::<Me>("The account, with the team and project in use.")
+        .gives::<Me>("The account, with the team and the project that the session uses.")
         .fails(&[Code::InvalidToken])
 }

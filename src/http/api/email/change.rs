@@ -1,10 +1,11 @@
-//! `POST /api/change-email`: requests a change of the email address. The change takes effect when
-//! the link mailed to the new address is confirmed. The old address gets a notice with a link that
-//! undoes the change.
+//! `POST /api/change-email`: requests a change of the email address. latchkey mails a link to the
+//! new address. The change takes effect when this link is confirmed. The old address gets a notice
+//! with a link that undoes the change.
 //!
-//! The endpoint sends a mail to an address of the caller's choice and reveals whether an address
-//! has an account. So it spends the limits of the endpoints that do either, also for a known
-//! device. It also spends a budget of three an hour for each account.
+//! The endpoint sends a mail to an email address that the caller chooses, and it reveals whether an
+//! email address has an account. So a request counts against the limits of the endpoints that do
+//! one or the other, even if it comes from a known device. It also counts against a budget of three
+//! requests an hour for each account.
 
 use crate::account::AccountError;
 use crate::app::App;
@@ -46,8 +47,8 @@ pub async fn handle(
 pub fn operation() -> Operation {
     Operation::new("changeEmail", Tag::Email, "Request a change of your email address")
         .describes(
-            "The change takes effect when the link that is mailed to the new address is confirmed. \
-             The old address gets a notice with a link that undoes the change.",
+            "latchkey mails a link to the new address. The change takes effect when this link is \
+             confirmed. The old address gets a notice with a link that undoes the change.",
         )
         .bearer()
         .takes::<ChangeEmail>()

@@ -1,7 +1,7 @@
-//! `GET /api/exist-email/{email}`: reports whether an address has an account.
+//! `GET /api/exist-email/{email}`: reports whether an email address has an account.
 //!
-//! The API promises this information, so the endpoint is limited. The setting
-//! `registration.expose_existence` can require a captcha or turn the endpoint off.
+//! The API promises this information, so latchkey limits how often a client may request it. The
+//! setting `registration.expose_existence` can require a captcha or turn the endpoint off.
 
 use crate::admission::{Action, Ask};
 use crate::app::App;
@@ -22,7 +22,7 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
     if exposure == ExposeExistence::Off {
         return Err(Code::NotFound.into());
     }
-    // A value that is not UTF-8 is read as an empty text, which is not an address.
+    // A value that is not UTF-8 is read as an empty text, which is not an email address.
     let text = request.param("email").unwrap_or_default();
     let email = EmailAddress::parse(&text).map_err(|rule| {
         let mut told = Object::default();

@@ -1,5 +1,5 @@
-//! `GET /api/resend-email-verification`: mails the confirmation again. The older link stops
-//! working.
+//! `GET /api/resend-email-verification`: sends a new confirmation mail. The link in the previous
+//! mail stops working.
 
 use crate::app::App;
 use crate::http::answer::{self, Answer};
@@ -22,7 +22,7 @@ pub async fn handle(
 
 pub fn operation() -> Operation {
     Operation::new("resendEmailVerification", Tag::Email, "Send the confirmation mail again")
-        .describes("The older link stops working.")
+        .describes("The link in the previous confirmation mail stops working.")
         .bearer()
         .captcha()
         .gives::<Tokens>("Tokens of the same session. The tokens that you have stay valid.")

@@ -1,4 +1,4 @@
-//! `POST /api/invitations/accept`: joins a team with the mailed token.
+//! `POST /api/invitations/accept`: lets the caller join a team with the mailed token.
 
 use super::room;
 use crate::admission::{Action, Ask};
@@ -42,10 +42,10 @@ pub async fn handle(
 pub fn operation() -> Operation {
     Operation::new("acceptInvitation", Tag::Invitation, "Accept an invitation with its token")
         .describes(
-            "Only the account with the invited email address can accept, after the address is \
-             verified. Every other account gets `other-address`. The response is a 409 if the \
-             inviter may no longer invite, if the team is full, or if you are already a member. \
-             Switch to the team afterwards to get tokens for it.",
+            "Only the account with the invited email address can accept the invitation, and only \
+             after the address is verified. Every other account gets `other-address`. The response \
+             is a 409 if the inviter may no longer invite, if the team is full, or if you are \
+             already a member. After you have joined, switch to the team to get tokens for it.",
         )
         .bearer()
         .takes::<AcceptInvitation>()

@@ -1,7 +1,8 @@
-//! `POST /api/teams/{tid}/invitations`: invites an address by mail.
+//! `POST /api/teams/{tid}/invitations`: invites an email address by mail.
 //!
-//! The endpoint does not check whether the address has an account, so the response, its time and
-//! the mail are the same. Every reason for a refusal is checked before a budget is spent.
+//! The endpoint does not check whether the address has an account. So the response, the time that
+//! it takes and the mail are the same in both cases. Every reason for a refusal is checked before
+//! the request counts against a budget.
 
 use super::{InvitationView, post};
 use crate::app::App;
@@ -19,8 +20,8 @@ use crate::user::EmailAddress;
 request_body! {
     /// The invitation to send.
     pub struct CreateInvitation {
-        /// The email address to invite. Only the account with this address can accept, after the
-        /// address is verified.
+        /// The email address to invite. Only the account with this address can accept the
+        /// invitation, and only after the address is verified.
         email: EmailAddress,
         /// `owner`, `admin`, `member` or `viewer`. The role may not be above your own.
         role: Role,
@@ -44,11 +45,12 @@ pub fn operation() -> Operation {
     Operation::of_roles("createInvitation", Tag::Invitation, "Invite a user to a team")
         .describes(
             "latchkey mails a link to the email address. The response is the same whether the \
-             address has an account or not. A role above your own is a 403. The address of a \
-             member is a 409. If the address was invited before, it gets a new link with this \
-             role, and the older link stops working.",
+             address has an account or not. If the role is above your own, the response is a 403. \
+             If a member of the team has the address, the response is a 409. If the address was \
+             invited before, it gets a new link with this role, and the previous link stops \
+             working.",
         )
         .takes::<CreateInvitation>()
-        .gives::<InvitationView>("The invitation. latchkey sends its mail.")
+        .gives::<InvitationView>("The invitation. latchkey sends the mail.")
         .fails(&[Code::MalformedRequest, Code::Conflict, Code::ValidationFailed, Code::RateLimited])
 }

@@ -1,4 +1,4 @@
-//! `DELETE /api/me/invitations/{iid}`: declines an invitation to the caller's address.
+//! `DELETE /api/me/invitations/{iid}`: declines an invitation to the caller's email address.
 
 use crate::app::App;
 use crate::http::answer::{self, Answer};

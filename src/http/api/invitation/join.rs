@@ -1,5 +1,5 @@
-//! `POST /api/me/invitations/{iid}/accept`: joins a team with an invitation from the caller's own
-//! list.
+//! `POST /api/me/invitations/{iid}/accept`: lets the caller join a team with an invitation from the
+//! caller's own list.
 
 use super::room;
 use crate::app::App;
@@ -28,8 +28,8 @@ pub async fn handle(
 pub fn operation() -> Operation {
     Operation::new("acceptMyInvitation", Tag::Invitation, "Accept one of your invitations")
         .describes(
-            "The same rules apply as for the token of an invitation. An invitation to another \
-             email address is a 404.",
+            "The same rules apply as for `POST /api/invitations/accept`. The only difference is that \
+             an invitation to another email address gets a 404.",
         )
         .bearer()
         .path("iid", "The id of the invitation.")

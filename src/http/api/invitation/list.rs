@@ -1,4 +1,4 @@
-//! `GET /api/teams/{tid}/invitations`: lists the invitations of a team that are still open.
+//! `GET /api/teams/{tid}/invitations`: lists the open invitations of a team.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -18,7 +18,7 @@ use crate::team::invitations;
 pub struct Invitations {
     /// The invitations, in the order in which they were created.
     items: Vec<InvitationView>,
-    /// The `cursor` of the next page. Null on the last page.
+    /// Send this value as `cursor` to get the next page. It is null on the last page.
     next: Option<String>,
 }
 
@@ -34,7 +34,7 @@ pub fn operation() -> Operation {
     Operation::of_roles("listInvitations", Tag::Invitation, "List a team's invitations")
         .describes(
             "Accepted, declined and revoked invitations are not in the list. Expired invitations \
-             stay in it for 30 days, so that they can be sent again.",
+             stay in the list for 30 days, so that you can send them again.",
         )
         .paged()
         .gives::<Invitations>("A page of invitations.")

@@ -1,4 +1,4 @@
-//! `GET /api/me/invitations`: lists the invitations to the caller's address.
+//! `GET /api/me/invitations`: lists the invitations to the caller's email address.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -18,7 +18,7 @@ use crate::team::joining::{self, Offer};
 pub struct MyInvitations {
     /// The invitations, in the order in which they were created.
     items: Vec<OfferView>,
-    /// The `cursor` of the next page. Null on the last page.
+    /// Send this value as `cursor` to get the next page. It is null on the last page.
     next: Option<String>,
 }
 
@@ -34,9 +34,9 @@ struct OfferView {
     team_name: String,
     /// The role that you get when you accept.
     role: String,
-    /// The name of the inviter. Null if the inviter's account is deleted.
+    /// The name of the inviter. It is null if the inviter's account is deleted.
     inviter_name: Option<String>,
-    /// The email address of the inviter. Null if the inviter's account is deleted.
+    /// The email address of the inviter. It is null if the inviter's account is deleted.
     inviter_email: Option<String>,
     /// When the invitation was created (RFC 3339).
     created_at: String,

@@ -1,4 +1,5 @@
-//! Invitations: the endpoints of the team that invites, and of the user who is invited.
+//! Endpoints for invitations. Some of them are for the team that invites, the others for the user
+//! who is invited.
 
 pub mod accept;
 pub mod create;
@@ -29,13 +30,13 @@ pub struct InvitationView {
     email: String,
     /// The role that the user gets when they accept.
     role: String,
-    /// The id of the member in whose name the last mail was sent. Null if the member's account is
-    /// deleted.
+    /// The id of the member in whose name the last mail was sent. It is null if the member's
+    /// account is deleted.
     invited_by: Option<String>,
     /// When the invitation was created (RFC 3339).
     created_at: String,
-    /// When the invitation expires (RFC 3339): seven days after its last mail. It can then be sent
-    /// again.
+    /// When the invitation expires (RFC 3339). This is seven days after its last mail. An expired
+    /// invitation can be sent again.
     expires_at: String,
 }
 
@@ -52,8 +53,8 @@ impl From<Invitation> for InvitationView {
     }
 }
 
-/// What the team service needs to mail an invitation for this request. The mail is in the inviter's
-/// language. It contains neither their network address nor their device.
+/// The data that the team service needs to mail an invitation for this request. The mail is in the
+/// inviter's language. It contains neither the inviter's IP address nor the inviter's device.
 fn post<'a>(app: &'a App, origin: &'a RequestOrigin) -> Post<'a> {
     let MailData { locale, at, .. } = MailData::of_request(origin, app.clock.now());
     Post {

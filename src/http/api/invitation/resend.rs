@@ -1,5 +1,5 @@
-//! `POST /api/teams/{tid}/invitations/{iid}/resend`: mails an invitation again. The older link
-//! stops working.
+//! `POST /api/teams/{tid}/invitations/{iid}/resend`: mails an invitation again. The link in the
+//! previous mail stops working.
 
 use super::{InvitationView, post};
 use crate::app::App;
@@ -24,10 +24,11 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
 pub fn operation() -> Operation {
     Operation::of_roles("resendInvitation", Tag::Invitation, "Send an invitation again")
         .describes(
-            "The mail is sent in your name. Its link is valid for another seven days, and the \
-             older link stops working. An invitation with a role above your own is a 403.",
+            "The mail is sent in your name. Its link is valid for seven days, and the link in the \
+             previous mail stops working. If the role of the invitation is above your own, the \
+             response is a 403.",
         )
         .path("iid", "The id of the invitation.")
-        .gives::<InvitationView>("The invitation. latchkey sends its mail.")
+        .gives::<InvitationView>("The invitation. latchkey sends the mail.")
         .fails(&[Code::Conflict, Code::RateLimited])
 }

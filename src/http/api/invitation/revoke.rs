@@ -19,7 +19,8 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
 pub fn operation() -> Operation {
     Operation::of_roles("revokeInvitation", Tag::Invitation, "Revoke an invitation")
         .describes(
-            "The link stops working at once. An invitation with a role above your own is a 403.",
+            "The mailed link stops working at once. If the role of the invitation is above your own, \
+             the response is a 403.",
         )
         .path("iid", "The id of the invitation.")
         .gives_nothing("The invitation is deleted.")

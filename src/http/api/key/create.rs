@@ -30,8 +30,8 @@ request_body! {
         /// At least one of `vault:read`, `vault:write`, `vault:manage` and `team:own`. No scope may
         /// be above your own role.
         scopes: Scopes,
-        /// When the key expires (RFC 3339). The time must be in the future. Without it, the key is
-        /// valid until it is revoked.
+        /// When the key expires (RFC 3339). The time must be in the future. If this member is
+        /// missing, the key is valid until it is revoked.
         expires_at as "expiresAt": Option<Timestamp>,
     }
 }
@@ -41,8 +41,8 @@ request_body! {
 pub struct NewKeyView {
     #[serde(flatten)]
     key: KeyView,
-    /// `lk_<id without hyphens>_<secret>`: the `client_secret` for `/api/token`. Store it now,
-    /// because it is never shown again.
+    /// The whole key: `lk_<id without hyphens>_<secret>`. It is the `client_secret` for
+    /// `/api/token`. Store it now, because latchkey never shows it again.
     secret: String,
 }
 
@@ -114,9 +114,9 @@ impl Text for Timestamp {
 pub fn operation() -> Operation {
     Operation::of_roles("createKey", Tag::Key, "Create a project key")
         .describes(
-            "A key is a service account. A program exchanges it at `/api/token` for vaultTokens of \
-             this team and project. The key belongs to the project and stays valid after its \
-             creator has left. A scope above your own role is a 403.",
+            "A key is a service account. A program exchanges its key at `/api/token` for vaultTokens \
+             of this team and project. The key belongs to the project and stays valid after its \
+             creator has left the team. If a scope is above your own role, the response is a 403.",
         )
         .path("pid", "The id of the project.")
         .takes::<CreateKey>()

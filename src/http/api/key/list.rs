@@ -18,7 +18,7 @@ use crate::team::keys;
 pub struct Keys {
     /// The keys, in the order in which they were created.
     items: Vec<KeyView>,
-    /// The `cursor` of the next page. Null on the last page.
+    /// Send this value as `cursor` to get the next page. It is null on the last page.
     next: Option<String>,
 }
 
@@ -34,7 +34,7 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
 pub fn operation() -> Operation {
     Operation::of_roles("listKeys", Tag::Key, "List a project's keys")
         .describes(
-            "Expired keys stay in the list until they are revoked. Secrets are never shown again.",
+            "Expired keys stay in the list until they are revoked. The list does not contain secrets.",
         )
         .path("pid", "The id of the project.")
         .paged()

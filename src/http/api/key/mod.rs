@@ -14,20 +14,21 @@ use crate::team::keys::{self, ProjectKey};
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct KeyView {
-    /// The id of the key: `client_id` at `/api/token`, and `client_id` and `sub` of the key's
-    /// tokens.
+    /// The id of the key. Send it as `client_id` to `/api/token`. The tokens of the key contain it
+    /// as `client_id` and `sub`.
     id: String,
     /// The name of the key.
     name: String,
     /// The scopes of the key.
     scopes: Vec<&'static str>,
-    /// The id of the user who created the key. Null if the user's account is deleted.
+    /// The id of the user who created the key. It is null if the user's account is deleted.
     created_by: Option<String>,
     /// When the key was created (RFC 3339).
     created_at: String,
-    /// When the key expires (RFC 3339). Null if it never expires.
+    /// When the key expires (RFC 3339). It is null if the key never expires.
     expires_at: Option<String>,
-    /// When the key was last used (RFC 3339, accurate to the minute). Null if it was never used.
+    /// When the key was last used (RFC 3339, accurate to the minute). It is null if the key was
+    /// never used.
     last_used_at: Option<String>,
 }
 

@@ -19,8 +19,8 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
 pub fn operation() -> Operation {
     Operation::of_roles("revokeKey", Tag::Key, "Revoke a project's key")
         .describes(
-            "The key gets no more tokens. Its existing tokens are inactive at introspection and \
-             forward-auth at once. Everywhere else they expire within `tokens.vault_ttl`.",
+            "The key gets no more tokens. At introspection and forward-auth, its existing tokens are \
+             inactive at once. Everywhere else, these tokens expire within `tokens.vault_ttl`.",
         )
         .path("pid", "The id of the project.")
         .path("kid", "The id of the key.")

@@ -32,8 +32,9 @@ pub fn operation() -> Operation {
     Operation::of_roles("changeMember", Tag::Member, "Change a member's role")
         .describes(
             "You cannot give a role above your own, and you cannot change a member whose role is \
-             above your own. A team keeps at least one owner. The member's tokens have the new \
-             role from their next refresh. Older tokens have a lower `mep`.",
+             above your own. A team keeps at least one owner. After the member's next \
+             refresh, the member's tokens have the new role. Tokens from before the change have a \
+             lower `mep`.",
         )
         .path("userId", "The id of the user.")
         .takes::<ChangeMember>()

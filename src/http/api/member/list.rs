@@ -18,7 +18,7 @@ use crate::team::members;
 pub struct Members {
     /// The members, in the order in which they joined.
     items: Vec<MemberView>,
-    /// The `cursor` of the next page. Null on the last page.
+    /// Send this value as `cursor` to get the next page. It is null on the last page.
     next: Option<String>,
 }
 

@@ -14,7 +14,7 @@ use crate::team::members::Member as Row;
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MemberView {
-    /// The id of the user: `sub` of their tokens.
+    /// The id of the user. It is `sub` in the user's tokens.
     user_id: String,
     /// The name of the user.
     name: String,
@@ -22,8 +22,8 @@ pub struct MemberView {
     email: String,
     /// The role of the user: `owner`, `admin`, `member` or `viewer`.
     role: String,
-    /// The epoch of the membership: `mep` of the user's vaultTokens. A token with a lower `mep` is
-    /// out of date.
+    /// The epoch of the membership. It is `mep` in the user's vaultTokens. A vaultToken with a
+    /// lower `mep` is out of date.
     epoch: i32,
     /// When the user joined the team (RFC 3339).
     joined_at: String,

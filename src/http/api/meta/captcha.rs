@@ -1,5 +1,5 @@
-//! `GET /api/captcha`: returns a challenge of the built-in provider. With `captcha.fallback`, it
-//! does so only while the vendor does not respond.
+//! `GET /api/captcha`: returns a challenge of the built-in captcha. If `captcha.fallback` is set,
+//! the endpoint returns one only while the captcha vendor does not respond.
 
 use crate::admission::{Action, Ask};
 use crate::app::App;
@@ -27,7 +27,7 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
     Ok(answer::json(&app.captcha.challenge(difficulty, app.clock.now())))
 }
 
-/// Reads `?difficulty=`, the value that a refused login names. The default is 1.
+/// Reads `?difficulty=`. Its value comes from the problem of a refused login. The default is 1.
 fn difficulty(request: &Request) -> Result<u32, Problem> {
     let difficulty = request.query("difficulty")?.map_or(Ok(1), |text| text.parse());
     let mut broken = Object::default();
@@ -42,18 +42,20 @@ fn difficulty(request: &Request) -> Result<u32, Problem> {
 pub fn operation() -> Operation {
     Operation::new("captcha", Tag::Meta, "Get a captcha challenge")
         .describes(
-            "The challenge is a proof of work for ALTCHA's own widget (v2, PBKDF2/SHA-256). The \
-             value to send as `captcha` is the widget's payload: base64 of `{challenge, \
-             solution}`. It is valid once, for 10 minutes. If the operator has configured a \
-             captcha vendor, the response is a 404. If the operator also allows the fallback, it \
-             is a 404 only while the vendor responds. A page requests a challenge here if the \
-             vendor's widget does not load, or if its captcha was refused with a 503. If a login \
-             needs a harder challenge, its problem `captcha-invalid` has the member `difficulty`.",
+            "The challenge is a proof of work for ALTCHA's own widget (v2, PBKDF2/SHA-256). Send \
+             the widget's payload as `captcha`. The payload is base64 of `{challenge, solution}`. \
+             It can be used once, within 10 minutes. If the operator has configured a captcha \
+             vendor, the response is a 404. If the operator also allows the fallback, the response \
+             is a 404 only while the vendor responds. With the fallback, request a challenge here \
+             if the vendor's widget does not load, or if a captcha of the vendor was refused with \
+             a 503. If a login needs a harder challenge, its problem `captcha-invalid` has the \
+             member `difficulty`.",
         )
         .query(
             "difficulty",
-            "How many times as hard as usual the challenge is, from 1 to 60. The default is 1.",
+            "The difficulty of the challenge, from 1 to 60. A challenge of difficulty 2 is twice as \
+             hard as usual. The default is 1.",
         )
-        .gives_json("`{parameters, signature}`, in the format of ALTCHA's widget.")
+        .gives_json("The challenge: `{parameters, signature}`, in the format of ALTCHA's widget.")
         .fails(&[Code::NotFound, Code::ValidationFailed, Code::RateLimited])
 }

@@ -1,5 +1,5 @@
-//! `GET /.well-known/openid-configuration`: tells standard middleware where the keys are (OpenID
-//! Connect Discovery 1.0 §3, RFC 8414).
+//! `GET /.well-known/openid-configuration`: returns the discovery document, from which standard
+//! middleware reads where the public keys are (OpenID Connect Discovery 1.0 §3, RFC 8414).
 
 use serde_json::json;
 

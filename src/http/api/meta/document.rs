@@ -8,7 +8,8 @@ use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::Problem;
 
-/// Caches may store the document for this time. It changes only with the binary and the settings.
+/// Caches may store the document for this time. The document changes only if the binary or the
+/// settings change.
 const KEPT_FOR_SECONDS: u32 = 300;
 
 pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem> {
@@ -20,5 +21,5 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
 pub fn operation() -> Operation {
     Operation::new("openapi", Tag::Meta, "Get this OpenAPI document")
         .gives_json("The OpenAPI 3.1 document, generated from the code.")
-        .also(304, "The document is still the one that `If-None-Match` names.")
+        .also(304, "The document has not changed: it is the one that `If-None-Match` names.")
 }

@@ -1,13 +1,13 @@
 //! Authentication of a client by its secret (RFC 6749 §2.3.1).
 //!
-//! A client sends HTTP Basic, or `client_id` and `client_secret` in the body, but never both. In
-//! HTTP Basic the id and the secret are form-encoded, as the RFC requires. They are also accepted
-//! without encoding, because many clients do not encode them. Every failed authentication is the
-//! same `invalid_client`.
+//! A client authenticates with HTTP Basic, or with `client_id` and `client_secret` in the body, but
+//! never in both ways. In HTTP Basic the id and the secret are form-encoded, as the RFC requires.
+//! They are also accepted without encoding, because many clients do not encode them. Every failed
+//! authentication gets the same error `invalid_client`.
 //!
-//! The secrets of all clients of the operator are compared by digest, whichever id the request
-//! names. A project's key is looked up by its id, which is not secret, and only if its checksum is
-//! right.
+//! latchkey compares the secret in the request with the secrets of all clients of the operator,
+//! whichever id the request names. It compares digests. A project's key is looked up by its id,
+//! which is not secret. The lookup happens only if the checksum of the key is right.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -54,17 +54,19 @@ impl Client {
     }
 }
 
-/// The ids and secrets that a client may have meant: first as they were sent, then form-decoded.
+/// The pairs of id and secret that a client may have meant. The first pair is as it was sent, the
+/// second pair is form-decoded.
 struct Credentials {
     candidates: Vec<(String, Secret<String>)>,
 }
 
-/// Authenticates the client of a request. Failures are limited by client address. They never delay
-/// a client that sends the right secret.
+/// Authenticates the client of a request. Failed attempts are limited for each client IP address.
+/// The limit never delays a client that sends the right secret.
 ///
 /// # Errors
-/// `invalid_client` (401), `invalid_request` (400) for credentials in both places,
-/// [`Code::RateLimited`], or a database that is down.
+/// `invalid_client` (401) if the client is unknown or its secret is wrong or missing.
+/// `invalid_request` (400) if the client authenticates in both ways. [`Code::RateLimited`] after
+/// too many failed attempts. A 503 if the database is down.
 pub async fn authenticate(
     app: &App,
     request: &mut Request,
@@ -78,15 +80,16 @@ pub async fn authenticate(
         return Ok(client);
     }
     let decision = app.admission.limiter.check(Action::ClientFailure, request.client());
-    // Only a refusal sets the headers of this limit. A client with the right secret passes,
-    // whatever is left of the limit.
+    // The response has the headers of this limit only if the limit refuses the request. A client
+    // with the right secret is not affected by the limit.
     if let Decision::Limited { .. } = decision {
         limit::report(request, &decision)?;
     }
     Err(invalid_client())
 }
 
-/// Whether a request carries client credentials at all. A Bearer token belongs to a user.
+/// Whether a request carries client credentials. A Bearer token does not count, because it belongs
+/// to a user.
 pub fn is_shown(request: &Request, form: &Form) -> bool {
     let is_client = request.headers.contains_key(header::AUTHORIZATION)
         && TokenShown::by(&request.headers) == TokenShown::No;
@@ -100,11 +103,12 @@ fn invalid_client() -> Problem {
 }
 
 impl Credentials {
-    /// Reads the credentials of a request. Returns none if nothing can be read as credentials.
+    /// Reads the credentials of a request. Returns none if the request has no credentials that can
+    /// be read.
     fn of(request: &Request, form: &Form) -> Result<Option<Self>, Problem> {
         let two_ways = || {
             Problem::new(Code::MalformedRequest)
-                .detail("Authenticate with HTTP Basic or in the body, not in both ways.")
+                .detail("Authenticate either with HTTP Basic or in the body, not in both ways.")
                 .oauth(OauthError::InvalidRequest)
         };
         let (id, secret) = (form.get("client_id"), form.get("client_secret"));
@@ -118,7 +122,8 @@ impl Credentials {
             return Err(two_ways());
         }
         let Some(basic) = header.to_str().ok().and_then(Self::basic) else { return Ok(None) };
-        // RFC 6749 §3.2.1 also allows the client to name itself in the body, with the same id.
+        // RFC 6749 §3.2.1 also allows a client with HTTP Basic to send its id in the body. Both ids
+        // must be the same.
         let is_same = |id: &Secret<String>| {
             basic.candidates.iter().any(|(candidate, _)| candidate == id.expose())
         };
@@ -149,8 +154,9 @@ impl Credentials {
     }
 
     /// The client that the credentials belong to. The lookup of a key takes a permit that is
-    /// counted by the key's text, because the team of the key is not known yet. It is not counted
-    /// by the id: the id is not secret, so other clients could use up the permits of the key.
+    /// counted by the key's text, because the team of the key is not known yet. The permit is not
+    /// counted by the id of the key. The id is not secret, so other clients could use up the
+    /// permits of the key.
     async fn client(&self, app: &App, request: &Request) -> Result<Option<Client>, Problem> {
         if let Some(client) = operator(&self.candidates, &app.introspection_clients.load()) {
             return Ok(Some(client));
@@ -160,13 +166,14 @@ impl Credentials {
         let _pass = limit::permit(app, request, Holder::Key(&text.digest)).await?;
         let Some(key) = KnownKey::shown(&app.db, &text, now).await? else { return Ok(None) };
         if let Err(error) = key.used(&app.db, now).await {
-            tracing::warn!(error = %error, "the use of a key is not written down");
+            tracing::warn!(error = %error, "cannot store when a key was used");
         }
         Ok(Some(Client::ProjectKey(key)))
     }
 }
 
-/// The text of a project's key, if one of the candidates is a key and names the key's own id.
+/// The text of a project's key, if the secret of a candidate is a key and the id of the candidate
+/// is the id of this key.
 fn key_text(candidates: &[(String, Secret<String>)]) -> Option<KeyText> {
     candidates.iter().find_map(|(id, secret)| {
         KeyText::parse(secret.expose()).filter(|text| text.id.to_string() == *id)
@@ -174,7 +181,7 @@ fn key_text(candidates: &[(String, Secret<String>)]) -> Option<KeyText> {
 }
 
 /// The client of the operator that the credentials match. Every client is compared with every
-/// candidate, so that the time reveals nothing.
+/// candidate, so that the time of the response reveals nothing.
 fn operator(
     candidates: &[(String, Secret<String>)],
     clients: &[IntrospectionClient],

@@ -1,9 +1,9 @@
 //! `POST /api/introspect`: reports whether a token is active at this moment (RFC 7662).
 //!
-//! A token that is not active, or that the client may not see, gives exactly `{"active":false}`.
-//! This includes malformed, expired and forged tokens, and tokens of an ended session, a removed
-//! member or another team. If a dependency does not respond, the response is a 503 and never a
-//! statement about the token.
+//! If a token is not active, or if the client may not see it, the response is exactly
+//! `{"active":false}`. This includes malformed, expired and forged tokens, and tokens of an ended
+//! session, a removed member or another team. If a dependency does not respond, the response is a
+//! 503 and never a statement about the token.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -28,7 +28,8 @@ request_form! {
         /// A vaultToken. A project key may introspect only the vaultTokens of its own team. A
         /// client of `introspection.clients` may also introspect userTokens.
         token: needed,
-        /// Accepted but not needed, because the token itself shows its type.
+        /// latchkey accepts this parameter but does not need it, because the token itself shows its
+        /// type.
         token_type_hint: optional,
         /// The id of the client, if it does not authenticate with HTTP Basic.
         client_id: optional,
@@ -37,24 +38,25 @@ request_form! {
     }
 }
 
-/// The state of a token. If `active` is false, there are no other members.
+/// The state of a token. If `active` is false, the response has no other members.
 #[derive(Default, Serialize, ToSchema)]
 pub struct Introspection {
     /// Whether the token is active.
     active: bool,
-    /// The scopes, separated by spaces. Only for a vaultToken.
+    /// The scopes of the token, separated by spaces. Only a vaultToken has this member.
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<String>,
     /// The client that the token was issued to: `latchkey` for users, or the id of a project key.
     #[serde(skip_serializing_if = "Option::is_none")]
     client_id: Option<String>,
-    /// The email address of the user. Only for a userToken.
+    /// The email address of the user. Only a userToken has this member.
     #[serde(skip_serializing_if = "Option::is_none")]
     username: Option<String>,
-    /// Whether that address is verified. Only for a userToken.
+    /// Whether the email address of the user is verified. Only a userToken has this member.
     #[serde(skip_serializing_if = "Option::is_none")]
     email_verified: Option<bool>,
-    /// Always `Bearer` (RFC 6749 §5.1). The other members show the type of the token.
+    /// Always `Bearer` (RFC 6749 §5.1). The other members show whether the token is a userToken or
+    /// a vaultToken.
     #[serde(skip_serializing_if = "Option::is_none")]
     token_type: Option<&'static str>,
     /// When the token expires (NumericDate).
@@ -78,19 +80,19 @@ pub struct Introspection {
     /// The id of the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     jti: Option<String>,
-    /// The id of the session. Missing for a project key.
+    /// The id of the session. A token of a project key does not have this member.
     #[serde(skip_serializing_if = "Option::is_none")]
     sid: Option<String>,
-    /// The id of the team. Only for a vaultToken.
+    /// The id of the team. Only a vaultToken has this member.
     #[serde(skip_serializing_if = "Option::is_none")]
     tid: Option<String>,
-    /// The id of the project, if there is one.
+    /// The id of the project, if the token has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pid: Option<String>,
     /// The role of the user in the team.
     #[serde(skip_serializing_if = "Option::is_none")]
     role: Option<String>,
-    /// The epoch of the membership.
+    /// The epoch of the user's membership in the team.
     #[serde(skip_serializing_if = "Option::is_none")]
     mep: Option<i32>,
 }
@@ -127,7 +129,8 @@ async fn introspect(app: &App, request: &mut Request) -> Result<Introspection, P
     told(found)
 }
 
-/// Introspects a userToken. A token has one type at most: keys, `typ` and `aud` distinguish them.
+/// Introspects a userToken. A token cannot be both a userToken and a vaultToken, because their
+/// keys, `typ` and `aud` differ.
 async fn user(app: &App, request: &Request, token: &str) -> Result<Introspection, Problem> {
     let check = app.check();
     let (user_id, claims) = match check.claims(token, Expiry::Enforced).await {
@@ -195,11 +198,11 @@ impl From<UserClaims> for Introspection {
 pub fn operation() -> Operation {
     Operation::new("introspect", Tag::Meta, "Introspect a token")
         .describes(
-            "RFC 7662, for clients of `introspection.clients`, and for project keys about the \
-             vaultTokens of their own team. If a token is not active, the response is exactly \
-             `{\"active\":false}`. A token is inactive as soon as its session or its \
-             membership has ended, or the token or its key is revoked. Errors also have the \
-             member `error` of the RFC.",
+            "This endpoint follows RFC 7662. A client of `introspection.clients` may introspect every \
+             token. A project key may introspect only the vaultTokens of its own team. If a token \
+             is not active, the response is exactly `{\"active\":false}`. A token is inactive as \
+             soon as its session or its membership has ended, or as soon as the token or its key \
+             is revoked. Errors also have the member `error` of the RFC.",
         )
         .basic()
         .takes_form::<IntrospectRequest>()

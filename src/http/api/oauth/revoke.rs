@@ -1,8 +1,9 @@
 //! `POST /api/revoke`: revokes a token before it expires (RFC 7009).
 //!
-//! Possession of the token is enough (ASVS 10.4.9): the holder could do worse than revoke it, and
-//! public clients have no secret. If a client sends credentials, they have to be right. An unknown
-//! token gives a 200 like every other token.
+//! A client needs only the token to revoke it (ASVS 10.4.9). This is safe, because a client with a
+//! stolen token could do worse than revoke it. It is necessary, because public clients have no
+//! secret. If a client sends credentials, they have to be right. For an unknown token the response
+//! is a 200, as for every other token.
 
 use uuid::Uuid;
 
@@ -29,7 +30,8 @@ request_form! {
     pub struct RevokeRequest {
         /// A vaultToken or a userToken. The userToken may have expired.
         token: needed,
-        /// Accepted but not needed, because the token itself shows its type.
+        /// latchkey accepts this parameter but does not need it, because the token itself shows its
+        /// type.
         token_type_hint: optional,
         /// The id of the client. It is not needed, but it must be right if it is sent.
         client_id: optional,
@@ -99,9 +101,10 @@ async fn end_session(
 pub fn operation() -> Operation {
     Operation::new("revoke", Tag::Session, "Revoke a token")
         .describes(
-            "RFC 7009. The holder of a token may revoke it without client authentication. The \
-             session of a userToken ends. A vaultToken is inactive at introspection and \
-             forward-auth from now on. An unknown token is a 200 too.",
+            "This endpoint follows RFC 7009. The holder of a token may revoke it without client \
+             authentication. If the token is a userToken, its session ends. If it is a vaultToken, \
+             it is inactive at introspection and forward-auth from now on. For an unknown token, \
+             the response is also a 200.",
         )
         .takes_form::<RevokeRequest>()
         .gives_empty("The token is not valid any more, or it never was.")

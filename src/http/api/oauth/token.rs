@@ -1,8 +1,8 @@
 //! `POST /api/token`: exchanges a project's key for a vaultToken (RFC 6749 §4.4, client
 //! credentials).
 //!
-//! Like refreshes, issued tokens are counted but not audited, because a program requests one every
-//! few minutes.
+//! Issued tokens are counted, but they are not audited, because a program requests a token every
+//! few minutes. The same applies to refreshes.
 
 use hyper::header::{HeaderValue, PRAGMA};
 use serde::Serialize;
@@ -29,8 +29,8 @@ request_form! {
     pub struct TokenRequest {
         /// Always `client_credentials`.
         grant_type: needed,
-        /// Some of the key's scopes, separated by spaces. Without it, the token gets all scopes of
-        /// the key.
+        /// The scopes that the token gets, separated by spaces. The key must have these scopes. If
+        /// this parameter is missing, the token gets all scopes of the key.
         scope: optional,
         /// The id of the key, if the program does not authenticate with HTTP Basic.
         client_id: optional,
@@ -46,8 +46,8 @@ pub struct TokenAnswer {
     access_token: String,
     /// Always `Bearer`.
     token_type: &'static str,
-    /// The number of seconds until the token expires. There is no refresh token: request a new
-    /// token.
+    /// The number of seconds until the token expires. There is no refresh token. Request a new
+    /// token instead.
     expires_in: i64,
     /// The scopes of the token, separated by spaces.
     scope: String,
@@ -77,7 +77,7 @@ async fn grant(app: &App, request: &mut Request) -> Result<TokenAnswer, Problem>
         ));
     }
     let Client::ProjectKey(key) = client else {
-        let detail = "This client may only introspect tokens. Only a project key gets tokens.";
+        let detail = "This client may only introspect tokens. Only a project key can get tokens.";
         return Err(refused(OauthError::UnauthorizedClient, detail));
     };
     let scope = narrowed(&key, form.scope().map(|scope| scope.expose().as_str()))?;
@@ -90,13 +90,13 @@ async fn grant(app: &App, request: &mut Request) -> Result<TokenAnswer, Problem>
     Ok(TokenAnswer { access_token: token, token_type: "Bearer", expires_in, scope })
 }
 
-/// The scopes of the token: all scopes of the key, or the requested ones. A scope that the key does
-/// not have is refused, not left out.
+/// The scopes of the token. These are the requested scopes, or all scopes of the key if none were
+/// requested. If the key does not have a requested scope, the request is refused. The scope is not
+/// left out silently.
 fn narrowed(key: &KnownKey, asked: Option<&str>) -> Result<String, Problem> {
     let Some(asked) = asked else { return Ok(key.scopes.join(" ")) };
     if !asked.split(' ').all(|scope| key.scopes.contains(&scope)) {
-        let detail =
-            "The key lacks one of these scopes, or they are not separated by single spaces.";
+        let detail = "`scope` must contain only scopes of the key, separated by single spaces.";
         return Err(refused(OauthError::InvalidScope, detail));
     }
     Ok(keys::scopes(asked).join(" "))
@@ -119,10 +119,11 @@ fn refused(error: OauthError, detail: &str) -> Problem {
 pub fn operation() -> Operation {
     Operation::new("token", Tag::Key, "Get a vaultToken with a project key")
         .describes(
-            "RFC 6749 §4.4. The client is a project key: `client_id` is the id of the key, and \
-             `client_secret` is the whole `lk_…`. Send both with HTTP Basic or in the form. Errors \
-             also have the member `error` of the RFC: `invalid_client`, `invalid_request`, \
-             `invalid_scope`, `unauthorized_client` or `unsupported_grant_type`.",
+            "This endpoint follows RFC 6749 §4.4. The client is a project key: `client_id` is the id \
+             of the key, and `client_secret` is the whole `lk_…`. Send both with HTTP Basic or in \
+             the form. Errors also have the member `error` of the RFC: `invalid_client`, \
+             `invalid_request`, `invalid_scope`, `unauthorized_client` or \
+             `unsupported_grant_type`.",
         )
         .basic()
         .takes_form::<TokenRequest>()

@@ -1,5 +1,5 @@
-//! `POST /api/change-password`: sets a new password, given the old one. Every other session ends. A
-//! verified address gets a notice by mail.
+//! `POST /api/change-password`: sets a new password, if the request contains the current one. Every
+//! other session of the user ends. A verified email address gets a notice by mail.
 
 use crate::app::App;
 use crate::http::account_error::problem;
@@ -18,8 +18,8 @@ request_body! {
     pub struct ChangePassword {
         /// The current password.
         password: Secret<String>,
-        /// 8 to 256 characters. Common and breached passwords, the email address and the name are
-        /// refused.
+        /// The new password, 8 to 256 characters. It is refused if it is common, if it is known
+        /// from a data breach, or if it is the email address or the name.
         new_password as "newPassword": Secret<String>,
     }
 }
@@ -47,12 +47,12 @@ pub async fn handle(
 pub fn operation() -> Operation {
     Operation::new("changePassword", Tag::Password, "Change your password")
         .describes(
-            "Every other session ends. A verified email address gets a notice by mail, at most one \
-             an hour. Later changes within the hour are reported together in one mail at its end. \
-             The right password can confirm at most ten changes of one account an hour. The \
-             response carries `X-Latchkey-Device` for the new password: store it in place of the \
-             previous one. A device that sent a valid `X-Latchkey-Device` keeps its limits. Every \
-             other device is unknown again.",
+            "Every other session of the user ends. A verified email address gets a notice by mail, \
+             at most one an hour. If there are more changes within the hour, one mail at the end \
+             of the hour reports them together. The right password can confirm at most ten \
+             changes of one account an hour. The response carries a new `X-Latchkey-Device`. Store \
+             it in place of the previous value. A device that sent a valid `X-Latchkey-Device` \
+             keeps its limits. Every other device becomes unknown again.",
         )
         .bearer()
         .takes::<ChangePassword>()

@@ -1,7 +1,8 @@
-//! `POST /api/forgot-passsword` and `/api/forgot-password`: mails a recovery link if the address
-//! has an account.
+//! `POST /api/forgot-passsword` and `/api/forgot-password`: mails a recovery link if the email
+//! address has an account.
 //!
-//! The response, its time and the spent limits are the same for a known and an unknown address.
+//! For an email address without an account, the response, the time that it takes and the limits
+//! that it counts against are the same.
 
 use crate::app::App;
 use crate::http::answer::{self, Answer};

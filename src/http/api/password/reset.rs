@@ -1,9 +1,10 @@
 //! `POST /api/reset-passsword` and `/api/reset-password`: sets a new password with the mailed
 //! token.
 //!
-//! The token works once, because the update compares the version of the password (compare-and-set).
-//! A new password that breaks a rule does not use up the token. The token proves access to the
-//! mailbox, so it also verifies an unverified account.
+//! The token can be used only once, because the update compares the version of the password
+//! (compare-and-set). A new password that breaks a rule does not use up the token. The token proves
+//! that the client can read the mails to the email address, so it also verifies an unverified
+//! account.
 
 use crate::app::App;
 use crate::http::account_error::problem;
@@ -20,8 +21,8 @@ request_body! {
     pub struct ResetPassword {
         /// The token from the mail.
         token: Secret<String>,
-        /// 8 to 256 characters. Common and breached passwords, the email address and the name are
-        /// refused.
+        /// The new password, 8 to 256 characters. It is refused if it is common, if it is known
+        /// from a data breach, or if it is the email address or the name.
         new_password as "newPassword": Secret<String>,
     }
 }
@@ -43,10 +44,10 @@ pub fn operation() -> Operation {
     Operation::new("resetPassword", Tag::Password, "Set a new password with a mailed token")
         .describes(
             "Every session of the user ends, and the user gets a notice by mail. An unverified \
-             account becomes verified. The response carries `X-Latchkey-Device`: store it together \
+             account becomes verified. The response carries `X-Latchkey-Device`. Store it together \
              with the email address and send it with the next login, so that latchkey knows the \
              device. A device that sent a valid `X-Latchkey-Device` keeps its limits. Every other \
-             device is unknown again.",
+             device becomes unknown again.",
         )
         .takes::<ResetPassword>()
         .gives::<Done>("The new password is set.")

@@ -23,7 +23,8 @@ pub fn operation() -> Operation {
     Operation::of_roles("deleteProject", Tag::Project, "Delete a project")
         .describes(
             "Confirm the deletion with the name of the project. The keys of the project are \
-             deleted too. Sessions in the project continue in another project of the team.",
+             deleted too. Sessions that use the project continue in another \
+             project of the team.",
         )
         .path("pid", "The id of the project.")
         .takes::<Confirmation>()

@@ -16,11 +16,11 @@ use crate::team::projects::Project;
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ProjectView {
-    /// The id of the project: `pid` of the vaultToken.
+    /// The id of the project. It is `pid` in the vaultToken.
     id: String,
     /// The name of the project.
     name: String,
-    /// A short name for URLs, unique within the team.
+    /// A short name for URLs. It is unique within the team.
     slug: String,
     /// When the project was created (RFC 3339).
     created_at: String,

@@ -1,10 +1,10 @@
-//! `GET /api/forward-auth`: checks the token of a request for a proxy that asks before it forwards
-//! the request (nginx `auth_request`, Traefik's ForwardAuth, Envoy's ext_authz).
+//! `GET /api/forward-auth`: checks the token of a client's request. A proxy calls this endpoint
+//! before it forwards the request (nginx `auth_request`, Traefik's ForwardAuth, Envoy's ext_authz).
 //!
-//! The check is live, like introspection: after a logout, a removal or a revocation the next
-//! request is refused. If a dependency does not respond, the response is a 503, which every proxy
-//! treats as a refusal. There is no limit by client address: a proxy asks for all of its clients,
-//! and a forged token costs only one check of a signature.
+//! The check is live, like introspection. After a logout, the removal of a member or a revocation,
+//! the next request is refused. If a dependency does not respond, the response is a 503, which
+//! every proxy treats as a refusal. The requests are not limited by IP address, because a proxy
+//! sends them for all of its clients. A forged token costs only one check of a signature.
 
 use hyper::header::{HeaderName, HeaderValue};
 
@@ -22,7 +22,7 @@ use crate::token::VaultClaims;
 /// condition never lets a request through.
 const CONDITIONS: [&str; 3] = ["team", "project", "scope"];
 
-/// The detail for every refused token.
+/// The `detail` of the problem for every refused token.
 const WANTED: &str =
     "Send `Authorization: Bearer <vaultToken>` with a token that is not expired and not revoked.";
 
@@ -31,8 +31,9 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
     answered(app, request, conditions).await
 }
 
-/// The same check for proxies that append the original path and query and keep the method (Envoy).
-/// The client chose that path and query, so they are not decoded and play no part in the decision.
+/// The same check for proxies that append the path and the query of the client's request and keep
+/// its method (Envoy). The client chose this path and query, so they are not decoded and have no
+/// effect on the decision.
 pub async fn handle_any(app: &App, request: &mut Request) -> Result<Answer, Problem> {
     answered(app, request, Ok(Conditions::default())).await
 }
@@ -64,11 +65,11 @@ async fn answer_for(
     app.check().vault_is_live(&claims).await?;
     if !conditions.hold(&claims) {
         return Err(Problem::new(Code::Forbidden)
-            .detail("The token belongs to another team or project, or it lacks a scope."));
+            .detail("The token belongs to another team or project, or it does not have all required scopes."));
     }
     let mut answer = answer::empty();
-    // All five headers are always set. A proxy that copies them overwrites values that the client
-    // sent, also with an empty value.
+    // All five headers are always set, even if a value is empty. So a proxy that copies them always
+    // overwrites values that the client sent.
     let said = [
         ("x-latchkey-subject", Some(claims.sub)),
         ("x-latchkey-team", claims.tid),
@@ -83,8 +84,8 @@ async fn answer_for(
     Ok(answer)
 }
 
-/// A header value of printable ASCII. Ids, roles and scopes are printable ASCII. The check also
-/// covers values that a later release may add.
+/// Creates a header value of printable ASCII. Ids, roles and scopes are printable ASCII. The check
+/// also covers values that a later release may add.
 fn clean(value: &str) -> Result<HeaderValue, Problem> {
     if value.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
         return HeaderValue::from_str(value).map_err(|_| Code::InternalError.into());
@@ -92,7 +93,8 @@ fn clean(value: &str) -> Result<HeaderValue, Problem> {
     Err(Problem::new(Code::InternalError).because("a claim is not printable ASCII"))
 }
 
-/// The conditions that the configuration of the proxy adds to a live token.
+/// The conditions that a live token must also fulfill. The configuration of the proxy sets them in
+/// the query.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Conditions {
     team: Option<String>,
@@ -138,18 +140,19 @@ impl Conditions {
 pub fn operation() -> Operation {
     Operation::new("forwardAuth", Tag::Meta, "Check a token for a proxy")
         .describes(
-            "For nginx `auth_request`, Traefik and Envoy, which send this request before they \
-             forward the client's own. For a live vaultToken with a team, the response is a 200 \
-             without a body. Its headers are `X-Latchkey-Subject`, `X-Latchkey-Team`, \
+            "This endpoint is for nginx `auth_request`, Traefik and Envoy. They send this request \
+             before they forward the client's request. If the token is a live vaultToken with a \
+             team, the response is a 200 without a body. Its headers are `X-Latchkey-Subject`, `X-Latchkey-Team`, \
              `X-Latchkey-Project`, `X-Latchkey-Role` and `X-Latchkey-Scope`. The query parameters \
              restrict which tokens are accepted.",
         )
         .bearer_of("vaultToken")
-        .query("team", "Accept only tokens of this team. Others are a 403.")
-        .query("project", "Accept only tokens of this project. Others are a 403.")
+        .query("team", "Accept only tokens of this team. For another token, the response is a 403.")
+        .query("project", "Accept only tokens of this project. For another token, the response is a 403.")
         .query(
             "scope",
-            "Accept only tokens with all of these scopes, separated by spaces. Others are a 403.",
+            "Accept only tokens with all of these scopes, separated by spaces. For another token, the \
+             response is a 403.",
         )
         .gives_empty("The proxy may forward the client's request.")
         .fails(&[Code::InvalidToken, Code::Forbidden, Code::MalformedRequest])

@@ -18,15 +18,15 @@ use crate::session::{self, Principal};
 /// A page of the sessions of a user.
 #[derive(Serialize, ToSchema)]
 pub struct Sessions {
-    /// The sessions, newest first. A user has at most 100 sessions. One more login ends the session
-    /// that was not used for the longest time.
+    /// The sessions, newest first. A user has at most 100 sessions. If such a user logs in again,
+    /// the session that was not used for the longest time ends.
     items: Vec<SessionView>,
-    /// The `cursor` of the next page. Null on the last page.
+    /// Send this value as `cursor` to get the next page. It is null on the last page.
     next: Option<String>,
 }
 
 /// The position of a session in the list: `<created at, Unix milliseconds>.<sid>`. If that session
-/// has ended meanwhile, the list still continues after its position.
+/// has ended in the meantime, the list still continues after its position.
 #[derive(Clone, Debug, Default)]
 struct After(Option<(Reverse<UnixMillis>, String)>);
 
@@ -46,13 +46,13 @@ impl FromStr for After {
 struct SessionView {
     /// The id of the session.
     sid: String,
-    /// Whether the request belongs to this session.
+    /// Whether this is the session that the request itself uses.
     current: bool,
     /// When the session was opened (RFC 3339).
     created_at: String,
     /// When the session was last refreshed (RFC 3339).
     last_seen_at: String,
-    /// When the session ends if it is not refreshed before (RFC 3339).
+    /// When the session ends (RFC 3339), if it is not refreshed before that time.
     expires_at: String,
     /// The IP address of the client at the last refresh.
     ip: String,

@@ -1,6 +1,7 @@
 //! `POST /api/login`: opens a session for an email address and a password, and returns its tokens.
 //!
-//! An unknown address and a wrong password return from the same line of code, after the same work.
+//! For an unknown email address and for a wrong password, the response comes from the same line of
+//! code, after the same work.
 
 use crate::admission::Client;
 use crate::app::App;
@@ -17,7 +18,7 @@ use crate::user::EmailAddress;
 request_body! {
     /// The email address and the password.
     pub struct Login {
-        /// The email address of the account. Upper and lower case are the same.
+        /// The email address of the account. Upper and lower case count as the same.
         email: EmailAddress,
         /// The password, exactly as the user chose it.
         password: Secret<String>,
@@ -41,8 +42,8 @@ pub fn operation() -> Operation {
         .describes(
             "The response carries `X-Latchkey-Device`. Store it together with the email address \
              and send it with the next login. Then failed logins of other clients cannot lock this \
-             device out. A login without it counts as a login on a new device, and the user gets a \
-             mail about it.",
+             device out. A login without `X-Latchkey-Device` counts as a login on a new device, and \
+             the user gets a mail about it.",
         )
         .takes::<Login>()
         .gives::<Tokens>("Tokens of a new session.")

@@ -22,7 +22,7 @@ pub fn operation() -> Operation {
     Operation::new("logout", Tag::Session, "Log out")
         .describes(
             "The session ends. Its userToken stops working at once. Its vaultToken stops working \
-             when it expires, at the latest.",
+             at the latest when it expires.",
         )
         .bearer()
         .gives_nothing("The session has ended.")

@@ -1,17 +1,18 @@
-//! `GET /api/refresh`: returns new tokens for a userToken. The userToken may have expired while its
-//! session is live.
+//! `GET /api/refresh`: returns new tokens for a userToken. The userToken may have expired, as long
+//! as its session is live.
 //!
 //! The token store applies the rules for rotation, grace period and reuse in one atomic step. The
-//! database is queried before that step and never after it. Otherwise an outage longer than the
-//! grace period would make an honest retry look like theft.
+//! database is queried before that step and never after it. If it were queried after the step, an
+//! outage of the database could lose the new tokens. A client that then retries after the grace
+//! period would look like a thief.
 //!
-//! The SELECT needs the team and the project of the session, and only the store knows them. So the
-//! session is read first: every refresh costs two steps of the store and one SELECT. The
-//! alternative is to read the user with the team that they chose last, and to read again if the
-//! session is in another team. That saves one step of the store for sessions in that team, but
-//! costs one more SELECT for all others. A SELECT costs several times as much as a read of the
-//! store. A switch of the team in between takes effect at the next refresh, like a switch that
-//! comes later.
+//! The SELECT of the user needs the team and the project of the session, and only the token store
+//! knows them. So the session is read first, and every refresh costs two steps of the store and one
+//! SELECT. The alternative is to read the user with the team that the user chose last, and to read
+//! again if the session is in another team. This would save one step of the store for sessions in
+//! the team that was chosen last, but it would cost one more SELECT for all other sessions. A
+//! SELECT costs several times as much as a read of the store. If the user switches the team between
+//! the two steps of the store, the switch takes effect at the next refresh.
 
 use crate::admission::Ask;
 use crate::app::App;
@@ -65,9 +66,10 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
 pub fn operation() -> Operation {
     Operation::new("refresh", Tag::Session, "Get new tokens")
         .describes(
-            "Each refresh replaces the userToken. For 30 more seconds, the previous userToken gets \
-             the current tokens, which helps with parallel tabs and lost responses. An older \
-             userToken is treated as stolen and ends the session.",
+            "Each refresh replaces the userToken. For 30 seconds after that, a refresh with the \
+             previous userToken returns the current tokens. This helps if several tabs refresh at \
+             the same time, or if a response is lost. A userToken that was replaced earlier is \
+             treated as stolen, and a refresh with it ends the session.",
         )
         .bearer()
         .gives::<Tokens>("New tokens of the same session.")

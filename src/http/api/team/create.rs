@@ -29,8 +29,8 @@ pub async fn handle(
 pub fn operation() -> Operation {
     Operation::new("createTeam", Tag::Team, "Create a team")
         .describes(
-            "You become the owner of the team, and it gets a first project. Your session stays in \
-             its current team. Switch to the new team to use it.",
+            "You become the owner of the team, and the team gets a first project. Your session stays \
+             in its current team. Switch to the new team to use it.",
         )
         .bearer()
         .takes::<NewName>()

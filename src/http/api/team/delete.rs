@@ -22,8 +22,8 @@ pub fn operation() -> Operation {
     Operation::of_roles("deleteTeam", Tag::Team, "Delete a team")
         .describes(
             "Confirm the deletion with the name of the team. The projects, keys and invitations of \
-             the team are deleted too. The sessions of its members continue in another team of the \
-             member, or in no team. A vaultToken of the team is inactive at introspection at once.",
+             the team are deleted too. Sessions that use the team continue in another team of the \
+             user, or in no team. A vaultToken of the team is inactive at introspection at once.",
         )
         .takes::<Confirmation>()
         .gives_nothing("The team is deleted.")

@@ -18,7 +18,7 @@ use crate::team::teams;
 pub struct Teams {
     /// The teams, in the order in which they were created.
     items: Vec<TeamView>,
-    /// The `cursor` of the next page. Null on the last page.
+    /// Send this value as `cursor` to get the next page. It is null on the last page.
     next: Option<String>,
 }
 

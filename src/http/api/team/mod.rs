@@ -23,7 +23,7 @@ use crate::user::PersonName;
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TeamView {
-    /// The id of the team: `tid` of the vaultToken.
+    /// The id of the team. It is `tid` in the vaultToken.
     id: String,
     /// The name of the team.
     name: String,
@@ -33,8 +33,9 @@ pub struct TeamView {
     role: String,
     /// When the team was created (RFC 3339).
     created_at: String,
-    /// Present and true only if the operator has disabled the team. The tokens of such a team give
-    /// no access. Its members can only view it and leave it, and its owners can delete it.
+    /// This member is present and true only if the operator has disabled the team. The tokens of a
+    /// disabled team give no access. The members can only view the team and leave it. The owners
+    /// can also delete the team.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schema(required = false)]
     disabled: bool,
@@ -53,14 +54,15 @@ request_body! {
     pub struct NewName {
         /// The name, 1 to 100 characters.
         name: PersonName,
-        /// 1 to 63 characters of `a-z`, `0-9` and `-`. Without it, the slug is derived from the
-        /// name.
+        /// The slug, 1 to 63 characters of `a-z`, `0-9` and `-`. If it is missing, latchkey derives
+        /// the slug from the name.
         slug: Option<Slug>,
     }
 }
 
 request_body! {
-    /// The changes of a team or project. A missing member stays as it is.
+    /// The changes of a team or project. If a member of the body is missing, its value stays as it
+    /// is.
     pub struct ChangedName {
         /// The new name, 1 to 100 characters.
         name: Option<PersonName>,

@@ -15,8 +15,8 @@ use crate::telemetry::labels::TenancyChange;
 request_body! {
     /// The project to switch to.
     pub struct SwitchTeam {
-        /// The id of a project of the team. Without it, the session uses the project that you chose
-        /// last.
+        /// The id of a project of the team. If it is missing, the session uses the project that you
+        /// chose last.
         project_id as "projectId": Option<String>,
     }
 }
@@ -50,8 +50,8 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
 pub fn operation() -> Operation {
     Operation::of_roles("switchTeam", Tag::Team, "Switch to another team or project")
         .describes(
-            "The response has tokens of the same session for this team. The userToken is not \
-             replaced. Your next login starts in the team and project that you chose last.",
+            "The response has tokens of the same session for this team. Your current userToken is \
+             not replaced. Your next login starts in the team and project that you chose last.",
         )
         .takes::<SwitchTeam>()
         .optional()

@@ -1,5 +1,5 @@
-// The built-in captcha: ALTCHA's proof of work, version 2. It tracks no user and asks no question.
-// The browser computes for about a second. It looks for a counter for which
+// The built-in captcha: ALTCHA's proof of work, version 2. It does not track users and asks them no
+// question. The browser computes for about a second. It looks for a counter for which
 // PBKDF2(nonce || counter as 4 bytes big-endian, salt, cost) starts with a given prefix.
 (() => {
   "use strict";
@@ -9,8 +9,8 @@
   const fromHex = (hex) => Uint8Array.from(hex.match(/../g) ?? [], (pair) => parseInt(pair, 16));
   const toHex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 
-  // Solves a challenge of GET /api/captcha and returns {counter, derivedKey, time}. It needs no
-  // document, so it runs wherever WebCrypto is available.
+  // Solves a challenge of GET /api/captcha and returns {counter, derivedKey, time}. The function
+  // does not use the document, so it runs wherever WebCrypto is available.
   async function solve(challenge, lanes = 1) {
     const { algorithm, cost, keyLength, keyPrefix, nonce, salt } = challenge.parameters;
     const hash = { "PBKDF2/SHA-256": "SHA-256", "PBKDF2/SHA-384": "SHA-384", "PBKDF2/SHA-512": "SHA-512" }[algorithm];
@@ -22,7 +22,7 @@
     const began = Date.now();
     let found = null;
 
-    // The lanes divide the counters among them. WebCrypto runs each lane off the main thread.
+    // Each lane checks a part of the counters. WebCrypto runs the lanes outside the main thread.
     async function search(first) {
       const password = new Uint8Array(start.length + 4);
       password.set(start);
@@ -47,7 +47,8 @@
   if (typeof module !== "undefined") module.exports = { solve, payload };
   if (typeof document === "undefined") return;
 
-  // A solution older than this is computed again, because challenges are valid for ten minutes.
+  // A solution that is older than this is computed again, because a challenge is valid for ten
+  // minutes.
   const FRESH_MS = 8 * 60 * 1000;
   const LANES_MAX = 4;
 
@@ -81,7 +82,8 @@
     }
     const begin = () => { work ??= run(); return work; };
 
-    // The work does not begin on load, so that only reading the page costs no battery.
+    // The work begins when the user enters the form and not when the page loads, so that a user who
+    // only reads the page does not lose battery charge.
     form.addEventListener("focusin", begin, { once: true });
     form.addEventListener("submit", async (event) => {
       if (ready) return;
@@ -91,7 +93,8 @@
     });
   }
 
-  // Requests a vendor's token only when the form is sent, because it is valid for two minutes.
+  // Requests a vendor's token only when the form is sent, because a token is valid for only two
+  // minutes.
   function execute(form) {
     const input = form.elements.namedItem("captcha");
     const { captchaKey, captchaAction } = form.dataset;
@@ -108,7 +111,8 @@
 
   document.querySelectorAll("form[data-captcha]").forEach(wire);
   document.querySelectorAll("form[data-captcha-vendor]").forEach((form) => {
-    // Deferred scripts run in order. So the vendor's script has run already, or it did not load.
+    // Deferred scripts run in order. So at this point the vendor's script has already run, or it
+    // did not load.
     if (globalThis[form.dataset.captchaVendor]) {
       if (form.dataset.captchaKey) execute(form);
     } else if ("captchaFallback" in form.dataset) {

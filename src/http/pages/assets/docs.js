@@ -1,4 +1,5 @@
-// Sends requests from /docs. Only development loads this file. Without it the forms stay hidden.
+// Sends requests from /docs. The page loads this file only in development. Without this file, the
+// forms stay hidden.
 (() => {
   "use strict";
 

@@ -22,7 +22,8 @@
       try {
         await navigator.clipboard.writeText(source.textContent);
       } catch {
-        // Without TLS or permission there is no clipboard. The user can copy the selected text.
+        // Without TLS or permission, a script cannot use the clipboard. So the text is selected,
+        // and the user can copy it.
         getSelection().selectAllChildren(source);
         done = "Selected";
       }
@@ -54,7 +55,7 @@
   });
 
   // Waits for new mails with the JSON long-poll. Then loads the page and takes the new list from
-  // it, so that only the server renders mails.
+  // the page, so that only the server renders mails.
   async function watchMailbox(list) {
     const status = document.querySelector("[data-mailbox-status]");
     for (;;) {
@@ -78,7 +79,7 @@
           if (!page.ok || !fresh) throw new Error(String(page.status));
           if (fresh.dataset.newest !== newest) {
             list.dataset.newest = fresh.dataset.newest;
-            // The new element of the focused link gets the focus.
+            // The list is replaced, so the same link in the new list gets the focus again.
             const focused = list.contains(document.activeElement) && document.activeElement.getAttribute("href");
             list.replaceChildren(...fresh.childNodes);
             if (focused) list.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus();
@@ -91,7 +92,7 @@
         continue;
       }
       if (status.textContent.startsWith("Lost")) status.textContent = "Connected again.";
-      // Responses that come at once must not cause a flood of requests.
+      // If responses come at once, this pause prevents a flood of requests.
       if (Date.now() - began < 1000) await pause(1000);
     }
   }

@@ -49,7 +49,8 @@ pub(super) fn curl(
     lines.join(" \\\n  ")
 }
 
-/// The option with the credentials of the first way to authenticate.
+/// The option that sends the credentials. It uses the first way to authenticate that the operation
+/// accepts.
 fn credentials(document: &Value, operation: &Value) -> Option<String> {
     let (name, _) = items(requirements(document, operation)).find_map(|way| members(way).next())?;
     let scheme = schema::resolve(document, &document["components"]["securitySchemes"][name]);
@@ -64,7 +65,7 @@ fn credentials(document: &Value, operation: &Value) -> Option<String> {
 }
 
 /// Writes the members of an object as a form. Nothing is encoded, because names and examples are
-/// plain words. The reader has to encode other values.
+/// plain words. A user who sends other values has to encode them.
 pub(super) fn form(example: &Value) -> String {
     members(example)
         .map(|(name, value)| match value.as_str() {

@@ -1,12 +1,12 @@
-//! Examples of values: the example that a schema gives, otherwise a realistic one.
+//! Examples of values. If a schema gives no example, the example is a realistic value.
 
 use serde_json::{Map, Value, json};
 
 use super::schema::{DEPTH_MAX, parts, resolve};
 use super::{items, members, slug, text};
 
-/// Examples for strings without their own example, by the name of the member. With them the API
-/// accepts a copied command.
+/// Examples for strings whose schema gives no example, by the name of the JSON member. The API
+/// accepts a copied command with these examples.
 const KNOWN: [(&str, &str); 5] = [
     ("email", "ada@example.com"),
     ("name", "Ada"),
@@ -33,7 +33,8 @@ pub(super) fn given(schema: &Value) -> Option<&Value> {
         .or_else(|| items(&schema["enum"]).next())
 }
 
-/// The example of a media type's content: its own, otherwise one built from its schema.
+/// The example of a body. It is the example that the document gives, otherwise one that is built
+/// from the schema.
 pub(super) fn of_content(document: &Value, content: &Value) -> Value {
     content
         .get("example")
@@ -42,7 +43,8 @@ pub(super) fn of_content(document: &Value, content: &Value) -> Value {
         .unwrap_or_else(|| made(document, "", &content["schema"], 0))
 }
 
-/// The example of a parameter: its own, its schema's, or one for its name.
+/// The example of a parameter. It is the example that the parameter gives, otherwise the example
+/// that its schema gives, otherwise one for the name of the parameter.
 pub(super) fn of_parameter(document: &Value, parameter: &Value, name: &str) -> String {
     let schema = resolve(document, &parameter["schema"]);
     match parameter.get("example").or_else(|| given(schema)) {
@@ -73,7 +75,8 @@ fn made(document: &Value, name: &str, schema: &Value, depth: usize) -> Value {
     }
 }
 
-/// The required members of an object, or all members if the schema has no list of required ones.
+/// An object with its required members. If the schema has no list of required members, the object
+/// has all members.
 fn made_object(document: &Value, schema: &Value, depth: usize) -> Map<String, Value> {
     let mut object = Map::new();
     if depth >= DEPTH_MAX {
@@ -90,8 +93,8 @@ fn made_object(document: &Value, schema: &Value, depth: usize) -> Map<String, Va
     object
 }
 
-/// The example for a string with this name: one of its format, a known word, or the name in
-/// capitals.
+/// The example for a string with this name. It is the example for the format of the string,
+/// otherwise a known example for the name, otherwise the name in capitals.
 fn word(name: &str, schema: &Value) -> String {
     let find = |table: &[(&str, &str)], key: &str| {
         table.iter().find(|(known, _)| *known == key).map(|(_, word)| (*word).to_owned())
@@ -101,7 +104,7 @@ fn word(name: &str, schema: &Value) -> String {
         .unwrap_or_else(|| if name.is_empty() { "text".to_owned() } else { capitals(name) })
 }
 
-/// A name as a shell variable: `userToken` becomes `USER_TOKEN`.
+/// Writes a name as a shell variable. For example, `userToken` becomes `USER_TOKEN`.
 pub(super) fn capitals(name: &str) -> String {
     let mut spaced = String::with_capacity(name.len() + 4);
     for char in name.chars() {

@@ -1,10 +1,10 @@
 //! `/docs`: renders an OpenAPI 3.1 document as one page, once, when the daemon starts. The page can
-//! be read without scripts. With scripts, commands can be copied and, in development, requests can
-//! be sent.
+//! be read without scripts. If scripts are allowed, the user can copy commands and, in development,
+//! send requests.
 //!
 //! The module knows nothing about latchkey's endpoints and renders any document. References into
-//! `#/components` are resolved. A value that is missing or has the wrong type is left out and is
-//! not an error.
+//! `#/components` are resolved. If a value is missing or has the wrong type, the page leaves it
+//! out. This is not an error.
 
 mod curl;
 mod example;
@@ -28,7 +28,7 @@ struct Docs {
     mailbox: Mailbox,
 }
 
-/// The whole page. Each `description` is markup.
+/// The content of the whole page. Each `description` is HTML markup.
 struct Page {
     title: String,
     version: String,
@@ -68,8 +68,8 @@ const METHODS: [&str; 8] = ["get", "post", "put", "patch", "delete", "head", "op
 /// The group of operations without a tag.
 const UNTAGGED: &str = "Other";
 
-/// Renders an OpenAPI 3.1 document. Commands use the first of its `servers`, otherwise
-/// `http://127.0.0.1:8080`.
+/// Renders an OpenAPI 3.1 document. Commands use the URL of the first entry of `servers`. If there
+/// is none, they use `http://127.0.0.1:8080`.
 pub fn docs(document: &Value, trials: Trials, mailbox: Mailbox) -> String {
     let info = &document["info"];
     let page = Page {
@@ -95,8 +95,8 @@ fn components(document: &Value) -> Vec<Component> {
         .collect()
 }
 
-/// The ways to authenticate. Bearer tokens come first, and within each group the ways that more
-/// operations require.
+/// The ways to authenticate. Bearer tokens come before all other ways. Among the bearer tokens and
+/// among the other ways, the one that most operations require comes first.
 fn schemes(document: &Value) -> Vec<Scheme> {
     let asked = |name: &str| {
         let operations = members(&document["paths"])
@@ -128,8 +128,8 @@ fn schemes(document: &Value) -> Vec<Scheme> {
     schemes
 }
 
-/// Groups operations by their first tag. The document's own tags come first, in its order. Tags
-/// that it does not list follow.
+/// Groups operations by their first tag. The tags that the document lists come first, in the order
+/// of the document. Tags that the document does not list follow.
 fn groups(document: &Value) -> Vec<Group> {
     let mut groups: Vec<Group> = items(&document["tags"])
         .map(|tag| group(text(tag, "name"), words::prose(text(tag, "description"))))
@@ -165,17 +165,17 @@ fn slug(parts: &[&str]) -> String {
         .to_ascii_lowercase()
 }
 
-/// A member that is a string, otherwise an empty text.
+/// The text of a member that is a string. For every other member, the text is empty.
 fn text<'a>(value: &'a Value, member: &str) -> &'a str {
     value.get(member).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// The members of an object. Other values have none.
+/// The members of an object. Values of other types have no members.
 fn members(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
     value.as_object().into_iter().flatten()
 }
 
-/// The items of an array. Other values have none.
+/// The items of an array. Values of other types have no items.
 fn items(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }

@@ -1,4 +1,5 @@
-//! One operation of the document: its parameters, its responses, and a command to try it.
+//! Reads one operation of the document: its parameters, its responses, and a command that sends a
+//! request to it.
 
 use serde_json::Value;
 
@@ -8,7 +9,7 @@ use super::trial::{self, Trial};
 use super::{example, items, members, slug, text};
 use crate::http::pages::words;
 
-/// An operation as the template shows it. `description` is markup.
+/// An operation as the template shows it. `description` is HTML markup.
 pub(super) struct Operation {
     pub(super) id: String,
     pub(super) method: String,
@@ -48,12 +49,12 @@ pub(super) struct Content {
     pub(super) kind: String,
     pub(super) schema: Option<Named>,
     pub(super) fields: Vec<Field>,
-    /// Empty for a problem.
+    /// An example of the content. It is empty for a problem.
     pub(super) example: String,
 }
 
-/// The media type of errors. All errors have the same members, so they are not repeated under each
-/// operation.
+/// The media type of errors. All errors have the same members, so the page does not repeat these
+/// members under each operation.
 const PROBLEM: &str = "application/problem+json";
 
 pub(super) fn read(
@@ -91,7 +92,8 @@ pub(super) fn read(
     }
 }
 
-/// The operation's own parameters, then those of its path that it does not replace.
+/// The operation's own parameters, then the parameters of its path that the operation does not
+/// replace.
 fn parameters<'a>(document: &'a Value, item: &'a Value, operation: &'a Value) -> Vec<&'a Value> {
     let mut all: Vec<&Value> = Vec::new();
     for parameter in items(&operation["parameters"]).chain(items(&item["parameters"])) {
@@ -155,12 +157,14 @@ fn content(document: &Value, media: &str, content: &Value) -> Content {
     shown(fields, example)
 }
 
-/// The security requirements of the operation, or those of the document if it has none.
+/// The security requirements of the operation. If the operation has none, these are the
+/// requirements of the document.
 pub(super) fn requirements<'a>(document: &'a Value, operation: &'a Value) -> &'a Value {
     operation.get("security").unwrap_or(&document["security"])
 }
 
-/// The schemes that the operation accepts, in words. Empty if it requires none.
+/// The names of the security schemes that the operation accepts, as a text. The text is empty if
+/// the operation requires none.
 fn auth(document: &Value, operation: &Value) -> String {
     let mut optional = false;
     let mut ways: Vec<String> = Vec::new();

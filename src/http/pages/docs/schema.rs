@@ -5,12 +5,13 @@ use serde_json::Value;
 use super::{items, members, slug, text};
 use crate::http::pages::words;
 
-/// One member of an object, or one parameter. `description` is markup.
+/// One member of an object, or one parameter. `description` is HTML markup.
 pub(super) struct Field {
     /// The path from the root, with dots between names and `[]` after an array.
     pub(super) name: String,
     pub(super) kind: String,
-    /// Where a parameter is sent: `path`, `query` or `header`. Empty for a member.
+    /// Where a parameter is sent: `path`, `query` or `header`. It is empty for a member of an
+    /// object.
     pub(super) place: String,
     pub(super) required: bool,
     pub(super) description: String,
@@ -18,13 +19,15 @@ pub(super) struct Field {
     pub(super) notes: Vec<String>,
 }
 
-/// The depth to which nested objects are shown. It also ends a schema that refers to itself.
+/// Nested objects are shown down to this depth. The limit also applies to a schema that refers to
+/// itself, which would otherwise never end.
 pub(super) const DEPTH_MAX: usize = 4;
 
 /// The most references that are followed to reach a schema.
 const HOPS_MAX: usize = 8;
 
-/// The value itself, or the target of its `$ref` in this document. Null if there is no such target.
+/// If the value has a `$ref`, returns the target in this document, or null if there is no such
+/// target. Otherwise returns the value itself.
 pub(super) fn resolve<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
     let mut value = value;
     for _ in 0..HOPS_MAX {
@@ -74,8 +77,8 @@ pub(super) fn parts<'a>(document: &'a Value, schema: &'a Value, depth: usize) ->
     all
 }
 
-/// The members of an object schema. Nested members have their path as name. Other schemas have
-/// none.
+/// The members of an object schema. The name of a nested member is its path. A schema of another
+/// type has no members.
 pub(super) fn fields(document: &Value, schema: &Value) -> Vec<Field> {
     let mut rows = Vec::new();
     collect(document, schema, "", 0, &mut rows);
@@ -115,7 +118,7 @@ fn collect(document: &Value, schema: &Value, prefix: &str, depth: usize, rows: &
     }
 }
 
-/// The type in words: `string (uuid)`, `array of object`, `object or null`.
+/// The type in words, for example `string (uuid)`, `array of object` or `object or null`.
 pub(super) fn kind(document: &Value, schema: &Value) -> String {
     kind_at(document, schema, 0)
 }

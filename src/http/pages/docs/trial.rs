@@ -1,4 +1,5 @@
-//! The form that sends a request from the page: its fields, in the order of the request.
+//! The form that sends a request from the page. Its fields have the order of the parts of the
+//! request.
 
 use serde_json::Value;
 
@@ -9,10 +10,10 @@ use super::{example, items, members, schema, slug, text};
 /// Whether the page offers to send requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trials {
-    /// In development.
+    /// The page offers it. This is the case in development.
     Offered,
-    /// Everywhere else. Users read this page while they are logged in elsewhere, so it sends
-    /// nothing.
+    /// The page sends no requests. This is the case in production, because users read the page
+    /// while they are logged in to other services.
     Absent,
 }
 
@@ -23,8 +24,8 @@ pub(super) struct Trial {
     pub(super) body: Option<Body>,
 }
 
-/// The first way to authenticate. The script fills it in as soon as a response has a member with
-/// this name.
+/// The field for the credentials of the first way to authenticate. The script fills in the field as
+/// soon as a response has a member with this name.
 pub(super) struct Credential {
     pub(super) id: String,
     pub(super) name: String,
@@ -41,12 +42,12 @@ pub(super) struct Input {
     pub(super) required: bool,
 }
 
-/// The body, filled with an example.
+/// The field of the body, which contains an example at first.
 pub(super) struct Body {
     pub(super) id: String,
     pub(super) media: String,
     pub(super) text: String,
-    /// The rows of the field: as many as the example has lines.
+    /// The number of rows of the field. The example has as many lines.
     pub(super) rows: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Tests of `/docs`: how it renders a document.
+//! Tests of how `/docs` renders a document.
 
 use serde_json::json;
 

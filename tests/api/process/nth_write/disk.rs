@@ -1,5 +1,5 @@
-//! A disk whose n-th write fails, for a real daemon on SQLite. The library `failing_disk.c` is
-//! preloaded into the daemon.
+//! A disk whose n-th write fails, for a real daemon on SQLite. The daemon runs with the preloaded
+//! library `failing_disk.c`.
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt as _;
@@ -16,14 +16,14 @@ const EFBIG: i32 = 27;
 const ENOSPC: i32 = 28;
 const EROFS: i32 = 30;
 
-/// The kind of failure: the `errno`, and whether all later writes fail too.
+/// A kind of failure: the `errno`, and whether all later writes fail too.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Failure {
     error: i32,
     lasts: bool,
 }
 
-/// A disk that is full for one write and accepts the next.
+/// A disk that is full for one write and accepts the next write.
 pub(super) const FULL_ONCE: Failure = Failure { error: ENOSPC, lasts: false };
 /// A disk that stays full.
 pub(super) const FULL: Failure = Failure { error: ENOSPC, lasts: true };
@@ -34,7 +34,7 @@ pub(super) const TOO_BIG: Failure = Failure { error: EFBIG, lasts: true };
 /// A file system that the kernel has made read-only.
 pub(super) const READ_ONLY: Failure = Failure { error: EROFS, lasts: true };
 
-/// The control file, whose numbers the preloaded library reads.
+/// The control file. The preloaded library reads the numbers in it.
 #[derive(Debug)]
 pub(super) struct Disk {
     control: PathBuf,

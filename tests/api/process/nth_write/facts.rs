@@ -1,4 +1,4 @@
-//! The facts that an acknowledgement promises, and the checks of these facts.
+//! The facts that an acknowledgement promises, and how a test checks these facts.
 
 use latchkey::database::Db;
 use latchkey_entity::outbox;
@@ -15,22 +15,23 @@ pub(super) enum Fact {
     LogsIn(String, String),
     /// This password does not open the account.
     NoLogin(String, String),
-    /// This userToken has a session.
+    /// The session of this userToken is open.
     Alive(String),
-    /// This userToken has no session.
+    /// The session of this userToken has ended.
     Ended(String),
-    /// The user finds this text in the response of a path, or does not find it.
+    /// The response of this path shows this text to the user if `is_there` is true, and otherwise
+    /// it does not.
     Sees { email: String, password: String, path: String, text: String, is_there: bool },
-    /// The `/api/me` of the user has this value at this JSON pointer (RFC 6901).
+    /// The `/api/me` response of the user has this value at this JSON pointer (RFC 6901).
     Me { email: String, password: String, pointer: &'static str, value: Value },
-    /// This many mails of a kind are due to an address or have been sent.
+    /// This many mails of this kind to this address are due or have been sent.
     Mailed(String, &'static str, u64),
-    /// A vaultToken is refused.
+    /// This vaultToken is refused.
     VaultRefused(String),
 }
 
 impl Fact {
-    /// Checks the fact with requests to a daemon, and for mails with the database.
+    /// Checks the fact with requests to a daemon. A fact about mails is checked in the database.
     pub(super) async fn holds(&self, running: &Running, db: &Db) {
         let anonymous = running.anonymous();
         match self {
@@ -56,8 +57,8 @@ impl Fact {
                 let me = anonymous.bearer(&tokens.user).get("/api/me").await.expect(200).json();
                 assert_eq!(me.pointer(pointer), Some(value), "{self:?} {me}");
             }
-            // The row of the mail survives every fault. The mailer repeats a failed delivery within
-            // about one minute.
+            // The row of the mail survives every fault. If a delivery fails, the mailer repeats it
+            // within about one minute.
             Self::Mailed(address, kind, count) => {
                 let rows = outbox::Entity::find()
                     .filter(outbox::Column::Recipient.eq(address))

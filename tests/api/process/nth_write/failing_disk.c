@@ -1,7 +1,7 @@
 /*
  * A library that the test preloads into the daemon. It makes the n-th write to the files of the
- * database fail, like a full or a broken disk. The variable FAILING_DISK names a file that the test
- * and the daemon both map into memory. The test sets the numbers in it.
+ * database fail, as on a full or a broken disk. The variable FAILING_DISK names a file that the
+ * test and the daemon both map into memory. The test sets the numbers in this file.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -16,10 +16,10 @@
 #include <unistd.h>
 
 struct control {
-    atomic_int countdown; /* the write that makes it 0 fails; at 0 no write fails */
-    atomic_int error;     /* errno of the failure */
-    atomic_int lasts;     /* 1: all later writes fail too, until the test resets it */
-    atomic_int failed;    /* writes that failed */
+    atomic_int countdown; /* the write that counts down to 0 fails; if it is 0, no write fails */
+    atomic_int error;     /* the errno of the failure */
+    atomic_int lasts;     /* if 1, all later writes fail too, until the test resets it */
+    atomic_int failed;    /* the number of writes that failed */
 };
 
 static struct control *control;

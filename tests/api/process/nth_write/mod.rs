@@ -1,5 +1,5 @@
-//! Tests in which the n-th write of every use case fails, for every n. After `kill -9`, another
-//! process must find everything that the daemon acknowledged during and after the faults.
+//! Tests in which the n-th write of every use case fails, for every n. After a `kill -9`, another
+//! process must find everything that the daemon acknowledged during the faults and after them.
 
 mod disk;
 mod facts;
@@ -24,32 +24,32 @@ use crate::client::Answer;
 use crate::poll::eventually;
 use crate::servers::{TestDatabase, rounds};
 
-/// The largest number of writes that a use case may need. A use case with more never ends to fail.
+/// The maximum number of writes of a use case. If a use case has more writes, the test fails.
 const WRITES_MAX: i32 = 200;
 
 /// The cause of a failed write.
 trait Fault {
-    /// Makes the `n`-th write from now on fail.
+    /// Makes the `n`-th write after this call fail.
     async fn arm(&self, case: UseCase, n: i32);
-    /// Makes every write succeed again. Returns whether one has failed.
+    /// Makes every write succeed again. Returns whether a write has failed.
     async fn disarm(&self) -> bool;
 }
 
-/// A daemon whose next request meets a fault.
+/// One run of a use case on a running daemon, with the fault that its request meets.
 struct Stage<'a, F> {
     running: &'a Running,
     db: &'a Db,
     fault: &'a F,
     case: UseCase,
-    /// The number of the write that fails, or 0 for none.
+    /// The number of the write that fails, or 0 if no write fails.
     n: i32,
     has_failed: std::cell::Cell<bool>,
-    /// A text that makes addresses and names unique.
+    /// A text that makes email addresses and names unique.
     tag: String,
 }
 
 impl<F: Fault> Stage<'_, F> {
-    /// Sends the one request that meets the fault.
+    /// Sends the request of the use case. It is the only request that meets the fault.
     async fn act(&self, request: impl Future<Output = Answer>) -> Answer {
         if self.n == 0 {
             return request.await;
@@ -62,8 +62,9 @@ impl<F: Fault> Stage<'_, F> {
         answer
     }
 
-    /// Withdraws the mails that the request made due. No test reads them. After a failed delivery
-    /// the mailer would repeat it later and write during the next fault.
+    /// Withdraws the mails that the request made due, because no test reads them. If the delivery
+    /// of a mail failed, the mailer would repeat it later, and its writes would meet the next
+    /// fault.
     async fn withdraw_mails(&self) {
         outbox::Entity::update_many()
             .col_expr(outbox::Column::State, Expr::value(OutboxState::Superseded))
@@ -73,7 +74,7 @@ impl<F: Fault> Stage<'_, F> {
             .expect("withdrawn");
     }
 
-    /// Waits until no mail is due, so that the mailer's writes do not meet the fault.
+    /// Waits until no mail is due, so that the writes of the mailer do not meet the fault.
     async fn mailer_rests(&self) {
         eventually("the end of all deliveries", PATIENCE, async || {
             let due = outbox::Entity::find()
@@ -87,7 +88,7 @@ impl<F: Fault> Stage<'_, F> {
     }
 }
 
-/// Runs one use case with every n. Returns the facts that were acknowledged.
+/// Runs one use case for every n, until no write fails. Returns the facts that were acknowledged.
 async fn walk(running: &Running, db: &Db, fault: &impl Fault, case: UseCase) -> Vec<Fact> {
     let mut acknowledged = Vec::new();
     let mut refused = 0;
@@ -111,8 +112,8 @@ async fn walk(running: &Running, db: &Db, fault: &impl Fault, case: UseCase) -> 
     panic!("{case:?} writes more than {WRITES_MAX} times");
 }
 
-/// Runs all use cases and kills the daemon. Then it checks the facts with another daemon that meets
-/// no fault.
+/// Runs all use cases and kills the daemon. Then it starts another daemon without a fault and
+/// checks the facts with this daemon.
 async fn nothing_acknowledged_is_lost(mut place: Place, fault: &impl Fault) {
     let mut running = place.start().await;
     let url = place.database_url();
@@ -123,7 +124,7 @@ async fn nothing_acknowledged_is_lost(mut place: Place, fault: &impl Fault) {
         facts.extend(walk(&running, &db, fault, case).await);
         running.empty_mailbox().await;
     }
-    // Changes after the faults must last too.
+    // Changes that are made after the faults must also survive the kill.
     for case in UseCase::ALL {
         let tag = format!("{case:?}-after").to_lowercase();
         let (running, db) = (&running, &db);
@@ -153,7 +154,7 @@ fn place() -> Place {
     Place::new().set("captcha.provider", "none")
 }
 
-/// Runs the test on SQLite, on a disk with this failure.
+/// Runs the test on SQLite, on a disk that has this failure.
 async fn on_a_disk(failure: disk::Failure) {
     let (place, disk) = Disk::under(place(), failure);
     Box::pin(nothing_acknowledged_is_lost(place, &disk)).await;
@@ -183,7 +184,7 @@ async fn in_long_runs_no_acknowledged_write_is_lost_on_a_disk_that_is_full_once_
     }
 }
 
-/// Runs the test on PostgreSQL. In long runs every write meets every error.
+/// Runs the test on PostgreSQL. In a long run, every write meets every error code.
 async fn on_a_server_that_refuses(moment: Moment) {
     for round in 0..rounds(1, CODES_COUNT) {
         let database = TestDatabase::create().await;

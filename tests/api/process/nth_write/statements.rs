@@ -1,16 +1,17 @@
-//! A PostgreSQL whose n-th writing statement or n-th commit fails. A trigger on every table counts
-//! the writes in a sequence, which a rollback does not reset, and raises an error.
+//! A PostgreSQL on which the n-th writing statement or the n-th commit fails. A trigger on every
+//! table counts the writes in a sequence and raises an error. A rollback does not reset the
+//! sequence.
 //!
-//! The writes of the prober and of the mailer do not count. The mailer's updates are those that
-//! change the lease of a row.
+//! The writes of the prober and of the mailer do not count. An update of the outbox that changes
+//! the lease of a row is a write of the mailer.
 
 use sea_orm::{ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, Statement};
 
 use super::Fault;
 use super::use_cases::UseCase;
 
-/// Error codes of PostgreSQL: disk full, I/O error, serialization failure, cancelled, internal
-/// error.
+/// Error codes of PostgreSQL for a full disk, an I/O error, a serialization failure, a cancelled
+/// statement and an internal error.
 const CODES: [&str; CODES_COUNT as usize] = ["53100", "58030", "40001", "57014", "XX000"];
 pub(super) const CODES_COUNT: u32 = 5;
 
@@ -56,7 +57,8 @@ BEGIN
 END $$;
 ";
 
-/// Installs the triggers. `{}` says whether they fire at the commit.
+/// Installs the triggers. `{}` is replaced with `true` if the triggers fire at the commit, and with
+/// `false` if they fire at the statement.
 const TRIGGERS: &str = "
 DO $$
 DECLARE name text;
@@ -70,7 +72,7 @@ BEGIN
     PERFORM install('outbox', 'UPDATE', 'WHEN (OLD.leased_until = NEW.leased_until)', {});
 END $$;";
 
-/// The moment of the failure.
+/// The moment at which a write fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Moment {
     Statement,
@@ -81,7 +83,7 @@ pub(super) enum Moment {
 #[derive(Debug)]
 pub(super) struct Statements {
     connection: DatabaseConnection,
-    /// Shifts the codes, so that each round uses others.
+    /// The number of the round. Each round begins with another error code.
     round: usize,
 }
 
@@ -101,7 +103,7 @@ impl Statements {
 
 impl Fault for Statements {
     async fn arm(&self, case: UseCase, n: i32) {
-        // Each use case begins with another code, so that the first writes meet all codes.
+        // Each use case begins with another error code, so that the first writes meet all codes.
         let turn = self.round + case as usize + n.unsigned_abs() as usize;
         let code = CODES[turn % CODES.len()];
         let sql = format!(

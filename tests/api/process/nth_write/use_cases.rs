@@ -1,4 +1,4 @@
-//! Every use case that writes, and the fact that its acknowledgement promises.
+//! Every use case that writes, and the fact that an acknowledgement of the use case promises.
 
 use hyper::Method;
 use serde_json::{Value, json};
@@ -84,8 +84,8 @@ impl UseCase {
         Self::RevokeToken,
     ];
 
-    /// Prepares the use case without a fault, sends the one request with the fault, and returns the
-    /// fact that an acknowledgement promises.
+    /// Prepares the use case without a fault, and then sends its request with the fault. Returns
+    /// the response, and the fact that an acknowledgement promises.
     pub(super) async fn attempt(self, stage: &Stage<'_, impl Fault>) -> (Answer, Fact) {
         match self {
             Self::Register
@@ -122,8 +122,8 @@ impl UseCase {
         }
     }
 
-    /// Panics. Each group of use cases calls it for the use cases of other groups, which never
-    /// reach it.
+    /// Panics. The function of each group calls it for the use cases of other groups. This never
+    /// happens, because `attempt` chooses the right function.
     fn belongs_elsewhere(self) -> ! {
         panic!("{self:?} is another group's")
     }

@@ -1,4 +1,4 @@
-//! Debian's HAProxy and nginx, configured as the documents say.
+//! Debian's HAProxy and nginx, with the configurations in docs/upgrade.md.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use crate::servers::free_port;
 pub const HAPROXY: &str = include_str!("../../../../deploy/balancer/haproxy.cfg");
 pub const NGINX: &str = include_str!("../../../../deploy/balancer/nginx.conf");
 
-/// A balancer process of the test. It is killed when the value is dropped.
+/// A balancer process of the test. The process is killed when the value is dropped.
 pub struct Balancer {
     pub address: SocketAddr,
     child: Child,
@@ -20,7 +20,8 @@ pub struct Balancer {
 }
 
 impl Balancer {
-    /// Starts HAProxy, which calls `/readyz`. `daemons` are their public and admin addresses.
+    /// Starts HAProxy, which calls `/readyz`. `daemons` has the public and the admin address of
+    /// each daemon.
     pub fn haproxy(daemons: &[(SocketAddr, SocketAddr)]) -> Self {
         let mut text = HAPROXY.to_owned();
         for (number, (public, admin)) in daemons.iter().enumerate() {
@@ -34,7 +35,7 @@ impl Balancer {
         })
     }
 
-    /// Starts nginx, which learns the state of a daemon from refused connections.
+    /// Starts nginx. It learns the state of a daemon from refused connections.
     pub fn nginx(daemons: &[(SocketAddr, SocketAddr)]) -> Self {
         let mut site = NGINX.to_owned();
         for (number, (public, _)) in daemons.iter().enumerate() {
@@ -70,7 +71,7 @@ impl Balancer {
         Self { address, child, directory }
     }
 
-    /// Fails with the log of the balancer if it has ended.
+    /// Fails the test with the log of the balancer if the balancer has ended.
     #[track_caller]
     pub fn must_run(&mut self) {
         let ended = self.child.try_wait().expect("our own child");
@@ -86,7 +87,7 @@ impl Drop for Balancer {
     }
 }
 
-/// Replaces a text that must be present.
+/// Replaces a text. Fails the test if the text is missing.
 fn replaced(text: &str, example: &str, real: &str) -> String {
     assert!(text.contains(example), "the example says `{example}`");
     text.replace(example, real)

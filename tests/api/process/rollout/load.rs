@@ -1,4 +1,5 @@
-//! A bounded, steady load of users who keep their connection, send reads, refresh and log in.
+//! A steady load from a fixed number of users. They keep their connections open, read, refresh and
+//! log in.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -18,13 +19,13 @@ use crate::client::{Client, Person};
 
 /// The number of simultaneous users.
 const PEOPLE: usize = 8;
-/// The pause between two requests of one user. 8 users send 160 requests per second on a fast
-/// machine.
+/// The pause between two requests of one user. On a fast machine 8 users send 160 requests per
+/// second.
 const PAUSE: Duration = Duration::from_millis(50);
-/// The number of requests of one user from one refresh to the next, and from one login to the next.
+/// The number of requests of one user between two refreshes, and between two logins.
 const REFRESH_EVERY: usize = 3;
 const LOGIN_EVERY: usize = 50;
-/// The longest wait for a response.
+/// The maximum time to wait for a response.
 const ANSWER: Duration = Duration::from_secs(20);
 
 /// The results that users have seen.
@@ -33,18 +34,18 @@ pub struct Done {
     pub me: usize,
     pub refreshed: usize,
     pub logged_in: usize,
-    /// Each request without the expected response.
+    /// One entry for each request that did not get the expected response.
     pub failures: Vec<String>,
 }
 
-/// A load that runs until it is finished.
+/// A load that runs until [`Load::finish`] is called.
 pub struct Load {
     people: JoinSet<Done>,
     stop: CancellationToken,
 }
 
 impl Load {
-    /// Registers users with this client and starts their requests.
+    /// Registers users with this client and starts sending their requests.
     pub async fn start(client: &Client) -> Self {
         let (mut people, stop) = (JoinSet::new(), CancellationToken::new());
         for number in 0..PEOPLE {
@@ -55,7 +56,8 @@ impl Load {
         Self { people, stop }
     }
 
-    /// Lets each user end the request in work. Returns the sum of their results.
+    /// Waits until the current request of each user has ended. Returns the sum of the users'
+    /// results.
     pub async fn finish(mut self) -> Done {
         self.stop.cancel();
         let mut sum = Done::default();
@@ -81,7 +83,7 @@ struct Visitor {
 
 impl Visitor {
     fn new(address: SocketAddr, person: Person) -> Self {
-        // A client that repeats requests by itself would hide lost ones.
+        // If the client repeated requests by itself, the test would not notice lost requests.
         let http = HyperClient::builder(TokioExecutor::new())
             .retry_canceled_requests(false)
             .pool_max_idle_per_host(1)
@@ -105,8 +107,8 @@ impl Visitor {
             };
             if let Err(failure) = seen {
                 self.done.failures.push(failure);
-                // After a lost refresh every later request would fail, so the first failure is
-                // enough.
+                // After a lost refresh every later request of the user would fail, so one failure
+                // is enough.
                 break;
             }
         }

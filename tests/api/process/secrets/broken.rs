@@ -1,5 +1,5 @@
-//! Tests with secrets in invalid settings: malformed, in the wrong setting, with a wrong name, or
-//! in a file that cannot be read.
+//! Tests with secrets in invalid settings. The setting is malformed, is the wrong setting, has a
+//! wrong name, or comes from a file that cannot be read.
 
 use std::os::unix::ffi::OsStrExt as _;
 
@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::{MARKER, Run, every_command, holds_no_marker, marked, run_all};
 use crate::process::{Ended, Place};
 
-/// The settings that are URLs of servers, each with its schemes.
+/// The settings that contain the URL of a server, each with its schemes.
 const URLS: [(&str, &[&str]); 3] = [
     ("database.url", &["postgres", "postgresql"]),
     ("redis.url", &["redis", "rediss"]),
@@ -41,7 +41,7 @@ const SHAPES: [&str; 21] = [
     "M",
 ];
 
-/// URLs that only the drivers refuse, and special forms of single settings.
+/// URLs that only the drivers of the stores refuse, and special forms of single settings.
 const SINGLE: [(&str, &str); 14] = [
     ("database.url", "postgres://ada@h/d?sslmode=M"),
     ("database.url", "postgres://ada@h/d?port=M"),
@@ -59,7 +59,7 @@ const SINGLE: [(&str, &str); 14] = [
     ("mail.smtp_url", "smtp://h?M=1"),
 ];
 
-/// The way in which a setting is given.
+/// The way in which a setting reaches the program.
 #[derive(Clone, Copy)]
 enum Way {
     Variable,
@@ -70,7 +70,7 @@ enum Way {
 
 const WAYS: [Way; 4] = [Way::Variable, Way::VariablesFile, Way::Toml, Way::Json];
 
-/// Gives one setting.
+/// Sets one setting in this way.
 fn give(place: Place, key: &str, value: &str, way: Way) -> Place {
     let write = |place: &Place, name: &str, text: &str| -> String {
         std::fs::write(place.path(name), text).expect("written");
@@ -98,7 +98,7 @@ fn give(place: Place, key: &str, value: &str, way: Way) -> Place {
     }
 }
 
-/// Returns `--config` for the files that [`give`] wrote as JSON.
+/// Returns the `--config` arguments for the files that [`give`] wrote as JSON.
 fn configs(way: Way, keys: &[&str]) -> String {
     let is_json = matches!(way, Way::Json);
     let flags = keys.iter().filter(|_| is_json).map(|key| format!(" --config {key}.json"));
@@ -177,8 +177,8 @@ async fn an_unescaped_password_is_refused_with_its_escape() {
     }
 }
 
-/// Tests every setting, secret or not, with a URL that has a password, with a file of invalid text,
-/// and with a secret as the name of its file.
+/// Tests every setting, whether it is secret or not. The value is a URL with a password, the
+/// setting is read from a file with invalid text, or the name of its file is a secret.
 #[tokio::test]
 async fn no_refusal_of_any_setting_shows_a_secret() {
     let url = format!("https://ada:{MARKER}@auth.example:99999/");
@@ -208,7 +208,7 @@ async fn no_refusal_of_any_setting_shows_a_secret() {
     assert!(refused > settings::all().count() * 3 / 4, "{refused} of {} are refused", ended.len());
 }
 
-/// Removes a setting of [`Place::new`].
+/// Removes a setting that [`Place::new`] has set.
 fn without(mut place: Place, key: &str) -> Place {
     let variable = format!("LATCHKEY_{}", key.replace('.', "__").to_uppercase());
     place.settings.retain(|(name, _)| *name != variable);

@@ -1,5 +1,5 @@
-//! Tests of daemons whose settings hold secrets: their log at every level, their responses, metrics
-//! and readiness.
+//! Tests of daemons whose settings contain secrets. They check the log at every level, the
+//! responses, the metrics and the readiness.
 
 use serde_json::json;
 
@@ -10,8 +10,8 @@ use crate::process::{PATIENCE, Place, Running};
 use crate::servers::{PrivateServer, free_port};
 use crate::smtp::SmtpSink;
 
-/// Returns a place with every secret except the database, which a daemon needs to serve, and the
-/// setting `but`.
+/// Returns a place in which every secret setting contains the marker, with two exceptions: the
+/// database, which a daemon needs to serve, and the setting `but`.
 fn served(but: &str) -> Place {
     let settings = secret_settings(MARKER, "127.0.0.1");
     let settings: Vec<_> =
@@ -22,7 +22,7 @@ fn served(but: &str) -> Place {
         .set("log.filter", "trace")
 }
 
-/// Sends requests that need each dependency, and returns all responses.
+/// Sends requests for which the daemon needs each dependency, and returns all responses.
 async fn ask(running: &Running) -> String {
     let register =
         json!({ "email": "ada@work.example", "password": "a long good password", "name": "Ada" });
@@ -89,7 +89,7 @@ async fn a_mail_server_that_repeats_the_login_is_not_quoted_embedded() {
     holds_no_marker("the log", &running.stop().await);
 }
 
-/// `{:?}` stands for the output of a panic or of careless logging.
+/// The test prints with `{:?}`, as a panic or careless logging would print.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_part_of_a_daemon_shows_a_secret_in_debug_embedded() {
     let settings = secret_settings(MARKER, "127.0.0.1").into_iter();
@@ -122,8 +122,8 @@ async fn a_daemon_that_waits_for_its_database_prints_no_secret() {
     }
 }
 
-/// A Redis that does not know a command repeats its arguments in the error. The arguments of the
-/// login include the password.
+/// If a Redis does not know a command, it repeats the arguments of the command in its error. The
+/// arguments of the login include the password.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_that_repeats_the_login_is_not_quoted_on_servers() {
     let without_auth = ["--rename-command", "AUTH", ""].map(str::to_owned);
