@@ -61,6 +61,9 @@ actions! {
     AllSessionsRevoked = "session.all-revoked",
     /// The operator deleted the login back-off and the budgets of an account.
     LimitsReset = "limits.reset",
+    /// The current tokens were sent to a holder of the previous userToken, because the first
+    /// response may be lost.
+    SessionRecovered = "session.recovered",
     /// A userToken was used after its successor was in use, so its session ended.
     ReuseDetected = "session.reuse-detected",
     /// A password was changed with the old one, and every other session ended.

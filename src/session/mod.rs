@@ -54,6 +54,9 @@ pub enum Outcome {
     /// The session continues with this current token: after a rotation, or within the grace period
     /// of the last one.
     Alive(Box<Session>),
+    /// The session continues with this current token. The client sent the previous one, and the
+    /// response with the current one may be lost.
+    Recovered(Box<Session>),
     /// The token was replaced before, so it counts as stolen. The session has ended, and the user
     /// gets a mail.
     Reused,
@@ -102,6 +105,7 @@ impl RefreshRequest {
         &'a self,
         next_jti: &'a str,
         origin: &'a RequestOrigin,
+        client: &'a str,
         sessions: &config::Sessions,
     ) -> Refresh<'a> {
         Refresh {
@@ -113,6 +117,7 @@ impl RefreshRequest {
             idle_ttl: sessions.idle_ttl,
             grace: sessions.refresh_grace,
             ip: &origin.ip,
+            client,
             user_agent: &origin.user_agent,
         }
     }

@@ -37,9 +37,32 @@ pub struct Session {
     pub ip: String,
     /// The `User-Agent` at the last refresh.
     pub user_agent: String,
-    /// The authentication methods of the login (RFC 8176).
+    /// The client key (IPv4 address or IPv6 /48) that received the current token.
+    pub client: String,
+    /// Whether a userToken of the current generation was used on any route.
+    pub used: bool,
+    /// Whether the current token was sent again to a holder of the previous one, because the first
+    /// response may be lost.
+    pub recovered: bool,
+    /// How many generations in a row were recovered, the current one included.
+    pub recoveries: u32,
+    /// The level of the newest proof: `aal1` or `aal2`.
+    pub acr: String,
+    /// The authentication methods of the newest proof (RFC 8176).
     pub amr: Vec<String>,
+    /// The time of the newest proof at the level of `acr`.
+    pub auth_time: UnixMillis,
+    /// Whether the newest proof still counts for actions that need a fresh one. A recovery of the
+    /// token ends this.
+    pub fresh: bool,
 }
+
+/// The level of a session with one factor (`acr`).
+pub const AAL1: &str = "aal1";
+
+/// The most generations in a row that can be recovered. One more counts as theft, so that a thief
+/// who always holds the previous token is found.
+pub const RECOVERIES_MAX: u32 = 2;
 
 /// A token that a client sends to rotate it, and its replacement.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +83,8 @@ pub struct Refresh<'a> {
     pub grace: Duration,
     /// The IP address of the client.
     pub ip: &'a str,
+    /// The client key of that address: the IPv4 address or the IPv6 /48.
+    pub client: &'a str,
     /// The `User-Agent` of the client.
     pub user_agent: &'a str,
 }
@@ -69,10 +94,15 @@ pub struct Refresh<'a> {
 pub enum Refreshed {
     /// The token was the current one. This is the session after the rotation.
     Rotated(Session),
-    /// The token was the previous one, within the grace period. This is the session, which did not
-    /// change.
+    /// The token was the previous one, within the grace period and from the same client key. This
+    /// is the session, which did not change.
     Current(Session),
-    /// The token was older, or it was the previous one after the grace period, so it may be stolen.
+    /// The token was the previous one, and its successor may have been lost: nobody used it, or the
+    /// grace period has not passed but the client key is another one. This is the session, whose
+    /// current token is recovered. Every further call with the same token gets this result too.
+    Recovered(Session),
+    /// The token may be stolen: it is older, or it is the previous one and its successor was used,
+    /// or this would be the third recovered generation in a row.
     /// The session is now a tombstone. Every further refresh gets this result, until
     /// [`end_session`](super::Store::end_session) or the expiry.
     Reused(Session),

@@ -43,11 +43,12 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
     let outcome = app.sessions.refresh(request.call(), refresh).await?;
     app.metrics.refreshes.one(match &outcome {
         Outcome::Alive(_) => RefreshOutcome::Success,
+        Outcome::Recovered(_) => RefreshOutcome::Recovered,
         Outcome::Reused => RefreshOutcome::Reused,
         Outcome::Gone => RefreshOutcome::Gone,
     });
     match outcome {
-        Outcome::Alive(session) => {
+        Outcome::Alive(session) | Outcome::Recovered(session) => {
             let caller = Check::join(*session, standing)?;
             Ok(answer::json(&app.sessions.tokens(&caller.session, &caller.standing)?))
         }
@@ -65,9 +66,10 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
 pub fn operation() -> Operation {
     Operation::new("refresh", Tag::Session, "Get new tokens")
         .describes(
-            "Each refresh replaces the userToken. For 30 more seconds, the previous userToken gets \
-             the current tokens, which helps with parallel tabs and lost responses. An older \
-             userToken is treated as stolen and ends the session.",
+            "Each refresh replaces the userToken. The previous userToken still gets the current \
+             tokens for 30 seconds, and after that as long as no client has used the current \
+             userToken. So a lost response does no harm. Any other replaced userToken is treated \
+             as stolen and ends the session. So is the third lost response in a row.",
         )
         .bearer()
         .gives::<Tokens>("New tokens of the same session.")
