@@ -30,6 +30,18 @@ impl ClientKey {
         }
     }
 
+    /// The wide key of an IP address as text. Empty for a text that is no IP address.
+    pub fn wide_text(ip: &str) -> String {
+        let Ok(ip) = ip.parse::<IpAddr>() else { return String::new() };
+        match ip.to_canonical() {
+            IpAddr::V4(ip) => ip.to_string(),
+            IpAddr::V6(ip) => {
+                let [a, b, c, ..] = ip.segments();
+                format!("{a:x}:{b:x}:{c:x}::/48")
+            }
+        }
+    }
+
     /// The bytes to compute a digest from: four bytes for an IPv4 address, eight bytes for an IPv6
     /// prefix.
     pub fn bytes(self) -> Vec<u8> {
@@ -70,5 +82,8 @@ mod tests {
         assert!(neighbour.0 != narrow && neighbour.1 == wide);
         assert_ne!(both("2001:db8:2:2::1").1, wide);
         assert_eq!(narrow.bytes(), [0x20, 1, 0xd, 0xb8, 0, 1, 0, 2]);
+        assert_eq!(ClientKey::wide_text("2001:db8:1:2::4"), "2001:db8:1::/48");
+        assert_eq!(ClientKey::wide_text("::ffff:192.0.2.1"), "192.0.2.1");
+        assert_eq!(ClientKey::wide_text("no address"), "");
     }
 }

@@ -43,6 +43,9 @@ pub enum Undone {
     /// The change is undone or refused. After an undo, the account has the old email address and no
     /// session.
     Now,
+    /// The sessions of the account have ended and the link is used up. But another account with a
+    /// proven address has the old address now, so the account keeps the new one.
+    AddressTaken,
     /// The change can no longer be undone or refused.
     Gone,
 }
@@ -143,10 +146,13 @@ pub(super) async fn undo(cx: &ChangeContext<'_>, id: Uuid) -> Result<Undone, DbE
         .and(email_change::Column::CreatedAt.gte(change.created_at));
     let taken_effect = email_change::Column::State.eq(EmailChangeState::Done);
     let changes = email_change::Entity::find().filter(since.clone());
+    let mut undone = Undone::Now;
     if changes.filter(taken_effect).one(&tx).await?.is_some() {
         let Ok(email) = EmailAddress::parse(&change.old_email) else { return Ok(Undone::Gone) };
-        make_way(cx, &tx, &person, &email).await?;
-        if table::set_address(&tx, person.id, &email, now).await? == Inserted::EmailTaken {
+        if !make_way(cx, &tx, &person, &email).await? {
+            undone = Undone::AddressTaken;
+        } else if table::set_address(&tx, person.id, &email, now).await? == Inserted::EmailTaken {
+            // Another account took the address at this moment. The transaction cannot go on.
             return Ok(Undone::Gone);
         }
     }
@@ -159,28 +165,30 @@ pub(super) async fn undo(cx: &ChangeContext<'_>, id: Uuid) -> Result<Undone, DbE
     let detail = Detail::none().id("change", id);
     cx.record_own(&tx, Action::EmailChangeUndone, person.id, detail).await?;
     tx.commit().await?;
-    Ok(Undone::Now)
+    Ok(undone)
 }
 
 /// Deletes the account that was registered with the owner's old email address in the meantime, if
 /// its address was never proven. The undo link was mailed to that address, so the client that uses
 /// the link owns the address. An account that the operator has disabled is not deleted.
+/// Returns whether the address is free.
 async fn make_way(
     cx: &ChangeContext<'_>,
     tx: &Transaction,
     owner: &User,
     email: &EmailAddress,
-) -> Result<(), DbErr> {
-    let Some(holder) = table::by_address(tx, email.normal()).await? else { return Ok(()) };
+) -> Result<bool, DbErr> {
+    let Some(holder) = table::by_address(tx, email.normal()).await? else { return Ok(true) };
     if holder.id == owner.id {
-        return Ok(());
+        return Ok(true);
     }
-    let Some(holder) = table::lock(tx, holder.id).await? else { return Ok(()) };
-    if holder.verified_at.is_none() && !register::is_disabled(&holder) {
+    let Some(holder) = table::lock(tx, holder.id).await? else { return Ok(true) };
+    let may_go = holder.verified_at.is_none() && !register::is_disabled(&holder);
+    if may_go {
         cx.record_on(tx, Action::AccountRejected, Actor::Nobody, holder.id).await?;
         table::delete(tx, &[holder.id]).await?;
     }
-    Ok(())
+    Ok(may_go)
 }
 
 /// Refuses a pending change, because the new email address belongs to another person.

@@ -196,7 +196,7 @@ impl AccountService<'_> {
                 let refused = self.accounts.refuse_email_change(client.call(), change_id);
                 Ok(match refused.await? {
                     Undone::Now => RefusedLink::ChangeRefused,
-                    Undone::Gone => RefusedLink::Invalid,
+                    Undone::AddressTaken | Undone::Gone => RefusedLink::Invalid,
                 })
             }
             _ => Ok(RefusedLink::Invalid),
@@ -224,7 +224,7 @@ impl AccountService<'_> {
         let found = undo::find(self.db, &sha256(token.as_bytes()), self.clock.now()).await?;
         let Some(change) = found else { return Ok(Undone::Gone) };
         let undone = self.accounts.undo_email_change(client.call(), change.id).await?;
-        if undone == Undone::Now {
+        if undone != Undone::Gone {
             self.metrics.sessions_revoked.one(EndReason::EmailChangeUndone);
         }
         Ok(undone)

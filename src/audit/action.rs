@@ -63,6 +63,9 @@ actions! {
     AllSessionsRevoked = "session.all-revoked",
     /// The operator deleted the login back-off and the budgets of an account.
     LimitsReset = "limits.reset",
+    /// The current tokens were sent to a client that has the previous userToken, because the first
+    /// response may have been lost.
+    SessionRecovered = "session.recovered",
     /// A userToken was used although the token that replaced it was already in use, so the session
     /// ended.
     ReuseDetected = "session.reuse-detected",

@@ -205,6 +205,11 @@ impl Check<'_> {
         if claims.generation > session.generation {
             return Err(Refused::Invalid);
         }
+        if claims.generation == session.generation && !session.used {
+            // From now on the previous token is a stolen one. The request is refused if this
+            // cannot be stored.
+            self.store.mark_used(user_id, &claims.sid, claims.generation).await?;
+        }
         Ok(session)
     }
 

@@ -6,11 +6,12 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::client_key::ClientKey;
 use crate::clock::{UnixMillis, millis};
 use crate::config;
 use crate::secret::{KeyError, random_id};
 use crate::session::AccountStatus;
-use crate::store::Session;
+use crate::store::{AAL1, Session};
 use crate::team::keys::KnownKey;
 use crate::team::roles::scope_of;
 use crate::token::jwt::{PEOPLE, mint};
@@ -58,9 +59,16 @@ pub fn new_session(
         seen_at: now,
         expires_at: absolute_end.min(now + millis(sessions.idle_ttl)),
         absolute_end,
+        client: ClientKey::wide_text(&ip),
         ip,
         user_agent,
+        used: false,
+        recovered: false,
+        recoveries: 0,
+        acr: AAL1.to_owned(),
         amr: vec![amr.to_owned()],
+        auth_time: now,
+        fresh: true,
     }
 }
 
@@ -88,7 +96,7 @@ pub fn tokens(
         email_verified: standing.is_verified(),
         name: standing.name.clone(),
         amr: session.amr.clone(),
-        auth_time: session.created_at.div_euclid(1000),
+        auth_time: session.auth_time.div_euclid(1000),
     };
     // If the user's email address is not proven, the token names no team, even if the user has
     // memberships. The token never names a disabled team.

@@ -56,6 +56,9 @@ pub enum Outcome {
     /// The session is live and has this current token. Either this refresh rotated the token, or
     /// the client repeated a refresh within the grace period after the last rotation.
     Alive(Box<Session>),
+    /// The session is live and has this current token. The client sent the previous token, and the
+    /// response with the current token may have been lost.
+    Recovered(Box<Session>),
     /// The client sent a token that was already replaced, so the token counts as stolen. The
     /// session has ended, and the user gets a mail.
     Reused,
@@ -105,6 +108,7 @@ impl RefreshRequest {
         &'a self,
         next_jti: &'a str,
         origin: &'a RequestOrigin,
+        client: &'a str,
         sessions: &config::Sessions,
     ) -> Refresh<'a> {
         Refresh {
@@ -116,6 +120,7 @@ impl RefreshRequest {
             idle_ttl: sessions.idle_ttl,
             grace: sessions.refresh_grace,
             ip: &origin.ip,
+            client,
             user_agent: &origin.user_agent,
         }
     }

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::{EndedBy, LoginContext, Outcome as Refreshing, RefreshRequest, SessionWorker, Which};
 use crate::audit::{Action, Actor, ChangeContext, Detail, Outcome};
+use crate::client_key::ClientKey;
 use crate::clock::UnixMillis;
 use crate::database::Transaction;
 use crate::mail::{self, MailData, NewNotice, NoticeKind, Notified};
@@ -32,10 +33,15 @@ impl SessionWorker {
         refresh: &RefreshRequest,
     ) -> Result<Refreshing, Unavailable> {
         let next_jti = random_id();
-        let step = refresh.as_store(&next_jti, &cx.origin, &self.sessions);
+        let client = ClientKey::wide_text(&cx.origin.ip);
+        let step = refresh.as_store(&next_jti, &cx.origin, &client, &self.sessions);
         Ok(match self.store.refresh(&step, cx.now).await? {
             Refreshed::Rotated(session) | Refreshed::Current(session) => {
                 Refreshing::Alive(Box::new(session))
+            }
+            Refreshed::Recovered(session) => {
+                record_recovered(cx, session.user_id).await?;
+                Refreshing::Recovered(Box::new(session))
             }
             Refreshed::Reused(session) => {
                 self.end_stolen(cx, &session).await?;
@@ -146,6 +152,16 @@ impl SessionWorker {
             }
         }
     }
+}
+
+/// Records that the current token was sent to a holder of the previous one. If this fails, the
+/// client gets 503 and tries again with the same token, so that no recovery is missing in the
+/// audit.
+async fn record_recovered(cx: &ChangeContext<'_>, user_id: Uuid) -> Result<(), DbErr> {
+    let tx = cx.db.begin().await?;
+    let recovered = (Action::SessionRecovered, Outcome::Success);
+    cx.record(&tx, recovered, Actor::Nobody, (Some(user_id), None), Detail::none()).await?;
+    tx.commit().await
 }
 
 /// Writes a notice about an account's sessions to the outbox.

@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::attempts_suite::BACK_OFF;
 use super::suite::{HOUR_MS, NOW, ask, new_session};
 use super::{
-    AttemptCaptcha, AttemptContext, AttemptKey, Charge, ClientKind, OneTimeToken, Quota, Session,
-    Store, TokenKind, UnixMillis, random_id, uuid_v7,
+    AttemptCaptcha, AttemptContext, AttemptKey, Charge, ClientKind, OneTimeToken, Quota, Refresh,
+    Session, Store, TokenKind, UnixMillis, random_id, uuid_v7,
 };
 
 /// Runs one random sequence of operations on both stores. Each pair of results must be equal.
@@ -42,8 +42,13 @@ pub async fn agree(left: &Store, right: &Store, seeds: &[u64]) {
                     let next = format!("jti-{}", generation + 1);
                     let of = Session { user_id: user, sid: sid.clone(), ..new_session() };
                     let jti = if pick(32, 4) == 0 { jti } else { format!("jti-{generation}") };
-                    let ask = ask(&of, &jti, generation, &next);
+                    let client = ["192.0.2.7", "192.0.2.8"][usize::from(pick(34, 4) == 0)];
+                    let ask = Refresh { client, ..ask(&of, &jti, generation, &next) };
                     format!("{:?}", store.refresh(&ask, now).await.unwrap())
+                }
+                5 if pick(24, 2) == 0 => {
+                    store.mark_used(user, &sid, pick(28, 4)).await.unwrap();
+                    String::new()
                 }
                 5 => format!("{:?}", store.sessions(user, now).await.unwrap()),
                 6 if pick(24, 3) == 0 => {

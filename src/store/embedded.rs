@@ -103,6 +103,14 @@ impl Embedded {
                 tx.commit().await?;
                 Ok(Refreshed::Rotated(session))
             }
+            RefreshRule::Recover(session) => {
+                let session = *session;
+                if session != stored.session {
+                    tx.write_session(&Stored { session: session.clone(), reused: false }).await?;
+                    tx.commit().await?;
+                }
+                Ok(Refreshed::Recovered(session))
+            }
             RefreshRule::Reused => {
                 tx.write_session(&Stored { reused: true, ..stored.clone() }).await?;
                 tx.commit().await?;
@@ -112,6 +120,23 @@ impl Embedded {
             RefreshRule::Ahead => Ok(Refreshed::Ahead),
             RefreshRule::Gone => Ok(Refreshed::Gone),
         }
+    }
+
+    pub(super) async fn mark_used(
+        &self,
+        user: Uuid,
+        sid: &str,
+        generation: u64,
+    ) -> Result<(), Unavailable> {
+        let tx = self.lock(&keys::sessions(user)).await?;
+        let stored: Option<Stored> = tx.read(&keys::session(user, sid)).await?;
+        let current = |it: &Stored| it.session.generation == generation && !it.reused;
+        if let Some(mut stored) = stored.filter(current) {
+            stored.session.used = true;
+            tx.write_session(&stored).await?;
+            tx.commit().await?;
+        }
+        Ok(())
     }
 
     pub(super) async fn end_session(&self, user: Uuid, sid: &str) -> Result<(), Unavailable> {

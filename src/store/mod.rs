@@ -90,8 +90,8 @@ pub use self::redis::{
     RedisFacts, ignored_parameters as ignored_redis_parameters, is_url as is_redis_url,
 };
 pub use self::types::{
-    BudgetVerdict, Charge, OneTimeToken, PutToken, Quota, Refresh, Refreshed, Session, Spend,
-    TokenKind,
+    AAL1, BudgetVerdict, Charge, OneTimeToken, PutToken, Quota, RECOVERIES_MAX, Refresh, Refreshed,
+    Session, Spend, TokenKind,
 };
 use crate::clock::UnixMillis;
 use crate::database::Db;
@@ -182,6 +182,17 @@ impl Store {
         now: UnixMillis,
     ) -> Result<Refreshed, Unavailable> {
         on!(self, it => it.refresh(ask, now).await)
+    }
+
+    /// Marks the current generation of a session as used, if `generation` is the current one. The
+    /// previous token is a stolen one from then on.
+    pub async fn mark_used(
+        &self,
+        user: Uuid,
+        sid: &str,
+        generation: u64,
+    ) -> Result<(), Unavailable> {
+        on!(self, it => it.mark_used(user, sid, generation).await)
     }
 
     /// Ends a session, or removes its tombstone.

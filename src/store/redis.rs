@@ -29,7 +29,9 @@ use self::connection::Link;
 pub use self::facts::RedisFacts;
 use self::scripts::Scripts;
 use super::rules::Stored;
-use super::types::{OneTimeToken, PutToken, Refresh, Refreshed, Session, Spend, TokenKind};
+use super::types::{
+    OneTimeToken, PutToken, RECOVERIES_MAX, Refresh, Refreshed, Session, Spend, TokenKind,
+};
 use super::{COLLECT_SLACK_MS, SESSIONS_PER_USER_MAX, keys, lost};
 use crate::clock::{UnixMillis, millis};
 use crate::problem::Unavailable;
@@ -147,6 +149,7 @@ impl Redis {
         match verdict.as_str() {
             "rotated" => session().map(Refreshed::Rotated),
             "current" => session().map(Refreshed::Current),
+            "recovered" => session().map(Refreshed::Recovered),
             "reused" => session().map(Refreshed::Reused),
             "ahead" => Ok(Refreshed::Ahead),
             "gone" => Ok(Refreshed::Gone),
@@ -164,6 +167,7 @@ impl Redis {
         call.arg(now).arg(ask.sid).arg(ask.jti).arg(ask.generation).arg(ask.next_jti);
         call.arg(now.saturating_add(millis(ask.idle_ttl))).arg(millis(ask.grace));
         call.arg(ask.ip).arg(ask.user_agent).arg(COLLECT_SLACK_MS).arg(self.deadline());
+        call.arg(ask.client).arg(RECOVERIES_MAX);
         let answer: (String, Fields, i64) = self.link.invoke(&call).await.map_err(lost)?;
         self.server_ahead_ms.store(answer.2 - millis(self.started.elapsed()), Ordering::Relaxed);
         Ok((answer.0, answer.1))
@@ -181,6 +185,17 @@ impl Redis {
             UNKNOWN => 0,
             ahead => ahead.saturating_add(millis(self.started.elapsed())).saturating_add(LATE_MS),
         }
+    }
+
+    pub(super) async fn mark_used(
+        &self,
+        user: Uuid,
+        sid: &str,
+        generation: u64,
+    ) -> Result<(), Unavailable> {
+        let mut call = self.scripts.mark_used.key(keys::session(user, sid));
+        call.arg(generation);
+        self.link.invoke(&call).await.map_err(lost)
     }
 
     pub(super) async fn end_session(&self, user: Uuid, sid: &str) -> Result<(), Unavailable> {
@@ -334,7 +349,14 @@ fn session_fields(session: &Session) -> Result<Vec<(&'static str, String)>, Unav
         ("absolute_end", session.absolute_end.to_string()),
         ("ip", session.ip.clone()),
         ("user_agent", session.user_agent.clone()),
+        ("client", session.client.clone()),
+        ("used", flag(session.used)),
+        ("recovered", flag(session.recovered)),
+        ("recoveries", session.recoveries.to_string()),
+        ("acr", session.acr.clone()),
         ("amr", serde_json::to_string(&session.amr).map_err(lost)?),
+        ("auth_time", session.auth_time.to_string()),
+        ("fresh", flag(session.fresh)),
     ];
     fields.extend(session.previous_jti.clone().map(|it| ("previous_jti", it)));
     fields.extend(session.team_id.map(|it| ("team_id", it.to_string())));
@@ -342,9 +364,18 @@ fn session_fields(session: &Session) -> Result<Vec<(&'static str, String)>, Unav
     Ok(fields)
 }
 
-/// Reads a session from the fields of a hash. `None` if the hash does not exist.
+fn flag(on: bool) -> String {
+    u8::from(on).to_string()
+}
+
+fn is_on(fields: &Fields, name: &'static str) -> Result<bool, Unavailable> {
+    Ok(required::<u8>(fields, name)? != 0)
+}
+
+/// Reads a session from the fields of a hash. `None` if the hash does not exist, or if a development
+/// version from before the field `acr` wrote it.
 fn read_session(user: Uuid, sid: &str, fields: &Fields) -> Result<Option<Stored>, Unavailable> {
-    if fields.is_empty() {
+    if !fields.contains_key("acr") {
         return Ok(None);
     }
     let session = Session {
@@ -363,7 +394,14 @@ fn read_session(user: Uuid, sid: &str, fields: &Fields) -> Result<Option<Stored>
         absolute_end: required(fields, "absolute_end")?,
         ip: required(fields, "ip")?,
         user_agent: required(fields, "user_agent")?,
+        client: required(fields, "client")?,
+        used: is_on(fields, "used")?,
+        recovered: is_on(fields, "recovered")?,
+        recoveries: required(fields, "recoveries")?,
+        acr: required(fields, "acr")?,
         amr: serde_json::from_str(&required::<String>(fields, "amr")?).map_err(lost)?,
+        auth_time: required(fields, "auth_time")?,
+        fresh: is_on(fields, "fresh")?,
     };
     Ok(Some(Stored { session, reused: fields.contains_key("reused") }))
 }

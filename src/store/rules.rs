@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::types::{BudgetVerdict, Charge, OneTimeToken, PutToken, Quota, Refresh, Session};
+use super::types::{
+    BudgetVerdict, Charge, OneTimeToken, PutToken, Quota, RECOVERIES_MAX, Refresh, Session,
+};
 use crate::clock::{UnixMillis, millis};
 
 /// The longest period in milliseconds. Lua stores numbers as doubles, and a double can represent
@@ -41,6 +43,8 @@ pub(super) enum RefreshRule {
     /// The client's token was replaced within the grace period. Return the session and store
     /// nothing.
     Current,
+    /// The client's token is the previous one, and its successor may be lost. Store this session.
+    Recover(Box<Session>),
     /// A replaced token was used again. Store a tombstone, unless there is one already.
     Reused,
     /// The client's token is newer than the store. Store nothing.
@@ -75,15 +79,39 @@ pub(super) fn refresh(stored: Option<&Stored>, ask: &Refresh<'_>, now: UnixMilli
             expires_at: now.saturating_add(millis(ask.idle_ttl)).min(session.absolute_end),
             ip: ask.ip.to_owned(),
             user_agent: ask.user_agent.to_owned(),
+            client: ask.client.to_owned(),
+            used: false,
+            recovered: false,
+            recoveries: if session.recovered { session.recoveries } else { 0 },
             ..session.clone()
         }));
     }
     let is_previous = ask.generation + 1 == session.generation
         && session.previous_jti.as_deref() == Some(ask.jti);
-    if is_previous && now.saturating_sub(session.rotated_at) <= millis(ask.grace) {
+    let in_grace = now.saturating_sub(session.rotated_at) <= millis(ask.grace);
+    if !is_previous || (session.used && !in_grace) {
+        return RefreshRule::Reused;
+    }
+    if in_grace && ask.client == session.client {
         return RefreshRule::Current;
     }
-    RefreshRule::Reused
+    recover(session)
+}
+
+/// Decides about the previous token if its successor may have been lost.
+fn recover(session: &Session) -> RefreshRule {
+    if session.recovered {
+        return RefreshRule::Recover(Box::new(session.clone()));
+    }
+    if session.recoveries >= RECOVERIES_MAX {
+        return RefreshRule::Reused;
+    }
+    RefreshRule::Recover(Box::new(Session {
+        recovered: true,
+        recoveries: session.recoveries + 1,
+        fresh: false,
+        ..session.clone()
+    }))
 }
 
 /// Decides whether a token replaces the stored token. A token of the same outbox row also replaces

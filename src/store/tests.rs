@@ -86,14 +86,18 @@ proptest! {
     /// chain, a tombstone is never replaced, and a session is never valid after its end.
     #[test]
     fn a_chain_of_tokens_is_linear(
-        steps in prop::collection::vec((0..4_i64, 0..6_u64, 0..4_usize), 1..60),
+        steps in prop::collection::vec(
+            (0..4_i64, 0..6_u64, 0..4_usize, any::<bool>(), any::<bool>()),
+            1..60,
+        ),
     ) {
         let session = suite::new_session();
         let mut chain = vec![session.jti.clone()];
         let base = session.generation;
         let mut stored = Stored { session, reused: false };
         let mut now = suite::NOW;
-        for (step, (advance, back, fork)) in steps.into_iter().enumerate() {
+        for (step, (advance, back, fork, is_elsewhere, is_used)) in steps.into_iter().enumerate() {
+            stored.session.used |= is_used;
             now += [0, 10_000, 40_000, 1_000_000][usize::try_from(advance).unwrap()];
             let generation = (stored.session.generation + 2).saturating_sub(back);
             let honest = usize::try_from(generation.wrapping_sub(base)).ok().and_then(|at| chain.get(at));
@@ -108,6 +112,7 @@ proptest! {
                 idle_ttl: Duration::from_hours(1),
                 grace: Duration::from_secs(30),
                 ip: "",
+                client: ["192.0.2.7", "192.0.2.8"][usize::from(is_elsewhere)],
                 user_agent: "",
             };
             let before = stored.clone();
@@ -123,8 +128,19 @@ proptest! {
                 }
                 RefreshRule::Current => {
                     prop_assert!(!before.reused);
+                    prop_assert_eq!(ask.client, before.session.client.as_str());
                     prop_assert_eq!(Some(&jti), before.session.previous_jti.as_ref());
                     prop_assert!(now - before.session.rotated_at <= 30_000);
+                }
+                RefreshRule::Recover(session) => {
+                    prop_assert!(!before.reused);
+                    prop_assert_eq!(Some(&jti), before.session.previous_jti.as_ref());
+                    let in_grace = now - before.session.rotated_at <= 30_000;
+                    prop_assert!(in_grace || !before.session.used);
+                    prop_assert!(session.recovered && !session.fresh);
+                    prop_assert!((1..=super::RECOVERIES_MAX).contains(&session.recoveries));
+                    prop_assert_eq!(&session.jti, &before.session.jti);
+                    stored.session = *session;
                 }
                 RefreshRule::Reused => {
                     prop_assert!(before.reused || generation < before.session.generation);

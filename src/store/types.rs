@@ -38,9 +38,32 @@ pub struct Session {
     pub ip: String,
     /// The `User-Agent` at the last refresh.
     pub user_agent: String,
-    /// The authentication methods of the login (RFC 8176).
+    /// The client key (IPv4 address or IPv6 /48) that received the current token.
+    pub client: String,
+    /// Whether a userToken of the current generation was used on any route.
+    pub used: bool,
+    /// Whether the current token was sent again to a holder of the previous one, because the first
+    /// response may be lost.
+    pub recovered: bool,
+    /// How many generations in a row were recovered, the current one included.
+    pub recoveries: u32,
+    /// The level of the newest proof: `aal1` or `aal2`.
+    pub acr: String,
+    /// The authentication methods of the newest proof (RFC 8176).
     pub amr: Vec<String>,
+    /// The time of the newest proof at the level of `acr`.
+    pub auth_time: UnixMillis,
+    /// Whether the newest proof still counts for actions that need a fresh one. A recovery of the
+    /// token ends this.
+    pub fresh: bool,
 }
+
+/// The level of a session with one factor (`acr`).
+pub const AAL1: &str = "aal1";
+
+/// The most generations in a row that can be recovered. One more counts as theft, so that a thief
+/// who always holds the previous token is found.
+pub const RECOVERIES_MAX: u32 = 2;
 
 /// A refresh: the token that a client sends, and the data of the token that replaces it.
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +84,8 @@ pub struct Refresh<'a> {
     pub grace: Duration,
     /// The IP address of the client.
     pub ip: &'a str,
+    /// The client key of that address: the IPv4 address or the IPv6 /48.
+    pub client: &'a str,
     /// The `User-Agent` of the client.
     pub user_agent: &'a str,
 }
@@ -71,13 +96,19 @@ pub enum Refreshed {
     /// The client's token was the current token of the session. This is the session after the
     /// rotation.
     Rotated(Session),
-    /// The client's token was the one that the last rotation replaced, and the grace period has not
-    /// ended. This is the session. It has not changed.
+    /// The client's token was the one that the last rotation replaced. The grace period has not
+    /// ended, and the client key is the one that received the current token. This is the session.
+    /// It has not changed.
     Current(Session),
-    /// The client's token was replaced by an earlier rotation, or by the last rotation and the
-    /// grace period has ended. So the token may be stolen. The session is now a tombstone. Every
-    /// further refresh gets this result, until [`end_session`](super::Store::end_session) is called
-    /// or the session expires.
+    /// The client's token was the one that the last rotation replaced, and the response with the
+    /// current token may have been lost: no client has used the current token, or the grace period
+    /// has not ended but the client key is a different one. This is the session. Its current token
+    /// is now marked as recovered. A further refresh with the same token gets this result too.
+    Recovered(Session),
+    /// The client's token may be stolen. It was replaced by an earlier rotation, or its successor
+    /// was used, or two generations in a row were already recovered. The session is now a
+    /// tombstone. Every further refresh gets this result, until
+    /// [`end_session`](super::Store::end_session) is called or the session expires.
     Reused(Session),
     /// The client's token is newer than the session in the store, because the store has lost its
     /// last writes. Nothing has changed.

@@ -19,7 +19,12 @@ words! {
     /// The type that a token turned out to have.
     RevokedType = "type" { User = "user", Vault = "vault", Unknown = "unknown" }
     /// How a refresh ended.
-    RefreshOutcome = "outcome" { Success = "success", Reused = "reused", Gone = "gone" }
+    RefreshOutcome = "outcome" {
+        Success = "success",
+        Recovered = "recovered",
+        Reused = "reused",
+        Gone = "gone",
+    }
     /// Why a session ended before it expired.
     EndReason = "reason" {
         Logout = "logout",

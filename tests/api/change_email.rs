@@ -85,13 +85,17 @@ both!(an_undo_deletes_an_unverified_account_that_took_the_old_address, async |ap
     app.anonymous().login(OLD, "a squatter's password").await.expect(401);
 });
 
-both!(an_undo_leaves_a_verified_account_that_took_the_old_address, async |app| {
+both!(an_undo_ends_the_sessions_when_a_verified_account_took_the_old_address, async |app| {
     let person = app.verified(OLD).await;
     ask(&person, NEW).await.expect(200);
     let confirmation = app.mail_to(NEW).await.token().to_owned();
     let undo = app.mail_to(OLD).await.token().to_owned();
     app.anonymous().verify(&confirmation).await.expect(200);
     let owner = app.verified(OLD).await;
+    person.me().await.expect(200);
+    let page = app.anonymous().post_form("/undo-email-change", &[("token", &undo)]).await;
+    assert!(page.expect(200).text().contains("keeps its new email address"));
+    person.me().await.expect(401);
     app.anonymous().post_form("/undo-email-change", &[("token", &undo)]).await.expect(400);
     owner.me().await.expect(200);
     app.anonymous().login(OLD, &owner.password).await.expect(200);

@@ -58,6 +58,7 @@ mod process;
 mod project_keys;
 mod projects;
 mod proxy;
+mod recovered;
 mod recovery;
 mod refresh;
 mod registration;

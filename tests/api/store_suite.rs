@@ -191,6 +191,7 @@ async fn a_key_of_the_wrong_type_is_an_outage() {
         idle_ttl: Duration::from_mins(1),
         grace: Duration::from_secs(30),
         ip: "",
+        client: "",
         user_agent: "",
     };
     server.tell(&["SET", &format!("lk:{{{user}}}:sessions"), "x"]).await;
@@ -279,6 +280,7 @@ async fn a_refresh_that_a_stalled_server_runs_late_changes_nothing() {
         idle_ttl: Duration::from_mins(1),
         grace: Duration::from_secs(30),
         ip: "",
+        client: "",
         user_agent: "",
     };
     let unknown = Refresh { sid: "unknown", ..ask };

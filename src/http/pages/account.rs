@@ -97,6 +97,8 @@ pub enum UndoEmailChange<'a> {
     },
     /// The account has its old address again.
     Undone,
+    /// The sessions have ended, but another account has the old address now.
+    AddressTaken,
     /// The link is unknown, used or expired.
     Invalid,
 }
@@ -279,6 +281,13 @@ pub fn undo_email_change(state: &UndoEmailChange<'_>) -> String {
             ],
             "Get a new password",
             "/reset-password",
+        ),
+        UndoEmailChange::AddressTaken => notice(
+            "The account is logged out everywhere",
+            &[
+                "The account keeps its new email address, because another account uses the old one now.",
+                "If the account with the new address is yours too, write to the operator of the service where you registered.",
+            ],
         ),
         UndoEmailChange::Invalid => notice(
             "This link does not work any more",

@@ -91,6 +91,7 @@ fn gallery(words: &str) -> Vec<(String, String)> {
         UndoEmailChange::Ready { token, email_masked: words, changed_at: Some(0) },
         UndoEmailChange::Ready { token, email_masked: words, changed_at: None },
         UndoEmailChange::Undone,
+        UndoEmailChange::AddressTaken,
         UndoEmailChange::Invalid,
     ];
     let offered = |inviter, error| Invited::Ready {

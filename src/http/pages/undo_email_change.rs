@@ -12,6 +12,7 @@ use crate::problem::Problem;
 enum State {
     Ready { email_masked: String, changed_at: i64 },
     Undone,
+    AddressTaken,
     Invalid,
 }
 
@@ -30,6 +31,7 @@ pub async fn submit(app: &App, request: &mut Request) -> Result<Answer, Problem>
     let undone = app.account().undo_email_change(&mut request.as_client(), &token).await;
     let undone = undone.map_err(Problem::from).map(|undone| match undone {
         Undone::Now => State::Undone,
+        Undone::AddressTaken => State::AddressTaken,
         Undone::Gone => State::Invalid,
     });
     rendered(&undone, &token)
@@ -51,6 +53,7 @@ fn rendered(state: &Result<State, Problem>, token: &str) -> Result<Answer, Probl
             UndoEmailChange::Ready { token, email_masked, changed_at: Some(*changed_at) }
         }
         Ok(State::Undone) => UndoEmailChange::Undone,
+        Ok(State::AddressTaken) => UndoEmailChange::AddressTaken,
         Ok(State::Invalid) => UndoEmailChange::Invalid,
         Err(problem) => return failed(problem, "/undo-email-change", token),
     };

@@ -62,7 +62,7 @@ async fn stream_of(app: &TestApp, user_id: Uuid) -> audit_stream::Model {
 }
 
 /// Returns the actions in the stream of a user, in order.
-async fn actions(app: &TestApp, user_id: Uuid) -> Vec<String> {
+pub async fn actions(app: &TestApp, user_id: Uuid) -> Vec<String> {
     let stream = stream_of(app, user_id).await;
     let mine = rows(app).await.into_iter().filter(|row| row.stream_id == stream.id);
     mine.map(|row| row.action).collect()

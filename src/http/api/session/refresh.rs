@@ -44,11 +44,12 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
     let outcome = app.sessions.refresh(request.call(), refresh).await?;
     app.metrics.refreshes.one(match &outcome {
         Outcome::Alive(_) => RefreshOutcome::Success,
+        Outcome::Recovered(_) => RefreshOutcome::Recovered,
         Outcome::Reused => RefreshOutcome::Reused,
         Outcome::Gone => RefreshOutcome::Gone,
     });
     match outcome {
-        Outcome::Alive(session) => {
+        Outcome::Alive(session) | Outcome::Recovered(session) => {
             let caller = Check::join(*session, standing)?;
             Ok(answer::json(&app.sessions.tokens(&caller.session, &caller.standing)?))
         }
@@ -66,10 +67,11 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
 pub fn operation() -> Operation {
     Operation::new("refresh", Tag::Session, "Get new tokens")
         .describes(
-            "Each refresh replaces the userToken. For 30 seconds after that, a refresh with the \
-             previous userToken returns the current tokens. This helps if several tabs refresh at \
-             the same time, or if a response is lost. A userToken that was replaced earlier is \
-             treated as stolen, and a refresh with it ends the session.",
+            "Each refresh replaces the userToken. A refresh with the previous userToken still \
+             returns the current tokens: for 30 seconds, and after that as long as no client has \
+             used the current userToken. So a lost response does no harm. Any other replaced \
+             userToken is treated as stolen, and a refresh with it ends the session. The third lost \
+             response in a row is treated as a theft too.",
         )
         .bearer()
         .gives::<Tokens>("New tokens of the same session.")
