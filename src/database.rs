@@ -158,8 +158,8 @@ impl Db {
         }
     }
 
-    /// Whether the database takes writes, according to the last probe or to an outage since that
-    /// probe.
+    /// Whether the database takes writes. The last probe decides this, and so does an outage after
+    /// that probe.
     pub fn health(&self) -> &Arc<StoreHealth> {
         self.writer.guard.health()
     }

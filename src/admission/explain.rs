@@ -150,8 +150,8 @@ pub async fn reset(
     let account = account_key(keys, subject.address);
     let mut deleted = usize::from(store.forget_attempts(&account).await?);
     if deleted == 0 {
-        // The account can be counted in the shared record. All accounts that the full store could
-        // not add share this record.
+        // The attempts of the account may be in the shared back-off. If the store is full, it
+        // creates no back-off for a new account, and all such accounts use the shared one.
         deleted += usize::from(store.forget_attempts(NEWCOMERS).await?);
     }
     for (budget, _, key) in subject.budgets(keys) {

@@ -16,8 +16,8 @@ use crate::telemetry::trace::{self, Place, Traceparent};
 
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-/// The most bytes of a header that are kept. latchkey stores the user agent with the session and
-/// shows it to the user, so one line is enough.
+/// The maximum number of bytes that are kept of the `User-Agent` header. latchkey stores them with
+/// the session and shows them to the user, so one line is enough.
 const USER_AGENT_BYTES_MAX: usize = 200;
 
 /// The context of one request.

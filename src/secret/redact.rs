@@ -122,8 +122,8 @@ impl Redactor {
     }
 }
 
-/// Returns the text without the user, the password and the parameters of every URL, and without
-/// lists of bytes.
+/// Returns the text without the user, the password and the parameters of every URL. A printed list
+/// of bytes (`[115, 101, …]`) is removed too, because it can contain a secret.
 pub fn redact(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;

@@ -66,6 +66,8 @@ mod key_budget;
 mod keys;
 mod limits;
 mod probe;
+#[cfg(test)]
+mod recovery_suite;
 mod redis;
 mod rules;
 #[cfg(test)]

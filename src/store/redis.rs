@@ -10,6 +10,7 @@ mod budgets;
 mod connection;
 mod diagnosis;
 mod facts;
+mod fields;
 mod probe;
 mod refusal;
 mod rights;
@@ -18,7 +19,6 @@ mod scripts;
 mod single;
 mod url;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -27,8 +27,8 @@ use uuid::Uuid;
 
 use self::connection::Link;
 pub use self::facts::RedisFacts;
+use self::fields::{Fields, optional, read_session, required, session_fields};
 use self::scripts::Scripts;
-use super::rules::Stored;
 use super::types::{
     OneTimeToken, PutToken, RECOVERIES_MAX, Refresh, Refreshed, Session, Spend, TokenKind,
 };
@@ -37,9 +37,6 @@ use crate::clock::{UnixMillis, millis};
 use crate::problem::Unavailable;
 use crate::secret::{Secret, random_id};
 use crate::telemetry::Metrics;
-
-/// A hash in a response of Redis.
-type Fields = HashMap<String, String>;
 
 /// How many milliseconds after its start a refresh may still run on the server. The value covers
 /// the 250 ms of a call and the error in latchkey's estimate of the server's clock.
@@ -335,89 +332,4 @@ impl Redis {
 /// shorter than the lifetime of the entry.
 fn keep_ms(expires_at: UnixMillis, now: UnixMillis) -> i64 {
     expires_at.saturating_sub(now).clamp(0, i64::MAX / 4) + COLLECT_SLACK_MS
-}
-
-fn session_fields(session: &Session) -> Result<Vec<(&'static str, String)>, Unavailable> {
-    let mut fields = vec![
-        ("jti", session.jti.clone()),
-        ("generation", session.generation.to_string()),
-        ("rotated_at", session.rotated_at.to_string()),
-        ("epoch", session.epoch.to_string()),
-        ("created_at", session.created_at.to_string()),
-        ("seen_at", session.seen_at.to_string()),
-        ("expires_at", session.expires_at.to_string()),
-        ("absolute_end", session.absolute_end.to_string()),
-        ("ip", session.ip.clone()),
-        ("user_agent", session.user_agent.clone()),
-        ("client", session.client.clone()),
-        ("used", flag(session.used)),
-        ("recovered", flag(session.recovered)),
-        ("recoveries", session.recoveries.to_string()),
-        ("acr", session.acr.clone()),
-        ("amr", serde_json::to_string(&session.amr).map_err(lost)?),
-        ("auth_time", session.auth_time.to_string()),
-        ("fresh", flag(session.fresh)),
-    ];
-    fields.extend(session.previous_jti.clone().map(|it| ("previous_jti", it)));
-    fields.extend(session.team_id.map(|it| ("team_id", it.to_string())));
-    fields.extend(session.project_id.map(|it| ("project_id", it.to_string())));
-    Ok(fields)
-}
-
-fn flag(on: bool) -> String {
-    u8::from(on).to_string()
-}
-
-fn is_on(fields: &Fields, name: &'static str) -> Result<bool, Unavailable> {
-    Ok(required::<u8>(fields, name)? != 0)
-}
-
-/// Reads a session from the fields of a hash. `None` if the hash does not exist, or if a development
-/// version from before the field `acr` wrote it.
-fn read_session(user: Uuid, sid: &str, fields: &Fields) -> Result<Option<Stored>, Unavailable> {
-    if !fields.contains_key("acr") {
-        return Ok(None);
-    }
-    let session = Session {
-        user_id: user,
-        sid: sid.to_owned(),
-        jti: required(fields, "jti")?,
-        generation: required(fields, "generation")?,
-        previous_jti: optional(fields, "previous_jti")?,
-        rotated_at: required(fields, "rotated_at")?,
-        epoch: required(fields, "epoch")?,
-        team_id: optional(fields, "team_id")?,
-        project_id: optional(fields, "project_id")?,
-        created_at: required(fields, "created_at")?,
-        seen_at: required(fields, "seen_at")?,
-        expires_at: required(fields, "expires_at")?,
-        absolute_end: required(fields, "absolute_end")?,
-        ip: required(fields, "ip")?,
-        user_agent: required(fields, "user_agent")?,
-        client: required(fields, "client")?,
-        used: is_on(fields, "used")?,
-        recovered: is_on(fields, "recovered")?,
-        recoveries: required(fields, "recoveries")?,
-        acr: required(fields, "acr")?,
-        amr: serde_json::from_str(&required::<String>(fields, "amr")?).map_err(lost)?,
-        auth_time: required(fields, "auth_time")?,
-        fresh: is_on(fields, "fresh")?,
-    };
-    Ok(Some(Stored { session, reused: fields.contains_key("reused") }))
-}
-
-/// Parses a field that must exist.
-fn required<T>(fields: &Fields, name: &'static str) -> Result<T, Unavailable>
-where
-    T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>,
-{
-    optional(fields, name)?.ok_or_else(|| lost(format!("an entry lacks the field {name}")))
-}
-
-/// Parses a field that may be absent.
-fn optional<T>(fields: &Fields, name: &'static str) -> Result<Option<T>, Unavailable>
-where
-    T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>,
-{
-    fields.get(name).map(|text| text.parse()).transpose().map_err(lost)
 }

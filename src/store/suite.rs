@@ -15,7 +15,7 @@ use super::{
 /// The time at which every test starts.
 pub const NOW: UnixMillis = 1_795_467_791_042;
 pub const HOUR_MS: i64 = 3_600_000;
-const GRACE_MS: i64 = 30_000;
+pub const GRACE_MS: i64 = 30_000;
 const IDLE: Duration = Duration::from_hours(2);
 
 /// Runs all tests in order. Each test has its own users and keys.
@@ -24,10 +24,7 @@ pub async fn holds(store: &Store) {
     a_session_is_found_until_it_expires(store).await;
     a_refresh_rotates_and_slides_up_to_the_absolute_end(store).await;
     parallel_refreshes_of_one_token_rotate_once(store).await;
-    the_previous_token_is_good_within_the_grace_period(store).await;
-    a_lost_response_is_recovered_until_the_current_token_is_used(store).await;
-    another_client_recovers_the_token_within_the_grace_period(store).await;
-    the_third_recovery_in_a_row_is_a_theft(store).await;
+    super::recovery_suite::holds(store).await;
     a_token_two_generations_old_leaves_a_tombstone(store).await;
     a_token_ahead_or_of_a_fork_changes_nothing(store).await;
     what_has_expired_is_gone(store).await;
@@ -90,13 +87,13 @@ pub fn ask<'a>(
     }
 }
 
-async fn opened(store: &Store) -> Session {
+pub async fn opened(store: &Store) -> Session {
     let session = new_session();
     store.open_session(&session, NOW).await.unwrap();
     session
 }
 
-async fn rotated(store: &Store, ask: &Refresh<'_>, now: UnixMillis) -> Session {
+pub async fn rotated(store: &Store, ask: &Refresh<'_>, now: UnixMillis) -> Session {
     match store.refresh(ask, now).await.unwrap() {
         Refreshed::Rotated(session) => session,
         other => panic!("not rotated: {other:?}"),
@@ -155,94 +152,6 @@ async fn parallel_refreshes_of_one_token_rotate_once(store: &Store) {
     }
     assert_eq!((rotations.len(), others.len()), (1, 15));
     assert!(others.iter().all(|it| *it == rotations[0]), "all get the one successor");
-}
-
-async fn the_previous_token_is_good_within_the_grace_period(store: &Store) {
-    let session = opened(store).await;
-    let after = rotated(store, &ask(&session, "jti-0", 7, "jti-1"), NOW).await;
-    let (user, sid) = (session.user_id, session.sid.as_str());
-    let again = ask(&session, "jti-0", 7, "jti-x");
-    let answer = store.refresh(&again, NOW + GRACE_MS).await.unwrap();
-    assert_eq!(answer, Refreshed::Current(after.clone()));
-    let before = store.refresh(&again, NOW - 1_000).await.unwrap();
-    assert_eq!(before, Refreshed::Current(after.clone()), "a replica whose clock is behind");
-    store.mark_used(user, sid, 8).await.unwrap();
-    let used = Session { used: true, ..after };
-    let answer = store.refresh(&again, NOW + GRACE_MS).await.unwrap();
-    assert_eq!(answer, Refreshed::Current(used.clone()), "a second tab");
-    let answer = store.refresh(&again, NOW + GRACE_MS + 1).await.unwrap();
-    assert_eq!(answer, Refreshed::Reused(used));
-}
-
-/// The session after a recovery of its current token.
-fn after_recovery(session: &Session) -> Session {
-    let recoveries = session.recoveries + 1;
-    Session { recovered: true, recoveries, fresh: false, ..session.clone() }
-}
-
-async fn a_lost_response_is_recovered_until_the_current_token_is_used(store: &Store) {
-    let session = opened(store).await;
-    let (user, sid) = (session.user_id, session.sid.as_str());
-    let lost = rotated(store, &ask(&session, "jti-0", 7, "jti-1"), NOW).await;
-    let again = ask(&session, "jti-0", 7, "jti-x");
-    for now in [NOW + GRACE_MS + 1, NOW + HOUR_MS] {
-        let answer = store.refresh(&again, now).await.unwrap();
-        assert_eq!(answer, Refreshed::Recovered(after_recovery(&lost)));
-    }
-    let found = store.session(user, sid, NOW).await.unwrap();
-    assert_eq!(found, Some(after_recovery(&lost)));
-    for (generation, is_used) in [(7, false), (9, false), (8, true), (8, true)] {
-        store.mark_used(user, sid, generation).await.unwrap();
-        let used = store.session(user, sid, NOW).await.unwrap().unwrap().used;
-        assert_eq!(used, is_used, "generation {generation}");
-    }
-    store.mark_used(user, "unknown", 8).await.unwrap();
-    let answer = store.refresh(&again, NOW + HOUR_MS).await.unwrap();
-    assert!(matches!(answer, Refreshed::Reused(_)), "{answer:?}");
-    store.mark_used(user, sid, 8).await.unwrap();
-    assert_eq!(store.session(user, sid, NOW).await.unwrap(), None, "it stays a tombstone");
-}
-
-async fn another_client_recovers_the_token_within_the_grace_period(store: &Store) {
-    let session = opened(store).await;
-    let after = rotated(store, &ask(&session, "jti-0", 7, "jti-1"), NOW).await;
-    store.mark_used(session.user_id, &session.sid, 8).await.unwrap();
-    let elsewhere = Refresh { client: "192.0.2.8", ..ask(&session, "jti-0", 7, "jti-x") };
-    let recovered = after_recovery(&Session { used: true, ..after });
-    let answer = store.refresh(&elsewhere, NOW + GRACE_MS).await.unwrap();
-    assert_eq!(answer, Refreshed::Recovered(recovered.clone()));
-    let answer = store.refresh(&ask(&session, "jti-0", 7, "x"), NOW + GRACE_MS).await.unwrap();
-    assert_eq!(answer, Refreshed::Current(recovered.clone()), "the client of the rotation");
-    let answer = store.refresh(&elsewhere, NOW + GRACE_MS + 1).await.unwrap();
-    assert_eq!(answer, Refreshed::Reused(recovered));
-}
-
-async fn the_third_recovery_in_a_row_is_a_theft(store: &Store) {
-    // Each step is one rotation. `true`: its response is lost, and the previous token is sent again.
-    for (steps, is_theft) in [
-        (&[true, true, true][..], true),
-        (&[true, true, false, true, true], false),
-        (&[true, false, true, true, true], true),
-    ] {
-        let session = opened(store).await;
-        let mut now = NOW;
-        let mut last = None;
-        for (step, is_lost) in steps.iter().enumerate() {
-            let generation = 7 + u64::try_from(step).unwrap();
-            let (jti, next) = (format!("jti-{step}"), format!("jti-{}", step + 1));
-            rotated(store, &ask(&session, &jti, generation, &next), now).await;
-            now += GRACE_MS + 1;
-            if *is_lost {
-                let again = ask(&session, &jti, generation, "x");
-                last = Some(store.refresh(&again, now).await.unwrap());
-            }
-        }
-        match last {
-            Some(Refreshed::Reused(_)) => assert!(is_theft, "{steps:?}"),
-            Some(Refreshed::Recovered(_)) => assert!(!is_theft, "{steps:?}"),
-            other => panic!("{steps:?}: {other:?}"),
-        }
-    }
 }
 
 async fn a_token_two_generations_old_leaves_a_tombstone(store: &Store) {

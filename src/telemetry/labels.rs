@@ -141,9 +141,9 @@ declared_words! {
     /// An action in the audit.
     AuditAction = "action", AuditActions, "an action in the [audit](audit.md)";
     /// A limit by address.
-    AddressPolicy = "policy", AddressPolicies, "a limit by address ([limits](limits.md)), with the suffix `-48` for the limit of an IPv6 /48";
+    AddressPolicy = "policy", AddressPolicies, "the name of a limit by address ([limits](limits.md)), which ends in `-48` for the limit of an IPv6 /48";
     /// A budget.
-    BudgetPolicy = "policy", Budgets, "a budget: `confirmations`, `recoveries`, `new-devices`, `invitations`, `address-changes`, `inviters`, `password-confirmations`, `account-writes`, `revocations`";
+    BudgetPolicy = "policy", Budgets, "the name of a budget: `confirmations`, `recoveries`, `new-devices`, `invitations`, `address-changes`, `inviters`, `password-confirmations`, `account-writes`, `revocations`";
 }
 
 pub type Logins = (LoginMethod, Outcome<Done>);

@@ -28,9 +28,10 @@ both!(
     ["password.memory_kib" = "4096", "password.iterations" = "2", "password.workers" = "1"],
     async |app| {
         let passwords = &app.inside().passwords;
-        // The test calls the password pool directly, with a client address, as a request does. All
-        // addresses of one /48 network are one client key. The calls are direct, so all of them are
-        // in the queue before the pool has computed one or two hashes, however slow the machine is.
+        // The test sends no HTTP requests. It calls the password pool itself and passes a client
+        // address, as a request handler does. All addresses of one /48 network are one client key.
+        // Without HTTP, all calls are in the queue before the pool has computed more than two
+        // hashes, even on a slow machine.
         let knock = async |source: &str| {
             let source: IpAddr = source.parse().expect("an address");
             let password = Secret::new("not this one".to_owned());

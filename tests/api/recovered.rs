@@ -112,7 +112,7 @@ both!(two_daemons_agree_about_a_lost_response, async |app| {
     app.clock.advance(PAST_GRACE);
     let other = app.replica().await;
     let again = at_once(8, async |number: usize| {
-        let daemon = if number % 2 == 0 { app.anonymous() } else { other.anonymous() };
+        let daemon = if number.is_multiple_of(2) { app.anonymous() } else { other.anonymous() };
         daemon.bearer(&person.user_token).get(PATH).await.tokens().user
     })
     .await;

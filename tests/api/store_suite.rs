@@ -32,6 +32,8 @@ mod agreement;
 mod attempts_suite;
 #[path = "../../src/store/budgets_suite.rs"]
 mod budgets_suite;
+#[path = "../../src/store/recovery_suite.rs"]
+mod recovery_suite;
 #[path = "../../src/store/suite.rs"]
 mod suite;
 

@@ -19,7 +19,7 @@ pub struct Retry {
     /// The ids of the mails
     #[arg(value_name = "ID")]
     ids: Vec<Uuid>,
-    /// Make every mail due that was given up
+    /// Retry all mails that were given up
     #[arg(long)]
     dead: bool,
     /// Use with `--dead`: print how many mails were given up, and change nothing
