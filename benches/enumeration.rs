@@ -269,8 +269,8 @@ impl Bench {
         for _ in 0..counted {
             let started = Instant::now();
             let status = self.post(path, source, &body).await;
-            // On a busy machine the back-off can already be over, or a store can respond too late.
-            // Then the response has another status, and its time is not counted.
+            // On a busy machine, the back-off is perhaps already over, or a store responds too
+            // late. Then the response has another status, and its time is not counted.
             if status == expected {
                 times.push(as_nanos(started.elapsed()));
             }

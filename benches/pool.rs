@@ -1,4 +1,4 @@
-//! Benchmark: a call to a pool. It is compared with the cheapest way to give work to another task
+//! Benchmark: a call to a pool. It is compared with the cheapest way to pass work to another task
 //! and to wait for the result: a bounded channel for the work and a oneshot channel for the result.
 
 use std::sync::Arc;

@@ -52,7 +52,7 @@ pub use sea_orm::DbErr as DatabaseError;
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a statement may wait for a row's lock.
 const LOCK_TIMEOUT: Duration = Duration::from_millis(500);
-/// How long a transaction may be idle, so that a stalled daemon holds no locks.
+/// How long a transaction is allowed to be idle, so that a stalled daemon holds no locks.
 const IDLE_IN_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a request waits for a connection. An exhausted pool counts as an outage.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(500);
@@ -186,13 +186,13 @@ impl Db {
         self.writer.begin_writing().await
     }
 
-    /// Begins a transaction that reads. On PostgreSQL, the transaction can have settings of its
-    /// own, such as the tenant scope.
+    /// Begins a transaction that reads. On PostgreSQL, settings such as the tenant scope apply to
+    /// this transaction alone.
     pub async fn begin_reading(&self) -> Result<Transaction, DbErr> {
         self.reader.begin_reading(IsolationLevel::ReadCommitted).await
     }
 
-    /// The dialect, for a statement in SQL.
+    /// The SQL dialect of the database.
     pub fn backend(&self) -> DatabaseBackend {
         self.writer.get_database_backend()
     }
@@ -207,7 +207,8 @@ impl Db {
     pub async fn migrate(&self) -> Result<(), DbErr> {
         let tx = self.begin().await?;
         if self.is_postgres() {
-            // The migrations of another replica may take long, and so may these.
+            // Some migrations take longer than these limits, and so does the wait for another
+            // replica's migrations.
             for sql in ["SET LOCAL statement_timeout = 0", "SET LOCAL lock_timeout = 0"] {
                 tx.execute_unprepared(sql).await?;
             }
@@ -293,8 +294,8 @@ fn create_private(path: &Path) -> Result<(), DbErr> {
         .map_err(|error| DbErr::Custom(format!("cannot create {}: {error}", path.display())))
 }
 
-/// Returns a LIKE pattern for lower-case text that contains `part`. `part` may be written in upper
-/// or lower case. A wildcard in the part matches only itself.
+/// Returns a LIKE pattern for lower-case text that contains `part`. The pattern matches `part` in
+/// upper or lower case. A wildcard in the part matches only itself.
 pub fn containing(part: &str) -> LikeExpr {
     let escaped =
         |c: char| matches!(c, '%' | '_' | '\\').then_some('\\').into_iter().chain(Some(c));

@@ -72,12 +72,12 @@ pub fn random_id() -> String {
     URL_SAFE_NO_PAD.encode(random_bytes::<16>())
 }
 
-/// Whether a text can be a [`random_id`]. It can be if it has at least one character and all its
-/// characters belong to base64url.
+/// Whether a text has the form of a [`random_id`]: at least one character, and only characters of
+/// base64url.
 ///
-/// Callers must check this before they use a client's text as a key in a store. A store can refuse
-/// a text, for example PostgreSQL refuses NUL. Without the check, such a text would look like an
-/// outage of the store.
+/// Callers must check this before they use a client's text as a key in a store. A store refuses
+/// some texts: for example, PostgreSQL refuses NUL. Without the check, such a text would look like
+/// an outage of the store.
 pub fn is_id(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
 }

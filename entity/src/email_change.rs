@@ -1,4 +1,4 @@
-//! The table `email_changes`: changes of a user's email address. They may be requested, done or
+//! The table `email_changes`: changes of a user's email address. A change is requested, done or
 //! undone.
 
 use sea_orm::entity::prelude::*;

@@ -19,8 +19,7 @@ pub struct Model {
     pub created_at: i64,
     /// When the user last chose this team, or 0 if the user never chose it.
     pub last_used_at: i64,
-    /// The project that the user last chose in this team. This project can be deleted in the
-    /// meantime.
+    /// The project that the user last chose in this team. This project is perhaps deleted by now.
     pub last_project_id: Option<Uuid>,
 }
 

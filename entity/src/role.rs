@@ -1,6 +1,6 @@
 //! [`Role`]: the role of a team member, with the name of the role in the database.
 
-/// A member's role. Each role has all rights of the role above it in this list, and more rights.
+/// A member's role. Each role has all rights of the role that is listed before it, and more rights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
     /// A viewer may read.

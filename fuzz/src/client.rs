@@ -53,7 +53,8 @@ fn decoded(value: &[u8]) -> Vec<u8> {
     STANDARD.decode(encoded.trim_ascii()).unwrap_or_default()
 }
 
-/// Whether `plain` is the id and the secret of the client `gateway`. Both may be form-encoded.
+/// Whether `plain` is the id and the secret of the client `gateway`. The id and the secret are
+/// plain or form-encoded.
 fn is_the_gateway(plain: &[u8]) -> bool {
     let pair =
         |id: &[u8], secret: &[u8]| id == CLIENT_ID.as_bytes() && secret == CLIENT_SECRET.as_bytes();

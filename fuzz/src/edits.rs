@@ -10,8 +10,8 @@ pub fn edited(good: &str, script: &[u8]) -> String {
         if bytes.is_empty() {
             break;
         }
-        // `good` can be longer than 256 bytes. So the upper bits of `what` select a block of 256
-        // bytes, and `at` is the position in this block.
+        // Some values of `good` are longer than 256 bytes. So the upper bits of `what` select a
+        // block of 256 bytes, and `at` is the position in this block.
         let at = (usize::from(what >> 3) * 256 + usize::from(at)) % bytes.len();
         match what & 7 {
             0 => bytes[at] = byte,

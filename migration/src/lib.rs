@@ -2,9 +2,9 @@
 //! A migration imports no other code of latchkey.
 //!
 //! Each change follows *expand, migrate, contract*. So the last release before a change also works
-//! with the changed schema. A migration that removes something has [`CONTRACT`] in its name. It
-//! drops or renames a table or column, or makes a column NOT NULL. It is released one release after
-//! the last release that needs the removed part.
+//! with the changed schema. A migration that removes something has [`CONTRACT`] in its name. Such a
+//! migration drops or renames a table or column, or makes a column NOT NULL. It is released one
+//! release after the last release that needs the removed part.
 
 use sea_orm_migration::prelude::*;
 

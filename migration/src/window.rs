@@ -12,8 +12,9 @@ use crate::Migrator;
 use crate::baseline::NAME;
 
 /// This text in the name of a migration means that the migration removes something. An example is
-/// `m20270301_000009_contract_…`. After this migration, the release two releases before it no
-/// longer works. Every other migration only adds something, so the release before it still works.
+/// `m20270301_000009_contract_…`. After this migration, the release that is two releases older no
+/// longer works. Every other migration only adds something, so the last release before it still
+/// works.
 pub const CONTRACT: &str = "_contract_";
 
 /// The schema of a database, compared with the migrations of this binary.

@@ -28,8 +28,8 @@ IN_CLEAR = "`forbidden` if a proxy received the request over plain http"
 
 
 def of(operation):
-    """Returns the name of an operation. For a misspelt path it is the name of the correct
-    spelling."""
+    """Returns the name of an operation. For a misspelt path, this is the name of the operation with
+    the correct path."""
     return operation.removesuffix("Respelled")
 
 

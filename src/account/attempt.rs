@@ -3,8 +3,9 @@
 //! Every use case that checks a password uses this module. Each attempt counts against the account.
 //! The attempt is counted before the password is verified.
 //!
-//! The limit by IP address and the back-off refuse an anonymous client before the account is looked
-//! up. So the response is the same for every email address, with or without an account.
+//! If the limit by IP address or the back-off refuses an anonymous client, it does so before the
+//! account is looked up. So this response is the same for every email address, with or without an
+//! account.
 
 use std::time::Duration;
 
@@ -20,11 +21,11 @@ use crate::problem::Unavailable;
 use crate::secret::Secret;
 use crate::session::AccountStatus;
 
-/// Time reserved before the deadline of a request, in which an attempt can be cancelled. After the
-/// deadline, the request would end without cancelling the attempt.
+/// The time before the deadline of a request that is reserved for cancelling the attempt. At the
+/// deadline, the request ends and can no longer cancel the attempt.
 const CANCEL_WITHIN: Duration = Duration::from_millis(100);
 
-/// An attempt that has begun. Its password may be verified already or not yet.
+/// An attempt that has begun. Its password is perhaps not verified yet.
 #[derive(Debug)]
 pub struct LoginAttempt {
     address: String,
@@ -34,13 +35,14 @@ pub struct LoginAttempt {
     device: Option<Device>,
     /// The value of the JSON member `captcha` of the request.
     captcha: Option<String>,
-    /// The count of this attempt. It is set when the attempt is admitted.
+    /// The keys under which the token store counts this attempt. None until the attempt is
+    /// admitted.
     counted: Option<CountedAttempt>,
 }
 
 impl LoginAttempt {
-    /// The known device from which the attempt comes, if it comes from one. Call this function only
-    /// after the password was found to be right.
+    /// The known device that makes the attempt. None if the client is not a known device. Call this
+    /// function only after the password was found to be right.
     pub fn device(&self) -> Option<Device> {
         self.device
     }
@@ -116,7 +118,7 @@ impl AccountService<'_> {
     }
 
     /// Creates the token that makes the client a known device of the account for 90 days from now.
-    /// `known` is the device if it was already known. It then keeps its id.
+    /// If the client is a known device already, `known` is this device, and it keeps its id.
     pub(super) fn device_token(&self, account: &AccountStatus, known: Option<Device>) -> String {
         let whose = (account.id, account.password_version);
         self.admission.devices.issue(&account.email_normal, whose, known, self.clock.now())
@@ -140,8 +142,8 @@ impl AccountService<'_> {
     /// Admits an attempt. Verifies the captcha only if the attempt needs one.
     ///
     /// If anonymous clients have reached the account's cap of failed attempts, an anonymous client
-    /// needs a captcha. If `captcha.on` contains `login-after-failures`, a client can also send a
-    /// captcha instead of waiting the short times of the back-off.
+    /// needs a captcha. If `captcha.on` contains `login-after-failures`, a captcha also replaces
+    /// the short waits of the back-off.
     async fn admit_now(
         &self,
         client: &mut Client<'_>,

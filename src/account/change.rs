@@ -131,8 +131,8 @@ pub(super) async fn confirm(cx: &ChangeContext<'_>, id: Uuid) -> Result<Confirme
 
 /// Undoes a change of email address, and every change that the account made after it.
 ///
-/// An attacker who took the account over with this change may also have made the changes after it.
-/// The undo links of those changes were mailed to the attacker's addresses, so the owner of the
+/// An attacker who took over the account with this change has perhaps made the later changes too.
+/// The undo links of the later changes were mailed to the attacker's addresses, so the owner of the
 /// account cannot undo them one by one. Every session ends, because the attacker knew the password.
 pub(super) async fn undo(cx: &ChangeContext<'_>, id: Uuid) -> Result<Undone, DbErr> {
     let now = cx.now;
@@ -219,7 +219,7 @@ pub(super) async fn rename(
 /// Invalidates the pending changes of a user's email address.
 ///
 /// This function is called when the user asks for another change, proves the email address or sets
-/// a password. An attacker, and not the user, may have asked for the pending change.
+/// a password. Perhaps an attacker, and not the user, asked for the pending change.
 pub(super) async fn drop_pending(tx: &Transaction, user_id: Uuid) -> Result<(), DbErr> {
     email_change::Entity::update_many()
         .col_expr(email_change::Column::State, Expr::value(EmailChangeState::Superseded))

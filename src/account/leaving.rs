@@ -38,8 +38,8 @@ pub enum Deleted {
 /// email address, and identities in the audit.
 ///
 /// If the email address was proven, the invitations of other teams to this address and the unsent
-/// mails to it are also deleted. If the address was never proven, they are not deleted, because the
-/// address may belong to another person.
+/// mails to it are also deleted. If the address was never proven, these invitations and mails stay,
+/// because the address perhaps belongs to another person.
 pub(super) async fn delete(cx: &ChangeContext<'_>, user_id: Uuid) -> Result<Deleted, DbErr> {
     let tx = cx.db.begin().await?;
     let Some(person) = table::lock(&tx, user_id).await? else { return Ok(Deleted::Now) };
@@ -96,7 +96,7 @@ pub(super) async fn reject(cx: &ChangeContext<'_>, user_id: Uuid) -> Result<Veri
     if person.verified_at.is_some() {
         return Ok(Verified::Already);
     }
-    // A disabled account is not deleted, because then its email address could be registered again.
+    // A disabled account is not deleted. Otherwise its email address could be registered again.
     if register::is_disabled(&person) {
         return Ok(Verified::Gone);
     }

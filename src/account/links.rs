@@ -256,8 +256,8 @@ impl AccountService<'_> {
         Ok(())
     }
 
-    /// Mails a link to the new email address, which confirms the change, and a notice to the old
-    /// email address.
+    /// Sends the new email address a link that confirms the change, and the old email address a
+    /// notice.
     pub async fn change_email(
         &self,
         client: &mut Client<'_>,

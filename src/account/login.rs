@@ -26,7 +26,7 @@ pub struct LoggedIn {
     pub device_token: String,
 }
 
-/// Result of a check of a password that was right.
+/// Result of the check of a right password.
 #[derive(Debug)]
 struct RightPassword {
     account: AccountStatus,
@@ -131,7 +131,7 @@ impl AccountService<'_> {
     /// The user gets a mail about a login on an unknown device (ASVS 6.3.5), with two exceptions:
     ///
     /// - The first login, if it comes from the network of the registration. If the first login
-    ///   comes from another network, the mail is sent, because another person may have registered
+    ///   comes from another network, the mail is sent, because perhaps another person registered
     ///   the address.
     /// - A login to an account whose email address is not proven. Otherwise a client could register
     ///   another person's address and make the daemon send mails to that person.

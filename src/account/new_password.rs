@@ -113,8 +113,8 @@ impl AccountService<'_> {
         Ok(())
     }
 
-    /// Sets a new password by a mailed token. Returns the token that makes the client a known
-    /// device, because a mailed token proves at least as much as a login.
+    /// Sets a new password with a mailed token. Returns a device token, because a mailed token
+    /// proves at least as much as a login.
     pub async fn reset_password(
         &self,
         client: &mut Client<'_>,
@@ -154,8 +154,9 @@ impl AccountService<'_> {
         Ok(self.account_to_reset(token).await?.is_some())
     }
 
-    /// Reads the account of a recovery token, and the password version under which the token was
-    /// mailed. Returns none if the token was used, or if the password has changed since the mail.
+    /// Reads the account of a recovery token, and the version that the password had when the token
+    /// was mailed. Returns none if the token was used, or if the password has changed since the
+    /// mail.
     async fn account_to_reset(
         &self,
         token: &str,

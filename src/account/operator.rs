@@ -1,8 +1,8 @@
 //! The operator's commands for accounts. They run in the process of the command line, also while
 //! daemons run.
 //!
-//! Each change is one transaction, in the same way as the use cases of a user. An operator who runs
-//! a command has access to the database, so these functions check no permission.
+//! Each change is one transaction, like each use case of a user. An operator who runs a command has
+//! access to the database, so these functions check no permission.
 
 use latchkey_entity::{ended_session, membership, outbox, user};
 use sea_orm::sea_query::{Expr, ExprTrait as _};

@@ -39,7 +39,7 @@ pub enum Registered {
 /// account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verified {
-    /// This call has done it.
+    /// The call has succeeded.
     Now,
     /// The email address was proven before.
     Already,
@@ -84,8 +84,8 @@ pub(super) async fn register(
     Ok(Registered::Now(Box::new(AccountStatus::of_new(user))))
 }
 
-/// Writes the confirmation mail. The mail does not contain the name of the user, because another
-/// person may have registered the address and chosen the name.
+/// Writes the confirmation mail. The mail does not contain the name of the user, because perhaps
+/// another person registered the address and chose the name.
 async fn confirm_mail(
     cx: &ChangeContext<'_>,
     tx: &Transaction,
@@ -154,7 +154,7 @@ pub(super) async fn prove(
 }
 
 /// Whether the operator has disabled the account. The mailed links of a disabled account do not
-/// work. Only a login with the right password returns the reason.
+/// work. Only a login with the right password shows that the account is disabled.
 pub(super) fn is_disabled(person: &User) -> bool {
     person.status != UserState::Active
 }

@@ -159,7 +159,7 @@ impl From<CaptchaError> for AccountError {
 
 impl AccountService<'_> {
     /// Deletes an account, and the teams of the user that have no other member. The user confirms
-    /// the deletion by the password.
+    /// the deletion with the password.
     pub async fn delete(
         &self,
         client: &mut Client<'_>,

@@ -10,8 +10,8 @@ use super::permits::{FairPermit, FairPermits};
 use super::turns::Turns;
 use crate::problem::Unavailable;
 
-/// A semaphore that admits `width` callers at once. If `width` callers are admitted and a permit is
-/// free, a further caller waits in a fair queue. The queue groups the waiters by holder.
+/// A semaphore that admits `width` callers at once. Further callers wait in a fair queue, as long
+/// as permits are free. The queue groups the waiters by holder.
 #[derive(Debug)]
 pub struct FairSemaphore {
     name: &'static str,
@@ -42,7 +42,7 @@ pub struct Permit {
 
 impl FairSemaphore {
     /// Creates a semaphore that admits `width` callers at once. `places` is the maximum number of
-    /// callers, both admitted and waiting.
+    /// admitted and waiting callers together.
     pub fn new(name: &'static str, width: usize, places: usize) -> Arc<Self> {
         let width = width.max(1);
         let state = State { through: 0, waiting: Turns::default() };
@@ -89,8 +89,8 @@ impl FairSemaphore {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the next waiter that still waits from the queue. Waiters that have given up are
-    /// skipped, and their permits become free.
+    /// Takes the next waiter from the queue. Waiters that have given up are skipped, and their
+    /// permits become free.
     fn next(&self) -> Option<Waiting> {
         let mut state = self.lock();
         while let Some((_, waiting)) = state.waiting.pop() {

@@ -77,8 +77,8 @@ mod tests {
         };
         tracing::subscriber::with_default(subscriber, || {
             let span = tracing::info_span!("request", request_id = "r");
-            // Another test can reach this log line first, at a moment when no subscriber is set.
-            // tracing then switches the log line off. So this test crashes twice: the first crash
+            // Perhaps another test reached this log line first, while no subscriber was set.
+            // tracing then switched the log line off. So this test crashes twice: the first crash
             // registers the log line, and the rebuilt cache switches it on for the second crash.
             for _ in 0..2 {
                 drop(CrashGuard { observer: &observer, span: span.clone(), armed: true });

@@ -99,7 +99,7 @@ impl FairPermits {
     ///
     /// # Errors
     /// [`PermitRefusal`] if no permit is free, or if the holder already has as many permits as are
-    /// free. If several requests of one holder race, a request that could be admitted may be
+    /// free. If several requests of one holder race, a request that could be admitted is perhaps
     /// refused. A request that must be refused is never admitted.
     pub fn take(self: &Arc<Self>, holder: PermitHolder) -> Result<FairPermit, PermitRefusal> {
         let held = |(key, weight)| self.count(key) * weight;

@@ -20,9 +20,9 @@ use tokio_util::sync::CancellationToken;
 use super::Root;
 use crate::telemetry::attributes::TASKS;
 
-/// The pause after the first panic. Often the cause of the panic is gone after it. The pause also
-/// matters for a loop that panics immediately, because without a pause this loop would use a whole
-/// core.
+/// The pause after the first panic. Often the cause of the panic is gone after the pause. The pause
+/// also matters for a loop that panics immediately, because without a pause this loop would use a
+/// whole core.
 const PAUSE_FIRST: Duration = Duration::from_millis(500);
 /// The longest pause. Each pause is twice as long as the pause before it, up to this maximum. A
 /// client that connects during a pause waits in the kernel's queue. Clients give up after 10 s or
@@ -103,8 +103,8 @@ impl Task {
         self.spawn(async move |mut task: Self| {
             loop {
                 tokio::select! {
-                    // The order of the two branches matters. After a crash the next tick can be due
-                    // already. If the task is stopped, this tick must not run.
+                    // The order of the two branches matters. After a crash the next tick is perhaps
+                    // due already. If the task is stopped, this tick must not run.
                     biased;
                     () = task.stop.cancelled() => return,
                     () = tokio::time::sleep_until(due.get()) => {}

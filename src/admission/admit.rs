@@ -39,8 +39,8 @@ pub enum Ask<'a> {
     Account(Budget, Uuid),
 }
 
-/// All limits: those of client IP addresses and sessions, which this process holds, and the budgets
-/// and back-offs, which all replicas share through the token store. While the token store is down,
+/// All limits. This process holds the limits of client IP addresses and sessions. All replicas
+/// share the budgets and the back-offs through the token store. While the token store is down,
 /// smaller budgets in the memory of this process replace the shared budgets.
 #[derive(Debug)]
 pub struct Admission {
@@ -154,9 +154,9 @@ impl Admission {
     /// spends from both budgets when the transaction commits. Redis spends from them at once. So
     /// with Redis, an invitation whose transaction fails has still spent from both budgets.
     ///
-    /// In a Redis cluster the two budgets can be on different nodes, so one script cannot spend
-    /// from both. Therefore the budget of the recipient's address is read first. If that budget is
-    /// empty, nothing is taken from the inviter's budget.
+    /// In a Redis cluster the two budgets are perhaps on different nodes, so one script cannot
+    /// spend from both. Therefore the budget of the recipient's address is read first. If that
+    /// budget is empty, nothing is taken from the inviter's budget.
     ///
     /// # Errors
     /// [`InvitationLimit`] if one of the two budgets is empty, or if an embedded store fails. If

@@ -161,8 +161,8 @@ impl Admission {
             other => other?,
         };
         // Only an attempt whose password will be verified spends from the limit, so a refused
-        // attempt spends nothing. The limit can be used up now, because another request of this
-        // client can have spent the last unit after this request read the limit.
+        // attempt spends nothing. The limit is perhaps used up now, because another request of this
+        // client has spent the last unit since this request read the limit.
         match self.limit_of(who, Mode::Spend).enforce(rate, &self.metrics) {
             Ok(()) => Ok(attempt),
             Err(limited) => {

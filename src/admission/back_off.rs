@@ -45,9 +45,9 @@ static WAITS: [Duration; STEPS] = {
 
 /// The back-off settings, which are the same for all accounts.
 ///
-/// - The token store deletes a client's record one day after its last attempt. An attacker that
-///   waits until the record is deleted gets six attempts a day without a wait. This is fewer than
-///   an attacker gets at the longest wait, which is one attempt an hour.
+/// - The token store deletes a client's record one day after the client's last attempt. An attacker
+///   that waits until the record is deleted gets six attempts a day without a wait. This is fewer
+///   than an attacker gets at the longest wait, which is one attempt an hour.
 /// - One failure of an account expires each day. So an attacker that stays below the cap gains one
 ///   attempt a day.
 /// - After the 100th failure all anonymous clients wait an hour. So they never have more than 100
@@ -55,9 +55,9 @@ static WAITS: [Duration; STEPS] = {
 ///   failure beyond the cap.
 /// - At the cap an anonymous client needs a captcha. Each failure beyond the cap adds the work of
 ///   one usual captcha, up to 60 times the work of a usual captcha. A phone needs about a minute
-///   for that.
-/// - After a password change, five clients that never failed can log in without that captcha. This
-///   is meant for the user's other devices.
+///   for this maximum.
+/// - After a password change, five clients that never failed can log in without a captcha, even at
+///   the cap. This is meant for the user's other devices.
 pub static BACK_OFF: BackOff = BackOff {
     waits: &WAITS,
     captcha_failures: (6, 9),

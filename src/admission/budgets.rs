@@ -57,7 +57,7 @@ impl BudgetSizes {
     }
 }
 
-/// The budgets. A request spends one unit of the budget that its variant describes.
+/// The budgets. Each variant describes what spends one unit of its budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Budget {
     /// Confirmation mails to one email address.
@@ -120,8 +120,8 @@ impl Budget {
             Self::Invitations => per(6, HOUR),
             // This is the default of the setting `teams.invitations_per_day`.
             Self::Inviters => per(100, DAY),
-            // A user typically changes the password once and the email address once. The user can
-            // also have to enter the current password several times, because the chosen new
+            // A user typically changes the password once and the email address once. The user
+            // perhaps has to enter the current password several times, because the chosen new
             // passwords are refused as known from breaches. Ten is also the number of password
             // checks that one device has in a minute.
             Self::PasswordConfirmations => per(10, HOUR),
@@ -186,17 +186,17 @@ impl Budget {
     }
 }
 
-/// A budget of `burst` units that an empty budget regains evenly within a day.
+/// A budget of `burst` units. An empty budget regains them evenly within a day.
 const fn per_day(burst: u32) -> Quota {
     per(if burst == 0 { 1 } else { burst }, DAY)
 }
 
-/// A budget of `burst` units that an empty budget regains evenly within an hour.
+/// A budget of `burst` units. An empty budget regains them evenly within an hour.
 const fn per_hour(burst: u32) -> Quota {
     per(if burst == 0 { 1 } else { burst }, HOUR)
 }
 
-/// A budget of `burst` units that an empty budget regains evenly within `window`.
+/// A budget of `burst` units. An empty budget regains them evenly within `window`.
 const fn per(burst: u32, window: Duration) -> Quota {
     Quota { burst, period: Duration::from_millis(window.as_secs() * 1000 / burst as u64) }
 }
@@ -296,8 +296,8 @@ impl Local {
         }
     }
 
-    /// Removes the entries of budgets that are full again. The admission worker calls it together
-    /// with the limiter's sweep.
+    /// Removes the entries of budgets that are full again. The admission worker calls this function
+    /// together with the limiter's sweep.
     pub fn sweep(&self) {
         for limiter in &self.limiters {
             limiter.retain_recent();

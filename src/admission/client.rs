@@ -35,7 +35,8 @@ impl Client<'_> {
     }
 }
 
-/// A live session. Attempts with it are counted like those of a known device of its account.
+/// A live session. Attempts with this session are counted like those of a known device of its
+/// account.
 #[derive(Clone, Debug)]
 pub struct KnownSession {
     pub sid: String,

@@ -15,8 +15,8 @@ use crate::store::{Quota, Store};
 pub struct LimitReport {
     /// The login back-off. None if the store has no failed attempt.
     pub back_off: Option<BackOffReport>,
-    /// Whether `back_off` is the shared back-off. It counts the attempts at all accounts that have
-    /// no back-off of their own because the token store was full.
+    /// Whether `back_off` is the shared back-off. The shared back-off counts the attempts at all
+    /// accounts that have no back-off of their own, because the key budget was empty.
     pub is_shared: bool,
     /// The budgets of the email address, and of its account if there is one.
     pub budgets: Vec<BudgetReport>,
@@ -137,11 +137,11 @@ pub async fn explain(
 }
 
 /// Deletes the login back-off and the budgets of an email address and its account. Returns how many
-/// entries were deleted. If the account has no back-off of its own, its attempts can be counted in
-/// the shared back-off. So in this case the shared back-off is deleted.
+/// entries were deleted. If the account has no back-off of its own, its attempts are perhaps
+/// counted in the shared back-off. So in this case the shared back-off is deleted.
 ///
 /// # Errors
-/// [`Unavailable`] if the token store does not respond. In this case some entries can be left.
+/// [`Unavailable`] if the token store does not respond. Then some entries are perhaps left.
 pub async fn reset(
     store: &Store,
     keys: &Keys,
@@ -150,8 +150,8 @@ pub async fn reset(
     let account = account_key(keys, subject.address);
     let mut deleted = usize::from(store.forget_attempts(&account).await?);
     if deleted == 0 {
-        // The attempts of the account may be in the shared back-off. If the store is full, it
-        // creates no back-off for a new account, and all such accounts use the shared one.
+        // The attempts of the account are perhaps in the shared back-off. While the key budget is
+        // empty, all accounts that have no back-off of their own use the shared back-off.
         deleted += usize::from(store.forget_attempts(NEWCOMERS).await?);
     }
     for (budget, _, key) in subject.budgets(keys) {

@@ -55,8 +55,8 @@ pub enum Decision {
     },
 }
 
-/// The values of the headers `RateLimit` and `RateLimit-Policy`. They describe the policy of a
-/// check whose bucket has the fewest units left.
+/// The values of the headers `RateLimit` and `RateLimit-Policy`. If a check has several policies,
+/// the headers describe the policy whose bucket has the fewest units left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Headers {
     /// The policy's name: lower-case letters, digits and hyphens.
@@ -197,7 +197,7 @@ impl Limiter {
     }
 
     /// Removes the buckets that have been full for one interval and frees their memory. Returns how
-    /// many buckets are left. The admission worker calls it.
+    /// many buckets are left. The admission worker calls this function.
     pub fn sweep(&self) -> usize {
         let Some(policies) = &self.policies else { return 0 };
         let buckets = policies.actions.iter().flat_map(|it| it.narrow.iter().chain(&it.wide));

@@ -132,8 +132,8 @@ impl Action {
                     ]
                 }
             }
-            // A challenge costs the daemon 0.5 ms of CPU time, so one IP address can cost it 15 ms
-            // a minute. The widget requests one challenge per form.
+            // A challenge costs the daemon 0.5 ms of CPU time, so one IP address costs the daemon
+            // at most 15 ms a minute. The widget requests one challenge per form.
             Self::Captcha => const { &[window("captcha", "captcha-48", 30, MINUTE)] },
             // This limit is not against guessing, because no client can guess a secret of 128 bits.
             // It bounds the load and the number of log lines. With 20 failures a minute, an

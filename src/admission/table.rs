@@ -1,6 +1,6 @@
-//! The table that holds the states of the buckets. It is a state store for the crate governor.
-//! Unlike governor's own stores, a query can read a bucket without taking from it, and the number
-//! of keys has a maximum.
+//! The table that holds the states of the buckets. It is a state store for the crate governor. In
+//! contrast to governor's own stores, it allows a query that takes nothing from a bucket, and it
+//! limits the number of keys.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};

@@ -103,7 +103,7 @@ impl Masters<'_> {
             .map(Secret::new)
     }
 
-    /// Whether the current master key fails to open the audit key in a row.
+    /// Whether the current master key does not open the audit key of a row.
     fn is_stale(self, row: &audit_key::Model) -> bool {
         let context = context(&row.id);
         sealing::open(self.current, &context, &row.sealed).is_err()

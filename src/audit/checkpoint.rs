@@ -140,8 +140,8 @@ pub fn tokens_in(line: &str) -> impl Iterator<Item = &str> {
         .filter(|word| word.starts_with("eyJ") && word.matches('.').count() == 2)
 }
 
-/// Compares a head with the database. If the stream is missing, this is correct only if the head's
-/// row is older than `kept_from`, because retention can have deleted the stream.
+/// Compares a head with the database. A missing stream is correct only if the head's row is older
+/// than `kept_from`, because then retention has perhaps deleted the stream.
 ///
 /// # Errors
 /// The database's error.

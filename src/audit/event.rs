@@ -12,7 +12,8 @@ pub struct Event<'a> {
     /// Whether the action was done.
     pub outcome: Outcome,
     pub actor: Actor,
-    /// The user whose account the action concerns. The subject can be the same user as the actor.
+    /// The user whose account the action concerns. The subject and the actor are perhaps the same
+    /// user.
     pub subject: Option<Uuid>,
     /// The team that the action concerns. An event with a team goes to the team's stream. An event
     /// without a team goes to the stream of the subject. If there is no subject, it goes to the
@@ -27,9 +28,7 @@ pub struct Event<'a> {
 /// Whether the requested action was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The action was done.
     Success,
-    /// The action was refused.
     Refused,
 }
 

@@ -3,9 +3,9 @@
 //!
 //! The line contains only fixed words, ids and the row's number. `stream` is the id of the
 //! account's or the team's stream. It is not the id of a user. The user and the client's IP address
-//! are only in the database and are deleted with the account. Refused attempts have a row only once
-//! an hour for each account and client key, so they have a line only once an hour as well. So many
-//! attempts cannot fill the log.
+//! are only in the database and are deleted with the account. Refused attempts have at most one row
+//! an hour for each account and client key, and so at most one line. Therefore refused attempts
+//! cannot fill the log.
 
 use latchkey_entity::audit_event;
 use uuid::Uuid;

@@ -42,8 +42,8 @@ impl Keys {
         Ok(Self(rows.into_iter().filter_map(opened).collect()))
     }
 
-    /// The name of each key with the key's 32 bytes in base64url. With these an export can be
-    /// checked without this database. They must never be logged.
+    /// The name of each key with the key's 32 bytes in base64url. With these values an export can
+    /// be checked without this database. These values must never be logged.
     pub fn printed(&self) -> impl Iterator<Item = (&str, String)> {
         let encoded = |key: &Secret<[u8; 32]>| URL_SAFE_NO_PAD.encode(key.expose());
         self.0.iter().map(move |(id, key)| (id.as_str(), encoded(key)))

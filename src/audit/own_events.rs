@@ -10,7 +10,6 @@ use crate::database::Db;
 /// One event. It does not contain other users who took part in it.
 #[derive(Debug)]
 pub struct OwnEvent {
-    /// The event's id.
     pub id: Uuid,
     /// When the event happened.
     pub at: UnixMillis,

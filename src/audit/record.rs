@@ -72,7 +72,7 @@ pub async fn record(
 }
 
 /// Returns the number that the next event of a team's stream will have. The stream stays locked
-/// until the transaction ends. The caller must lock users before this call, as [`record`] does. It
+/// until the transaction ends. The caller must lock users before this call, as [`record`] does, and
 /// must record the event in the same transaction.
 ///
 /// # Errors

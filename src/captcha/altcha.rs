@@ -176,7 +176,7 @@ impl Altcha {
     pub fn challenge(&self, difficulty: u32, now: UnixMillis) -> serde_json::Value {
         let difficulty = difficulty.clamp(1, DIFFICULTY_MAX);
         // The modulo makes some counters more probable than others. This does not matter, because
-        // the range has only thousands of values and the random number has 2^32.
+        // the range has only thousands of values, and the random number has 2^32 possible values.
         let counter =
             u32::from_be_bytes(secret::random_bytes::<4>()) % (self.work.counter_max * difficulty);
         let options = CreateChallengeOptions {

@@ -3,8 +3,8 @@
 //!
 //! Every JSON member must have its documented type. Otherwise the response is malformed. For
 //! example, `"true"`, `1` and null are not accepted in place of `true`. A response is also
-//! malformed if it contains a member twice that latchkey reads. If the response is malformed, the
-//! token is not accepted.
+//! malformed if a member that latchkey reads occurs twice. If the response is malformed, the token
+//! is not accepted.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use time::format_description::well_known::{Iso8601, Rfc3339};
 use super::driver::{Driver, Score};
 use crate::clock::{UnixMillis, millis};
 
-/// How far the vendor's clock may be ahead of latchkey's clock.
+/// How far the vendor's clock is allowed to be ahead of latchkey's clock.
 const SKEW_MAX: Duration = Duration::from_mins(1);
 
 /// The values that a response must contain, so that the token is accepted.

@@ -160,8 +160,8 @@ impl Captchas {
     }
 
     /// Returns whether the vendor works. If this is not known, a worker sends a probe to the
-    /// vendor. Returns [`Unavailable`] if the probe failed but the vendor has not yet failed often
-    /// enough.
+    /// vendor. Returns [`Unavailable`] if the probe failed but the vendor has not failed three
+    /// times in a row yet.
     pub async fn probe(&self, deadline: Instant) -> Result<VendorState, Unavailable> {
         self.pool.ask(deadline, |reply| CaptchaCommand::Probe { reply }).await
     }

@@ -28,11 +28,11 @@ const LISTED_MAX: usize = 1_000;
 
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
-    /// Check every audit event. The exit code is 0 if all events are intact, and 3 if an event was
-    /// altered or removed or cannot be verified
+    /// Check every audit event. The exit code is 0 if all events are intact. It is 3 if an event
+    /// was altered or removed, or if it cannot be verified
     Verify {
-        /// Also compare the events with the checkpoints in this file: an export, or log lines with
-        /// the message `audit heads`
+        /// Also compare the events with the checkpoints in this file. The file is an export, or it
+        /// has log lines with the message `audit heads`
         #[arg(long, value_name = "FILE")]
         heads: Option<PathBuf>,
     },
@@ -50,8 +50,8 @@ pub enum Command {
         /// Print only events of this team
         #[arg(long, value_name = "ID")]
         team: Option<Uuid>,
-        /// Print only events of this user: what the user did, and what others did to the user's
-        /// account
+        /// Print only events of this user: what the user did, and what other users did to the
+        /// user's account
         #[arg(long, value_name = "ID")]
         user: Option<Uuid>,
     },

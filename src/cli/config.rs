@@ -14,8 +14,7 @@ use crate::exit::BAD_CONFIGURATION;
 pub enum Command {
     /// Print every setting with its value and the source of the value. Secrets are hidden
     Print,
-    /// Check whether the configuration is valid. The exit code is 0 if it is valid, and 78 if it is
-    /// not
+    /// Check whether the configuration is valid. The exit code is 0 if it is valid, otherwise 78
     Check,
     /// Print the JSON Schema of a configuration file
     Schema,

@@ -27,7 +27,7 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Show which limit, budget or back-off applies, why, until when, and how to lift it. This
+    /// Show which limit, budget or back-off applies, why, until when, and how to reset it. This
     /// command changes nothing
     ///
     /// For an email address, the command shows the login back-off and the budgets. All daemons
@@ -40,8 +40,8 @@ pub enum Command {
         /// after `--client`
         #[arg(value_name = "EMAIL|IP")]
         subject: Subject,
-        /// If you explain an email address: also show how long the client with this IP address has
-        /// to wait
+        /// Also show how long the client with this IP address has to wait. Use this option with an
+        /// email address
         #[arg(long, value_name = "IP")]
         client: Option<IpAddr>,
     },
@@ -263,8 +263,8 @@ fn as_text(report: &LimitReport, subject: LimitSubject<'_>, config: &Config) -> 
         Some(back_off) => {
             if report.is_shared {
                 out.push_str(
-                    "  login back-off: the token store is full, so this account shares the \
-                     back-off of all accounts without an entry:\n",
+                    "  login back-off: the token store has reached `rate_limit.keys_max`, so all \
+                     accounts without a record share this back-off:\n",
                 );
             }
             let has_captcha = config.captcha.provider != CaptchaProvider::None;

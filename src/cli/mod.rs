@@ -74,7 +74,7 @@ enum Command {
     /// Manage teams
     #[command(subcommand)]
     Teams(teams::Command),
-    /// Show which limit applies to an account or a client, and lift it
+    /// Show which limit applies to an account or a client, and reset it
     #[command(subcommand)]
     Limits(limits::Command),
     /// List the signing keys, rotate them, or declare one compromised

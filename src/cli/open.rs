@@ -1,8 +1,8 @@
 //! Opens the stores that the commands work on, in layers: first the database with the right schema,
 //! then the keys in the database, then the stores that need both.
 //!
-//! A layer creates nothing that does not exist. If a layer fails, every command ends in the same
-//! way.
+//! If something does not exist, no layer creates it. If a layer fails, every command ends in the
+//! same way.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -87,9 +87,9 @@ impl std::fmt::Display for Fault {
 
 /// The stores that the commands work on, with or without running daemons.
 pub struct Opened {
-    /// Users, teams, mails and keys.
+    /// Stores users, teams, mails and keys.
     pub db: Db,
-    /// Sessions and one-time tokens.
+    /// Stores sessions and one-time tokens.
     pub store: Store,
     /// Authenticates audit events.
     pub audit: Chain,

@@ -17,11 +17,11 @@ const OWASP_FLOOR: [(u64, u64); 5] =
 const EXAMPLE_WORDS: [&str; 8] =
     ["example", "change", "secret-", "-secret", "insecure", "password", "your-", "please"];
 
-/// The fewest characters of a client's secret: 128 bits in base64 without padding, the minimum of
-/// RFC 6749 §10.10.
+/// The minimum number of characters of a client's secret: 128 bits in base64 without padding, the
+/// minimum of RFC 6749 §10.10.
 const CLIENT_SECRET_CHARS_MIN: usize = 22;
 
-/// NIST SP 800-63B-4 §2.1.3: with one factor, at most 30 days between two logins.
+/// With one factor, NIST SP 800-63B-4 §2.1.3 allows at most 30 days between two logins.
 const ABSOLUTE_TTL_MAX: Duration = Duration::from_hours(30 * 24);
 
 /// Checks what the kind of a single setting cannot check.
@@ -353,8 +353,8 @@ impl Rules<'_> {
 
 impl Rules<'_> {
     /// Warns about stores on other machines if the connection is not encrypted or the server is not
-    /// verified (ASVS 12.3.1, 12.3.2). It is a warning because the network between the machines may
-    /// belong to the operator.
+    /// verified (ASVS 12.3.1, 12.3.2). It is only a warning, because the network between the
+    /// machines perhaps belongs to the operator.
     fn stores_in_the_clear(&mut self) {
         let away = |key: &str, schemes: &[&str]| {
             let url = self.values.text(key).and_then(Url::parse)?;

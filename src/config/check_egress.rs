@@ -4,7 +4,8 @@
 use super::check::Rules;
 use super::url::Url;
 
-/// Keys that captcha vendors publish for tests. With them every captcha passes, or none does.
+/// Keys that captcha vendors publish for tests. With some of these keys every captcha passes, with
+/// the others no captcha passes.
 const VENDORS_TEST_KEYS: [&str; 14] = [
     // Cloudflare Turnstile: secrets, then site keys.
     "1x0000000000000000000000000000000AA",

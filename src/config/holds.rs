@@ -1,5 +1,5 @@
-//! Files that hold secrets, and whether every user of the machine can read them. They are the files
-//! that `…_file` settings name, and configuration files with a secret among their values.
+//! Files that hold secrets, and whether every user of the machine can read these files. Such a file
+//! is named by a `…_file` setting, or it is a configuration file with a secret among its values.
 
 use std::collections::BTreeMap;
 use std::io;

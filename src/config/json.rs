@@ -12,7 +12,8 @@ use super::source::Raw;
 ///
 /// A key that occurs twice is added twice. An error of serde_json contains the line and the column.
 pub fn leaves(text: &str, add: &mut impl FnMut(String, Raw, usize)) -> Result<(), String> {
-    // serde_json also limits the depth of the text. So the walk can be recursive.
+    // serde_json also limits the depth of the text. So the depth of the recursive walk is limited
+    // too.
     match serde_json::from_str::<Json>(text) {
         Ok(Json::Object(_)) => {
             Walk { text, at: 0 }.object("", add);

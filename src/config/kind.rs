@@ -13,7 +13,7 @@ use ipnet::IpNet;
 use super::text;
 use super::url::{Url, redacted};
 
-/// The most characters of a refused value that a message quotes.
+/// The maximum number of characters that a message quotes of a refused value.
 const QUOTED_CHARS_MAX: usize = 80;
 
 /// The kind of a setting's value.
@@ -52,9 +52,9 @@ pub enum Kind {
     Filter,
     /// Text that is never shown.
     Secret,
-    /// 32 bytes in base64, never shown.
+    /// A key of 32 bytes in base64. It is never shown.
     Key,
-    /// `version:key` with the key in base64, never shown.
+    /// A pepper: `version:key` with the key in base64. It is never shown.
     Pepper,
 }
 
@@ -71,9 +71,9 @@ pub enum Item {
     Domain,
     /// The host of a web page: a name or an IP address, without a port.
     Host,
-    /// `id:secret`, never shown.
+    /// A client, written as `id:secret`. It is never shown.
     Client,
-    /// `version:key`, see [`Kind::Pepper`].
+    /// A pepper, see [`Kind::Pepper`].
     Pepper,
 }
 
@@ -99,7 +99,7 @@ pub struct Refusal {
     value: Option<String>,
     /// What is wrong, as the end of a sentence, such as "is not a duration".
     reason: String,
-    /// What to do.
+    /// What the operator can do.
     pub fix: String,
 }
 
@@ -124,7 +124,7 @@ impl Refusal {
     }
 }
 
-/// Shows the refusal without the value, which may be a secret.
+/// Shows the refusal without the value, which is perhaps a secret.
 impl fmt::Debug for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Refusal({}: {})", self.reason, self.fix)

@@ -142,8 +142,8 @@ fn read(
     match value {
         Ok(value) => Some((value, given.source.clone())),
         Err(refusal) => {
-            // The text of a file is never shown. The operator may have named a wrong file that
-            // holds a secret.
+            // The text of a file is never shown. The operator perhaps named a wrong file that holds
+            // a secret.
             let shows_value = through == Through::Value && !setting.kind.is_secret();
             let what = format!("{}{}", refusal.what(shows_value), given.source.place());
             problems.push(Problem::new(given.key.clone(), what, refusal.fix));
@@ -213,21 +213,22 @@ fn from_file(setting: &Setting, given: &Given, values: &mut Values) -> Result<St
     Ok(text.to_owned())
 }
 
-/// The name of a file for a message. By mistake, `path` may be the secret itself. So `path` is
+/// The name of a file for a message. By mistake, `path` is perhaps the secret itself. So `path` is
 /// quoted only if its folder exists and the path of that folder has at least two parts.
 fn named(path: &str) -> String {
     let folder = Path::new(path).parent().filter(|folder| folder.components().count() > 1);
     if folder.is_some_and(Path::is_dir) { format!("`{path}`") } else { "a file".to_owned() }
 }
 
-/// How similar an unknown key must be to a known one to get a suggestion (Jaro-Winkler, 0 to 1).
+/// How similar an unknown key and a known key must be, so that a message suggests the known key
+/// (Jaro-Winkler, 0 to 1).
 const ALIKE: f64 = 0.8;
 
-/// The longest key that a message quotes, in bytes. No setting has a longer name.
+/// The maximum length of a key that a message quotes, in bytes. No setting has a longer name.
 const KEY_BYTES_MAX: usize = 64;
 
 /// Whether a message quotes an unknown key. A message quotes only text that looks like a key,
-/// because other text may be a value in the wrong place.
+/// because other text is perhaps a value in the wrong place.
 fn is_name(given: &Given) -> bool {
     let is_flag = given.source == Source::Flag;
     let is_plain =

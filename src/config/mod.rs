@@ -56,9 +56,9 @@ use crate::secret::Secret;
 /// A resource server of the operator: one item of `introspection.clients`.
 #[derive(Clone, Debug)]
 pub struct IntrospectionClient {
-    /// `client_id`.
+    /// The client's `client_id`.
     pub id: String,
-    /// `client_secret`.
+    /// The client's `client_secret`.
     pub secret: Secret<String>,
 }
 
@@ -67,7 +67,7 @@ pub struct IntrospectionClient {
 pub struct Pepper {
     /// A number from 1 to 9999. It marks the hashes that use this key.
     pub version: u16,
-    /// At least 32 bytes.
+    /// The key, which has at least 32 bytes.
     pub key: Secret<Vec<u8>>,
 }
 

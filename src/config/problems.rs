@@ -14,7 +14,7 @@ pub struct Problem {
     /// What is wrong and where, such as "unknown key in latchkey.toml:14". The text never contains
     /// the value of a secret.
     pub what: String,
-    /// What to do.
+    /// What the operator can do.
     pub fix: String,
 }
 

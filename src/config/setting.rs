@@ -46,7 +46,7 @@ pub const PREFIX: &str = "LATCHKEY_";
 /// section.
 #[derive(Clone, Copy, Debug)]
 pub struct Section {
-    /// Empty for the settings without a section.
+    /// The name. It is empty for the settings without a section.
     pub name: &'static str,
     /// What the section is about: a sentence without its full stop.
     pub about: &'static str,

@@ -1,4 +1,4 @@
-//! The values of settings in a form that may be shown. Secrets are redacted.
+//! The values of settings, with secrets redacted.
 
 use super::kind::{Kind, Value};
 use super::layers::Values;

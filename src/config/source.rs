@@ -39,7 +39,7 @@ impl fmt::Display for Source {
     }
 }
 
-/// A value before its kind is checked. It may be a secret, so `Debug` shows only its shape.
+/// A value before its kind is checked. It is perhaps a secret, so `Debug` shows only its shape.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Raw {
     /// Text of an environment variable, a flag or the file of a `…_file` setting. Every kind can be

@@ -102,8 +102,8 @@ fn is_read(name: &str) -> bool {
     name == PROPAGATORS || READ.iter().any(|pattern| fits(pattern))
 }
 
-/// Warns about values that do not have the effect that the operator expects. Without a warning, the
-/// operator would not find out why there is no effect.
+/// Warns about values that do not have the effect that the operator expects. Otherwise the operator
+/// would not find out why there is no effect.
 pub(super) fn unheard(
     values: &Values,
     environment: &BTreeMap<String, String>,
@@ -179,7 +179,7 @@ impl<'a> Reader<'a> {
         self.environment.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
     }
 
-    /// The variable of the signal itself. If it is not set, the variable for all signals.
+    /// The variable of the signal itself. If it is not set, the variable for all signals is used.
     fn of(&self, signal: &Signal, ending: &str) -> Option<(String, &'a str)> {
         let own = format!("OTEL_EXPORTER_OTLP_{}_{ending}", signal.name);
         let all = format!("OTEL_EXPORTER_OTLP_{ending}");
@@ -218,9 +218,9 @@ impl<'a> Reader<'a> {
         Some(Exported { endpoint, protocol, headers, timeout })
     }
 
-    /// The endpoint of the signal itself. If it is not set, the endpoint for all signals. Over
-    /// HTTP, the path of the signal is appended to the endpoint for all signals. Trailing slashes
-    /// are removed.
+    /// The endpoint of the signal itself. If it is not set, the endpoint for all signals is used.
+    /// Over HTTP, the path of the signal is appended to the endpoint for all signals. Trailing
+    /// slashes are removed.
     fn endpoint(&mut self, signal: &Signal, protocol: Protocol) -> Option<String> {
         let (name, given) = self.of(signal, "ENDPOINT").or_else(|| {
             Some(("telemetry.endpoint".to_owned(), self.settings.endpoint.as_deref()?))

@@ -133,7 +133,7 @@ fn is_display_name(name: &str) -> bool {
 }
 
 /// Whether an email address is a dot-atom and a domain. `localhost` is accepted, because the sender
-/// may be this machine.
+/// is perhaps this machine.
 fn is_address(address: &str) -> bool {
     let Some((local, domain)) = address.rsplit_once('@') else { return false };
     local.len() <= 64
@@ -155,7 +155,7 @@ pub fn base64(given: &str) -> Option<Vec<u8>> {
         .find_map(|alphabet| GeneralPurpose::new(alphabet, config).decode(given).ok())
 }
 
-/// The fewest bytes of a pepper. A shorter key makes HMAC-SHA-256 weaker (RFC 2104 §3).
+/// The minimum number of bytes of a pepper. A shorter key makes HMAC-SHA-256 weaker (RFC 2104 §3).
 const PEPPER_BYTES_MIN: usize = 32;
 
 /// Reads a pepper: a version, a colon and a key in base64.

@@ -17,7 +17,7 @@ pub struct Url<'a> {
     /// A name or an IP address. An IPv6 address has no brackets here.
     pub host: &'a str,
     pub port: Option<&'a str>,
-    /// Empty, or starts with a slash.
+    /// The path. It is empty or starts with a slash.
     pub path: &'a str,
     pub query: Option<&'a str>,
     pub fragment: Option<&'a str>,
@@ -133,8 +133,8 @@ impl<'a> Url<'a> {
         Ok(())
     }
 
-    /// Whether the URL has a user, a query or a fragment. These may be secret, so a URL that is
-    /// shown must not have them.
+    /// Whether the URL has a user, a query or a fragment. These parts are perhaps secret, so a URL
+    /// that is shown must not have them.
     pub fn has_extras(&self) -> bool {
         self.userinfo.is_some() || self.query.is_some() || self.fragment.is_some()
     }
@@ -174,7 +174,7 @@ pub fn redacted(given: &str) -> String {
     shown
 }
 
-/// Shows only the scheme, because the other parts may be secret.
+/// Shows only the scheme, because the other parts are perhaps secret.
 impl fmt::Debug for Url<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Url").field("scheme", &self.scheme).finish_non_exhaustive()

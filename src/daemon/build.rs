@@ -228,8 +228,8 @@ async fn warn_of_eviction(store: &Store) {
     }
 }
 
-/// Warns if row-level security does not restrict the database role. In that case, only one of the
-/// two safeguards that separate teams is left.
+/// Warns if row-level security does not restrict the database role. In that case, only the queries
+/// separate the teams.
 async fn warn_of_bypass(db: &Db) {
     if let Ok(true) = tenant_scope::is_bypassed(db).await {
         tracing::warn!(

@@ -149,12 +149,12 @@ impl Daemon {
         })
     }
 
-    /// The address of the API.
+    /// The IP address and port of the public listener.
     pub fn public_addr(&self) -> SocketAddr {
         self.public
     }
 
-    /// The address of the admin listener.
+    /// The IP address and port of the admin listener.
     pub fn admin_addr(&self) -> SocketAddr {
         self.admin
     }

@@ -174,7 +174,7 @@ impl Prober {
         history.last_probe = Some(Instant::now());
         let (found, cause) = match outcome {
             Ok(probed) => (Ok(probed), None),
-            // A request may have found a more precise reason than a time-out.
+            // A request has perhaps found a more precise reason than a time-out.
             Err((reason, cause)) => (Err(health.reason().unwrap_or(reason)), cause),
         };
         match history.take(found) {

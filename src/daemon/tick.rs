@@ -37,8 +37,8 @@ const TLS_EVERY: Duration = Duration::from_secs(10);
 pub fn tick(app: &Arc<App>, tls: Option<Arc<Tls>>, root: &Root, stop: &CancellationToken) {
     observe_keys(app);
     let task = |name| root.task(name, stop);
-    // These tasks run at once, because mails may have been due when the previous daemon stopped or
-    // died.
+    // These tasks run at once, because some mails were perhaps due when the previous daemon stopped
+    // or died.
     task("mail_delivery").soon_and_every(DELIVERY_EVERY, on(app, deliver_mail));
     task("outbox_count").soon_and_every(OUTBOX_EVERY, on(app, count_outbox));
     task("limits_sweep").every(MINUTE, on(app, sweep_limits));
@@ -237,8 +237,8 @@ impl AuditKeeper {
 }
 
 /// Returns a time. The heads that have changed since that time are logged. The time is one hour
-/// before heads were last logged. The hour is for events that were still being written, and for
-/// clocks that differ.
+/// before heads were last logged. The hour covers events that were still being written, and clocks
+/// that differ.
 ///
 /// After a start, the daemon does not know when heads were last logged. But while no daemon runs,
 /// usually no event is written. So the heads that changed in the two hours before the last event

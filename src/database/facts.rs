@@ -8,7 +8,7 @@ use crate::clock::UnixMillis;
 /// The facts about a PostgreSQL server, or about SQLite's library and file.
 #[derive(Clone, Debug)]
 pub struct Facts {
-    /// For example `15.8` or `3.46.0`.
+    /// The version, for example `15.8` or `3.46.0`.
     pub version: String,
     /// The facts that only a server has.
     pub server: Option<Server>,
@@ -17,11 +17,11 @@ pub struct Facts {
 /// A PostgreSQL server, as the role of `database.url` sees it.
 #[derive(Clone, Debug)]
 pub struct Server {
-    /// `server_version_num`, for example 150008.
+    /// The value of `server_version_num`, for example 150008.
     pub number: i32,
     /// The server's clock.
     pub clock: UnixMillis,
-    /// `max_connections`.
+    /// The value of `max_connections`.
     pub connections_max: i32,
     /// Whether the role may create tables. Migrations need this right.
     pub may_create: bool,

@@ -30,7 +30,7 @@ use crate::health::{Reason, StoreHealth};
 use crate::telemetry::observed;
 
 /// The pause between a refused connection and the next attempt. Callers fail at once during this
-/// pause. Otherwise each of them would connect, and wait for the pool's acquire time-out.
+/// pause. Otherwise each caller would connect, and wait for the pool's acquire time-out.
 const NEXT_ATTEMPT_AFTER: Duration = Duration::from_secs(1);
 
 /// A connection that was idle for this long is pinged before it is used.
@@ -44,8 +44,8 @@ const PING_WITHIN: Duration = ACQUIRE_TIMEOUT.checked_div(2).unwrap();
 /// statement of an abandoned request, within [`STATEMENT_TIMEOUT`], and rolls back.
 const RELEASE_WITHIN: Duration = STATEMENT_TIMEOUT.saturating_add(Duration::from_secs(1));
 
-/// If a call took this long before it was abandoned, the server may not respond, so the prober has
-/// to check the server.
+/// If a call took this long before it was abandoned, the server perhaps does not respond. So the
+/// prober has to check the server.
 const SUSPICIOUS_AFTER: Duration = Duration::from_secs(1);
 
 /// Values of [`Shared::refusal`].
@@ -66,7 +66,7 @@ pub(super) struct Shared {
     /// Connections that were opened before this time are closed. The time is in nanoseconds since
     /// `started`. 0 means that no connection is closed.
     distrusted: AtomicU64,
-    /// When the next connection may be tried, in nanoseconds since `started`.
+    /// The time of the next attempt to connect, in nanoseconds since `started`.
     next_attempt: AtomicU64,
     /// Why the last new connection was refused.
     refusal: AtomicU8,
@@ -156,7 +156,7 @@ impl Shared {
             })
     }
 
-    /// Whether a connection of this age may be used.
+    /// Whether a connection of this age is still used.
     pub(super) fn is_trusted(&self, age: Duration) -> bool {
         let made = nanos(self.started.elapsed().saturating_sub(age));
         made >= self.distrusted.load(Ordering::Acquire)

@@ -1,4 +1,4 @@
-//! Finds out where a PostgreSQL server listens, and why no connection to it can be opened.
+//! Finds out where a PostgreSQL server listens, and why a connection to it fails.
 //!
 //! A pool tries to connect until its time is over, and its error says only that the time is over.
 //! So one more connection is opened outside of the pool, because its error says why the connection
@@ -66,7 +66,7 @@ pub async fn of_exhausted_pool(config: &config::Database) -> Option<(Reason, DbE
     Some((probe_reason(&error)?, super::url::redacted(url, error)))
 }
 
-/// The error of one direct connection. `None` if it can be opened, and for SQLite.
+/// The error of one direct connection. `None` if the connection works, and for SQLite.
 async fn of_direct_connection(url: &str) -> Option<DbErr> {
     // sqlx's options for PostgreSQL accept any scheme.
     if url.starts_with("sqlite:") {

@@ -34,7 +34,7 @@ impl Refusal {
         match self {
             Self::Standby => {
                 "set `database.url` to the primary (a host name that always leads to it), or \
-                 promote this server: pg_ctl promote"
+                 promote the standby: pg_ctl promote"
             }
             Self::ReadOnlyByDefault => {
                 "find out why it was set (for example a full disk or maintenance), then set \
@@ -60,8 +60,8 @@ impl Refusal {
 pub(super) struct Consequence {
     /// The database is out of order, for this reason.
     pub(super) reason: Option<Reason>,
-    /// Connections that were opened before the error may lead to another server or to none, so they
-    /// are closed.
+    /// Connections that were opened before the error are closed, because they perhaps lead to
+    /// another server or to none.
     pub(super) closes_older: bool,
     /// The prober has to check the database.
     pub(super) is_suspect: bool,
@@ -101,10 +101,10 @@ pub fn probe_reason(error: &DbErr) -> Option<Reason> {
 
 /// The reason of a probe's error, if the same error has no consequence when a request meets it.
 ///
-/// `55P03` (`lock_not_available`) is a time-out: another session holds the probe's row. That can be
-/// the probe of another replica whose commit is slow. It can also be an earlier probe whose commit
-/// never ends because a synchronous standby is lost. If a standby is lost, every other commit waits
-/// as well.
+/// `55P03` (`lock_not_available`) is a time-out: another session holds the probe's row. Perhaps
+/// this session is a probe of another replica whose commit is slow. Perhaps it is an earlier probe
+/// whose commit never ends, because a synchronous standby is lost. If a standby is lost, every
+/// other commit waits as well.
 fn of_probe(error: &DbErr) -> Reason {
     let Some(sqlx::Error::Database(said)) = source(error) else { return Reason::Refused };
     match said.code().as_deref() {
@@ -160,7 +160,7 @@ fn of_postgres(code: &str) -> Consequence {
         "58030" | "XX001" | "XX002" => Consequence::down(Reason::Damaged),
         // invalid_password, invalid_authorization_specification.
         "28P01" | "28000" => Consequence::down(Reason::Authentication),
-        // undefined_table, undefined_column: the schema may no longer fit this release.
+        // undefined_table, undefined_column: the schema perhaps no longer fits this release.
         "42P01" | "42703" => Consequence { is_suspect: true, ..Consequence::default() },
         // connection_exception and the other codes of its class.
         _ if code.starts_with("08") => Consequence::gone(Reason::Unreachable),
@@ -192,8 +192,8 @@ fn of_sqlite(code: u32) -> Consequence {
         _ => return Consequence::default(),
     };
     match reason {
-        // The connection's data in memory may be wrong, or its file may have been replaced. The
-        // next connection opens the file again.
+        // Perhaps the connection's data in memory is wrong, or its file was replaced. The next
+        // connection opens the file again.
         Reason::OutOfMemory | Reason::ReadOnly | Reason::Damaged | Reason::Unreachable => {
             Consequence::gone(reason)
         }

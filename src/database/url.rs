@@ -1,7 +1,7 @@
 //! Reads `database.url` in the same way as the drivers, and keeps the URL out of errors and logs.
 //!
 //! SeaORM quotes a URL that it cannot read, and sqlx logs the values of parameters that it does not
-//! know. So the URL is read here, and both of them get only the resulting options.
+//! know. So the URL is read here, and SeaORM and sqlx get only the resulting options.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -95,7 +95,8 @@ impl fmt::Display for BadUrl {
 
 impl std::error::Error for BadUrl {}
 
-/// Whether `database.url` can be used to connect, as far as the URL itself says.
+/// Whether `database.url` is a URL with which the driver can connect. This function does not
+/// connect.
 pub fn check(config: &config::Database) -> Result<(), BadUrl> {
     let url = config.url.expose();
     if !config.is_sqlite() {
@@ -139,7 +140,7 @@ fn is_read(name: &str) -> bool {
     READ.contains(&name) || name.starts_with("options[")
 }
 
-/// The same error, without the parts of the URL that it may repeat.
+/// The same error, without the parts of the URL that it repeats.
 pub(super) fn redacted(url: &str, error: DbErr) -> DbErr {
     let (redactor, text) = (Redactor::of_url(url), error.to_string());
     let shown = redactor.redact(&text);

@@ -45,10 +45,11 @@ pub struct Limits {
     pub body_bytes_max: usize,
 }
 
-/// A response. It can have any status.
+/// A response with any status.
 #[derive(Clone, Debug)]
 pub struct Reply {
-    /// The HTTP status. It can be a redirect, because redirects are not followed.
+    /// The HTTP status. Redirects are not followed, so a redirect is returned like any other
+    /// status.
     pub status: u16,
     /// Whether the `Content-Type` of the response is JSON.
     pub is_json: bool,

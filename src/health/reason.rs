@@ -136,7 +136,7 @@ impl Reason {
     ///
     /// The result is false for [`Reason::FullDisk`], because a database with a full disk still
     /// accepts writes that fit into its existing pages. The result is also false for reasons that
-    /// can be gone at the next connection, such as [`Reason::Timeout`].
+    /// are perhaps gone at the next connection, such as [`Reason::Timeout`].
     pub const fn refuses_every_write(self) -> bool {
         matches!(
             self,

@@ -1,5 +1,5 @@
-//! [`Access`] records one HTTP request for operators. It counts the request while the request is in
-//! progress. When the request ends, with or without a response, [`Access`] writes one measurement
+//! [`Access`] records one HTTP request for operators. Until the request ends, it is counted as a
+//! request in progress. At its end, with or without a response, [`Access`] writes one measurement
 //! and one log line.
 
 use std::net::IpAddr;
@@ -108,8 +108,7 @@ impl<'a> Access<'a> {
 }
 
 impl Access<'_> {
-    /// The attributes of the span. These are the attributes of the metric and some that only the
-    /// span has.
+    /// The attributes of the span. The span has all attributes of the metric and some more.
     fn said(&self, mut attributes: Vec<KeyValue>, status: u16, took: Duration) -> SpanAttributes {
         attributes.push(KeyValue::new("network.protocol.version", self.version));
         // A path may contain a token or an email address, so the span contains the route's template

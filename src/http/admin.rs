@@ -50,8 +50,8 @@ impl Admin {
             }
             return answer::status_json(StatusCode::SERVICE_UNAVAILABLE, &body);
         };
-        // These are the results of the last check of the prober, or of a request that failed after
-        // this check. Reading them sends no query.
+        // The prober's last check decides these states, and so does a request that failed after
+        // that check. Reading them sends no query.
         let (database, store) = (app.db.health().reason(), app.store.reason());
         let unready = if app.gate.draining.load(Ordering::SeqCst) {
             Some("draining")
@@ -60,8 +60,8 @@ impl Admin {
         } else {
             None
         };
-        // The daemon sends no request to an external service for a probe. It reports the results of
-        // its last requests to the service.
+        // A call of `/readyz` sends no request to an external service. It reports the results of
+        // the daemon's last requests to the service.
         let vendor = app.captcha.vendor().map(|vendor| !vendor.is_in_doubt());
         let breach = app.breach.as_ref().map(|breach| !breach.is_in_doubt());
         let outside = vendor != Some(false) && breach != Some(false);

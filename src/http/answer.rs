@@ -17,7 +17,7 @@ pub type Answer = Response<Full<Bytes>>;
 
 const API_POLICY: HeaderValue =
     HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
-/// Pages may load files only from latchkey itself, and may post only to it.
+/// A page is allowed to load files only from latchkey, and to send forms only to latchkey.
 const PAGE_POLICY: HeaderValue = HeaderValue::from_static(super::pages::CSP);
 
 /// The challenge for clients that authenticate with HTTP Basic (RFC 6749 §5.2, RFC 7617).
@@ -29,7 +29,6 @@ pub fn json(value: &impl Serialize) -> Answer {
     status_json(StatusCode::OK, value)
 }
 
-/// A response with JSON and the given status.
 pub fn status_json(status: StatusCode, value: &impl Serialize) -> Answer {
     let body = serde_json::to_vec(value).unwrap_or_default();
     with_type(status, HeaderValue::from_static("application/json"), body)
@@ -40,7 +39,6 @@ pub fn empty() -> Answer {
     Response::new(Full::default())
 }
 
-/// A 204 response.
 pub fn no_content() -> Answer {
     let mut answer = Response::new(Full::default());
     *answer.status_mut() = StatusCode::NO_CONTENT;
@@ -66,8 +64,8 @@ pub fn as_page(answer: &mut Answer) {
 pub fn kept(request: &Request, text: &Text, content_type: HeaderValue) -> Answer {
     let shown = request.headers.get_all(header::IF_NONE_MATCH).iter();
     let mut tags = shown.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
-    // Tags are compared weakly, because a proxy that compresses may have turned the strong tag into
-    // a weak one.
+    // Entity tags are compared weakly, because a proxy that compresses the response turns the
+    // strong tag into a weak one.
     let is_known = tags.any(|tag| {
         let tag = tag.trim();
         tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == text.etag
@@ -96,7 +94,6 @@ pub fn view(status: u16, html: String, retry_after_s: Option<u32>) -> Result<Ans
     Ok(answer)
 }
 
-/// A response with the given content type.
 pub fn with_type(status: StatusCode, content_type: HeaderValue, body: impl Into<Bytes>) -> Answer {
     let mut answer = Response::new(Full::new(body.into()));
     *answer.status_mut() = status;
@@ -160,7 +157,7 @@ pub fn problem(
     }
     if code.status() == StatusCode::UNAUTHORIZED {
         // RFC 6749 §5.2 requires a challenge of the scheme that the client used, which is Basic.
-        // The Bearer challenge comes after it, because every 401 has one.
+        // The Bearer challenge, which every 401 has, comes after the Basic challenge.
         if problem.oauth == Some(OauthError::InvalidClient) {
             headers.append(header::WWW_AUTHENTICATE, BASIC_CHALLENGE);
         }
@@ -222,8 +219,8 @@ pub fn add_security_headers(headers: &mut HeaderMap, transport: Transport) {
     }
 }
 
-/// Adds the header with the id of the request, and the headers that say how much of a limit is
-/// left.
+/// Adds the header with the request's id, and the headers that say how many requests a limit still
+/// allows.
 pub fn add_request_headers(headers: &mut HeaderMap, cx: &Cx) {
     let mut default = |name: &'static str, value: HeaderValue| {
         headers.entry(name).or_insert(value);

@@ -18,9 +18,9 @@ pub const BODY_WITHIN: Duration = Duration::from_secs(15);
 
 /// Reads the whole body.
 ///
-/// It stores only the bytes of the body, which are 16 KiB at most, whatever the framing of the body
-/// is. It joins the pieces of a body as they arrive, because 16 384 separate pieces of one byte
-/// need 32 times as much memory.
+/// This function stores only the bytes of the body, which are 16 KiB at most, whatever the framing
+/// is. The pieces of a body are joined as they arrive, because 16 384 separate pieces of one byte
+/// need 32 times as much memory as one joined body.
 ///
 /// # Errors
 /// [`Code::BodyTooLarge`] if the body is over the limit. If `Content-Length` shows this, nothing is

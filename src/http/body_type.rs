@@ -97,7 +97,8 @@ pub fn list_schema(items: impl Iterator<Item = &'static str>) -> RefOr<Schema> {
     ArrayBuilder::new().items(item).min_items(Some(1)).build().into()
 }
 
-/// The error type of a text without rules. The type has no values, because no text breaks a rule.
+/// The error type of a text without rules. The type has no values, because such a text is always
+/// valid.
 #[derive(Debug)]
 pub enum AnyText {}
 
@@ -251,8 +252,8 @@ macro_rules! request_body {
 }
 pub(crate) use request_body;
 
-/// Declares the form of an OAuth endpoint, with one method for each parameter. A parameter that is
-/// `needed` must be present. A parameter that is `optional` may be missing.
+/// Declares the form of an OAuth endpoint, with one method for each parameter. A `needed` parameter
+/// must be present. An `optional` parameter is allowed to be missing.
 macro_rules! request_form {
     (@get needed $form:expr, $field:ident) => { $form.need(stringify!($field)) };
     (@get optional $form:expr, $field:ident) => { $form.get(stringify!($field)) };

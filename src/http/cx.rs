@@ -30,25 +30,24 @@ pub struct Cx {
     pub trace_id: String,
     /// The id of the span of this request: 16 hexadecimal digits.
     pub span_id: String,
-    /// Whether the trace is sampled.
     pub sampled: bool,
     /// The client's span. If the peer is a trusted proxy, this span becomes the parent of the
-    /// request's span. Otherwise the request's span only links to it.
+    /// request's span. Otherwise the request's span only links to the client's span.
     pub trace_parent: TraceParent,
     /// The value of `traceparent` for work that this request causes.
     pub traceparent: String,
     /// The client's IP address. It is the address of the peer, or the address that a trusted proxy
     /// has sent in a header.
     pub client: IpAddr,
-    /// Whether the client's connection uses TLS. The connection leads to this daemon or to a
-    /// trusted proxy.
+    /// Whether the client used TLS to connect to this daemon, or to the trusted proxy in front of
+    /// it.
     pub transport: Transport,
     /// Whether a trusted proxy reports with `X-Forwarded-Proto: http` that the client used plain
     /// http.
     pub clear_at_proxy: bool,
-    /// Whether a trusted proxy sent the request for itself. This is true if the request has no
-    /// header that can name a client. It is false if the request has such a header that cannot be
-    /// read.
+    /// Whether a trusted proxy sent the request for itself. This is true if the request has neither
+    /// `X-Forwarded-For` nor `Forwarded`. If the request has one of them, this is false, even if
+    /// the header is unreadable.
     pub of_proxy_itself: bool,
     /// The `User-Agent` header, cut to a maximum length.
     pub user_agent: String,
@@ -103,7 +102,8 @@ pub enum Forwarded {
 
 impl Cx {
     /// Creates the context from the head of a request. Forwarded headers are used only if the peer
-    /// is in `trusted`. If another peer sends `traceparent`, the request only links to that span.
+    /// is in `trusted`. If another peer sends `traceparent`, the request's span only links to the
+    /// span in `traceparent`.
     pub fn new(
         peer: Peer,
         headers: &HeaderMap,

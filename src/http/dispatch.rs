@@ -170,8 +170,9 @@ impl Dispatcher {
             Handler::User(handle) => {
                 let (user_id, claims, pass) = limit::account(&self.app, request).await?;
                 let caller = self.app.check().caller_of(user_id, &claims).await?;
-                // The permit is released before the handler runs, because the handler may wait for
-                // a password hash or for a captcha. The pools for these jobs have their own queues.
+                // The permit is released before the handler runs, because some handlers wait for a
+                // password hash or for a captcha. Password hashes and captchas have their own
+                // queues.
                 drop(pass);
                 limit::admit_write(&self.app, request, (route, caller.standing.id)).await?;
                 handle(&self.app, request, caller).await
@@ -198,8 +199,8 @@ impl Dispatcher {
     }
 
     /// Counts the request against the client's overall limit. A preflight is not counted, because a
-    /// browser sends it without being asked, and the response needs only the route table. A request
-    /// that a server sends for many clients is not counted either ([`RouteKind::Server`]).
+    /// browser sends it on its own, and the response needs only the route table. A request that a
+    /// server sends for many clients is not counted either ([`RouteKind::Server`]).
     fn spend(&self, cx: &mut Cx, method: &Method, found: &RouteMatch) -> Result<(), Problem> {
         let is_free = match found {
             RouteMatch::Route(route, _) => route.kind == RouteKind::Server,
@@ -264,7 +265,7 @@ impl Dispatcher {
         self.enter(&gate.in_flight, cx, ShedReason::InFlight)
     }
 
-    /// Takes a permit. `full` is the reason that the metric gets if no permit is left.
+    /// Takes a permit. If no permit is left, the metric gets the reason in `full`.
     fn enter(
         &self,
         permits: &Arc<FairPermits>,
@@ -278,8 +279,8 @@ impl Dispatcher {
         })
     }
 
-    /// Warns the operator that forwarded headers are not used, and why. It does so at most once a
-    /// minute.
+    /// Warns the operator, at most once a minute, that forwarded headers are not used, and says
+    /// why.
     fn warn_of_forwarded(&self, cx: &Cx, forwarded: Forwarded) {
         let gate = &self.app.gate;
         let warning = match forwarded {

@@ -1,14 +1,14 @@
 //! [`Form`] reads the parameters of an OAuth endpoint strictly (RFC 6749 §3.1, §3.2, appendix B).
 //!
 //! Only the body is read, because credentials in a query would appear in logs. A form that contains
-//! a parameter twice is refused, because two programs that read it could use different values. A
-//! parameter without a value counts as not sent.
+//! a parameter twice is refused, because a proxy and latchkey could use different values of this
+//! parameter. A parameter without a value counts as not sent.
 
 use super::request::Request;
 use crate::problem::{Code, OauthError, Problem};
 use crate::secret::Secret;
 
-/// The most parameters that a form may have. The RFCs define six for these endpoints.
+/// The maximum number of parameters of a form. The RFCs define six for these endpoints.
 const PARAMETERS_MAX: usize = 16;
 
 /// A checked form. It has few parameters, all of them are in UTF-8, and each was sent once.

@@ -2,8 +2,8 @@
 //! request does not have this header, it is read from `Forwarded` (RFC 7239).
 //!
 //! The entries are read from right to left. The first address that does not belong to a trusted
-//! proxy belongs to the client. If an entry cannot be read, the peer counts as the client.
-//! Otherwise a client could evade a limit with an invalid entry (ASVS 4.1.3).
+//! proxy belongs to the client. If an entry is unreadable, the peer counts as the client. Otherwise
+//! a client could evade a limit with an invalid entry (ASVS 4.1.3).
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -12,7 +12,8 @@ use ipnet::IpNet;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED: HeaderName = hyper::header::FORWARDED;
-/// The most entries of the headers that are read. No legitimate chain of proxies is longer.
+/// The maximum number of entries that are read from the headers. No legitimate chain of proxies is
+/// longer.
 const ENTRIES_MAX: usize = 32;
 
 /// The client that the forwarded headers of a request name.
@@ -38,7 +39,8 @@ pub fn client(headers: &HeaderMap, trusted: &[IpNet]) -> ForwardedClient {
             Ok(line) => line.rsplit(',').map(Some).collect(),
             Err(_) => vec![None],
         });
-        // Empty entries are skipped, because a proxy that appends to an empty header leaves one.
+        // Empty entries are skipped, because a proxy that appends to an empty header leaves an
+        // empty entry.
         return walk(entries.filter(|it| it.is_none_or(|it| !it.trim().is_empty())), trusted);
     }
     let lines = headers.get_all(FORWARDED).iter().rev();
@@ -61,8 +63,8 @@ fn walk<'a>(entries: impl Iterator<Item = Option<&'a str>>, trusted: &[IpNet]) -
     client
 }
 
-/// Parses an IP address as proxies write it. It may have a port (Azure Application Gateway),
-/// brackets or a zone.
+/// Parses an IP address as proxies write it: with or without a port (Azure Application Gateway),
+/// brackets and a zone.
 fn address(text: &str) -> Option<IpAddr> {
     let text = text.trim();
     let ip = if let Ok(ip) = text.parse::<IpAddr>() {

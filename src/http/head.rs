@@ -8,13 +8,13 @@ use super::answer::{self, Answer};
 use super::router::{Route, RouteKind};
 use crate::problem::{Code, Problem};
 
-/// The most headers of a request. No legitimate client or proxy sends half as many. hyper counts
-/// the headers of HTTP/1 while it reads them. For HTTP/2, hyper limits only the bytes of the
-/// headers, so this module counts them.
+/// The maximum number of headers of a request. No legitimate client or proxy sends half as many.
+/// hyper counts the headers of HTTP/1 while it reads them. For HTTP/2, hyper limits only the bytes
+/// of the headers, so this module counts them.
 pub const HEADERS_MAX: usize = 64;
-/// The most bytes of path and query together.
+/// The maximum number of bytes of the path and the query together.
 const URI_BYTES_MAX: usize = 4 * 1024;
-/// The most bytes of an `Authorization` header.
+/// The maximum number of bytes of an `Authorization` header.
 const AUTHORIZATION_BYTES_MAX: usize = 8 * 1024;
 
 /// Checks the length of the URI, and the number, size and uniqueness of headers.
@@ -42,7 +42,8 @@ pub(super) fn check(parts: &Parts) -> Result<(), Problem> {
 }
 
 /// The number of headers. In HTTP/2, a client may split its cookies into several lines (RFC 9113
-/// §8.2.3). These lines count as one header, because browsers send all cookies of a domain.
+/// §8.2.3). These lines count as one header, because a browser sends all cookies of a domain,
+/// however many they are.
 fn headers(parts: &Parts) -> usize {
     let lines = parts.headers.len();
     if lines <= HEADERS_MAX || parts.version < Version::HTTP_2 {
@@ -54,7 +55,7 @@ fn headers(parts: &Parts) -> usize {
 
 /// Whether it is unclear which host the request is for. HTTP/1.1 requires one `Host` header, and no
 /// version of HTTP/1 allows two (RFC 9112 §3.2). If there were two, a proxy and latchkey could use
-/// different ones.
+/// different hosts.
 fn host_is_in_doubt(parts: &Parts) -> bool {
     match (parts.version, parts.headers.get_all(header::HOST).iter().count()) {
         (Version::HTTP_11, hosts) => hosts != 1,
@@ -62,7 +63,7 @@ fn host_is_in_doubt(parts: &Parts) -> bool {
     }
 }
 
-/// Whether a proxy may see the end of this request at another byte than latchkey. After such a
+/// Whether a proxy could see the end of this request at another byte than latchkey. After such a
 /// request, latchkey closes the connection (RFC 9112 §6.1).
 pub(super) fn framing_is_in_doubt(parts: &Parts) -> bool {
     let headers = &parts.headers;

@@ -3,7 +3,7 @@
 //! There are two steps, because their errors have different statuses. In the first step,
 //! [`Object::parse`] reads JSON (RFC 8259) and refuses what I-JSON (RFC 7493) forbids: duplicate
 //! members at any depth, trailing data, invalid UTF-8 and lone surrogates. serde_json limits the
-//! nesting to 128. An error in this step is a 400.
+//! nesting to 128 levels. An error in this step is a 400.
 //!
 //! In the second step, a handler takes the members that it needs with [`Object::text`] and similar
 //! methods. These methods collect all broken rules for one 422. Members that no handler takes are
@@ -112,7 +112,7 @@ impl Object {
     }
 }
 
-/// Prints only the names of the members, because a value may be a password.
+/// Prints only the names of the members, because a value is perhaps a password.
 impl fmt::Debug for Object {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.members.keys()).finish()

@@ -1,12 +1,12 @@
-//! [`Lead`] finds out whether an HTTP/1 connection has received bytes that are ahead of the current
-//! request (read-ahead). The timers in `watch.rs` need this.
+//! [`Lead`] finds out whether an HTTP/1 connection has received bytes of the next request before
+//! the current request has ended (read-ahead). The timers in `watch.rs` need this.
 //!
 //! A client may send its next request before the current request has ended. The time for the next
 //! head begins when the current request ends. hyper finds where each request ends. This module only
-//! finds out whether more bytes have arrived than the current request has. It cannot find this out
-//! for a request with a body whose head arrived before the previous request had ended. Then it
-//! assumes that more bytes have arrived. If this is wrong, the idle connection has only the time
-//! for a head instead of one minute.
+//! finds out whether more bytes have arrived than the current request has. In one case it cannot
+//! find this out: the request has a body, and its head arrived before the previous request had
+//! ended. In this case, it assumes that more bytes have arrived. If the assumption is wrong, the
+//! idle connection stays open only for the time of a head instead of one minute.
 
 use hyper::Request;
 use hyper::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
@@ -19,7 +19,7 @@ const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 pub enum Sent {
     /// The body ends after this many bytes. The number is 0 if there is no body.
     Length(u64),
-    /// The body ends with a last chunk. After the line of this chunk follows an empty line.
+    /// The body ends with the line of the last chunk, followed by an empty line.
     Chunks,
 }
 
@@ -113,8 +113,8 @@ impl Lead {
         }
     }
 
-    /// The position in `bytes` after the first end of a head. The beginning of that end may have
-    /// arrived before `bytes`. As in hyper, a line ends with LF, or with CR and LF.
+    /// The position in `bytes` after the empty line that ends a head. The first bytes of the empty
+    /// line perhaps arrived before `bytes`. As in hyper, a line ends with LF, or with CR and LF.
     fn end_of_head(&self, bytes: &[u8]) -> Option<usize> {
         let mut four = self.tail;
         bytes
@@ -143,7 +143,8 @@ mod tests {
 
     const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
 
-    /// Whether bytes are left over when one request ends. `parts` arrived before its handler ran.
+    /// Whether bytes are left over when one request ends. All `parts` arrive before the handler
+    /// runs.
     fn left(sent: Sent, parts: &[&[u8]]) -> bool {
         let mut lead = Lead::new();
         for part in parts {

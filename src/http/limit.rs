@@ -1,5 +1,5 @@
-//! Limits on requests. Some count the requests of a client IP address or a session. Others are
-//! permits, which are counted for a team, an account or a key.
+//! Limits on requests. Some limits count the requests of a client IP address or a session. Other
+//! limits are permits, which are counted for a team, an account or a key.
 
 use uuid::Uuid;
 
@@ -39,7 +39,7 @@ pub fn report(request: &mut Request, decision: &Decision) -> Result<(), Problem>
     Ok(decision.report(&mut request.cx.rate)?)
 }
 
-/// The greatest `Retry-After` is one hour, even if a budget needs more time.
+/// The maximum of `Retry-After` is one hour, even if the budget allows a request only later.
 const RETRY_AFTER_MAX_S: u64 = 3_600;
 
 /// The problem of a request that is over a limit.
@@ -86,9 +86,9 @@ impl Holder<'_> {
     }
 }
 
-/// Waits for the permit of a team, an account or a key. If a holder sends more requests than its
-/// share, they wait behind earlier requests of the same holder. The client must have proven before
-/// that it belongs to the holder. Otherwise other clients could use up the share of the holder. No
+/// Waits for the permit of a team, an account or a key. If a holder has no permit left, its request
+/// waits behind earlier requests of the same holder. Before this call, the client must have proven
+/// that it belongs to the holder. Otherwise other clients could use up the holder's permits. No
 /// request holds two of these permits at once, because two such requests could wait for each other.
 pub async fn permit(app: &App, request: &Request, holder: Holder<'_>) -> Result<Permit, Problem> {
     let entered = app.gate.turns.enter(holder, request.cx.deadline).await;

@@ -7,8 +7,8 @@
 //! 1. **The request comes from this machine.** The addresses of `public_url`, of the listener and
 //!    of the peer are loopback addresses, and so is `Host`. No header shows that a proxy forwarded
 //!    the request. Every other request gets a 404, as if there were no mailbox. This condition
-//!    alone is not enough, because a proxy on this machine may send a loopback `Host` and no such
-//!    header.
+//!    alone is not enough, because a proxy on this machine perhaps sends a loopback `Host` and no
+//!    header that shows the proxy.
 //! 2. **It carries the key of the data directory**: as `Authorization: Bearer`, once as `?key=…`,
 //!    or as the cookie that `?key=…` sets. Every other request gets a 401.
 //!
@@ -145,7 +145,8 @@ fn came_through_a_proxy(headers: &HeaderMap) -> bool {
 
 /// Whether every host that the request names is this machine. The request names hosts in `Host` and
 /// in the authority of an absolute request target. This check stops DNS rebinding: another site can
-/// let its name resolve to the loopback address, but its page still sends that name.
+/// let its name resolve to the loopback address, but the browser still sends that name for the
+/// site's page.
 fn hosts_are_loopback(request: &Request) -> bool {
     let named = request.headers.get_all(header::HOST).iter();
     let mut hosts: Vec<Option<String>> = named
@@ -187,10 +188,10 @@ fn cookies<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'
         .filter_map(move |(known, value)| (known == name).then_some(value))
 }
 
-/// Whether a page of another origin caused the request, which the browser's Fetch Metadata headers
-/// show. Browsers do not send the cookie across sites, but another port of `localhost` counts as
-/// the same site. A page from another port may link to the mailbox, but may not load anything from
-/// it.
+/// Whether a page of another origin caused the request. The browser's Fetch Metadata headers show
+/// this. Browsers do not send the cookie across sites, but another port of `localhost` counts as
+/// the same site. A page from another port is allowed to link to the mailbox, but not to load
+/// anything from it.
 fn is_of_another_site(request: &Request) -> bool {
     let says = |name: &str| request.headers.get(name).map(HeaderValue::as_bytes);
     match says("sec-fetch-site") {

@@ -13,15 +13,14 @@ use crate::session::Principal;
 use crate::session::account_status::Membership;
 use crate::team::{Actor, Permission, Refusal, Role};
 
-/// A caller who is a member of the team in the path. The session of the caller may be in another
-/// team.
+/// A caller who is a member of the team in the path. The caller's session is in this team or in
+/// another team.
 #[derive(Clone, Debug)]
 pub struct Member {
     /// The session and the user. `standing.membership` is the membership in the team in the path.
     pub caller: Principal,
     /// The team and the user.
     pub actor: Actor,
-    /// The caller's role in the team.
     pub role: Role,
 }
 

@@ -83,7 +83,6 @@ impl Operation {
         Self::of_team(id, tag, summary).fails(&[Code::Forbidden])
     }
 
-    /// Adds a description.
     #[must_use]
     pub fn describes(mut self, text: &'static str) -> Self {
         self.description = Some(text);
@@ -109,7 +108,6 @@ impl Operation {
         self.bearer_of("client")
     }
 
-    /// Adds a path parameter.
     #[must_use]
     pub fn path(self, name: &'static str, description: &'static str) -> Self {
         self.parameter(json!({ "name": name, "in": "path", "required": true, "description": description, "schema": { "type": "string" } }))
@@ -156,7 +154,6 @@ impl Operation {
         self
     }
 
-    /// Takes a form.
     #[must_use]
     pub fn takes_form<T: ToSchema>(mut self) -> Self {
         let kind = "application/x-www-form-urlencoded";

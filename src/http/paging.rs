@@ -11,7 +11,7 @@ use crate::problem::Problem;
 
 /// The number of items on a page if the request has no `limit`.
 const LIMIT_DEFAULT: u64 = 50;
-/// The greatest `limit`.
+/// The maximum value of `limit`.
 const LIMIT_MAX: u64 = 100;
 
 /// The requested page. A cursor is an id, or another value that the list is sorted by.

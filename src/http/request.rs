@@ -21,7 +21,6 @@ pub const DEVICE: &str = "x-latchkey-device";
 /// A request whose body has arrived.
 #[derive(Debug)]
 pub struct Request {
-    /// The context of the request.
     pub cx: Cx,
     pub method: Method,
     pub uri: Uri,
@@ -78,7 +77,7 @@ impl Request {
         pairs(text)
     }
 
-    /// The address of the client.
+    /// The IP address of the client.
     pub fn client(&self) -> IpAddr {
         self.cx.client
     }

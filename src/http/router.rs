@@ -66,7 +66,7 @@ pub enum RouteKind {
     Server,
 }
 
-/// One row of the table.
+/// One row of the route table.
 #[derive(Clone, Copy)]
 pub struct Route {
     /// The method of the route. A GET route also takes HEAD, unless it changes state.
@@ -86,9 +86,9 @@ pub enum RouteMethod {
     Patch,
     Delete,
     /// The route takes every method that a proxy forwards, because the method has no meaning for
-    /// it. A proxy does not forward CONNECT, because CONNECT opens a tunnel (RFC 9110 §9.3.6). A
-    /// proxy does not forward TRACE, because the response would reveal the headers that the proxy
-    /// adds (RFC 9110 §9.3.8). PRI is reserved for HTTP/2 (RFC 9113 §11.6).
+    /// the route. A proxy does not forward CONNECT, because CONNECT opens a tunnel (RFC 9110
+    /// §9.3.6). A proxy does not forward TRACE, because the response would reveal the headers that
+    /// the proxy adds (RFC 9110 §9.3.8). PRI is reserved for HTTP/2 (RFC 9113 §11.6).
     Any,
 }
 

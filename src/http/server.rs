@@ -26,25 +26,29 @@ use super::tls::Tls;
 use super::watch::{LOOK_EVERY, QUIET_LOOK_EVERY, Sent, Watch, Watched};
 use crate::actor::Task;
 
-/// The most bytes of a header block. It is also the size of the buffer of an HTTP/1.1 connection.
+/// The maximum size of a header block in bytes. The buffer of an HTTP/1.1 connection has the same
+/// size.
 const HEADER_BYTES_MAX: usize = 16 * 1024;
-/// The most concurrent requests on one HTTP/2 connection.
+/// The maximum number of concurrent requests on one HTTP/2 connection.
 const HTTP_2_STREAMS_MAX: u32 = 100;
-/// The most bytes that a client may send on an HTTP/2 stream before latchkey reads them. The value
-/// is the size of one whole body, because latchkey never reads more.
+/// The maximum number of bytes that a client is allowed to send on an HTTP/2 stream before latchkey
+/// reads them. The value is the maximum size of a body, because latchkey never reads more.
 const HTTP_2_STREAM_WINDOW: usize = BODY_BYTES_MAX;
-/// The most bytes that a client may send on all streams of an HTTP/2 connection together before
-/// latchkey reads them. The value is the default of HTTP/2, and a server cannot announce a lower
-/// value (RFC 9113 §6.9.2). It limits the memory for bodies that have arrived but are not read yet.
-/// With hyper's default of 1 MiB, all connections together could use 20 GB.
+/// The maximum number of bytes that a client is allowed to send on all streams of an HTTP/2
+/// connection together before latchkey reads them. The value is the default of HTTP/2, and a server
+/// cannot announce a lower value (RFC 9113 §6.9.2). It limits the memory for bodies that have
+/// arrived but are not read yet. With hyper's default of 1 MiB, all connections together could use
+/// 20 GB.
 const HTTP_2_CONNECTION_WINDOW: u32 = 65_535;
-/// The most streams that a client may open and reset before the daemon handles them. If a client
-/// opens and resets more streams, its connection is closed. This stops rapid reset attacks.
+/// The maximum number of streams that a client is allowed to open and reset before the daemon
+/// handles them. If a client opens and resets more streams, its connection is closed. This stops
+/// rapid reset attacks.
 const HTTP_2_PENDING_RESETS_MAX: usize = 20;
-/// The longest time for a TLS handshake.
+/// The time limit of a TLS handshake.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 /// The pause after an error of `accept` that does not concern one connection, for example if all
-/// file descriptors are used up. During the pause, other connections can close theirs.
+/// file descriptors are used up. During the pause, open connections perhaps end and free their file
+/// descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A service that responds to requests.
@@ -83,7 +87,7 @@ impl Server {
     }
 
     /// Limits the connections of each source, so that one source cannot use up `connections_max`.
-    /// If a source opens more connections than its share, they are closed.
+    /// The further connections of a source are closed.
     #[must_use]
     pub fn sharing(mut self, sources: Arc<Sources>) -> Self {
         self.sources = sources;
@@ -251,7 +255,7 @@ where
     }
     // The listener is stopping. An HTTP/2 connection gets its GOAWAY at once. On HTTP/1, a response
     // that has not begun gets `connection: close`. A quiet connection is closed. A connection that
-    // is not quiet yet stays open, because a request may be on its way.
+    // is not quiet yet stays open, because a request is perhaps on its way.
     let mut look = tokio::time::interval(QUIET_LOOK_EVERY);
     loop {
         tokio::select! {

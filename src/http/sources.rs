@@ -39,7 +39,7 @@ impl Sources {
     }
 
     /// Counts a connection until the returned guard is dropped. Returns none if the source already
-    /// holds as many connections as it may.
+    /// holds the maximum number of connections.
     pub fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Held> {
         let address = address.to_canonical();
         if self.exempt.iter().any(|network| network.contains(&address)) {

@@ -23,7 +23,7 @@ type TlsError = Box<dyn std::error::Error + Send + Sync>;
 pub struct Tls {
     files: TlsFiles,
     current: ArcSwap<ServerConfig>,
-    /// The times of the last changes of the files, as the daemon has read them in its last check.
+    /// When each file was last changed, according to the daemon's last check of the files.
     seen: std::sync::Mutex<Stamp>,
 }
 
@@ -79,7 +79,7 @@ fn stamp(files: &TlsFiles) -> Stamp {
 }
 
 /// Describes what is wrong with a PEM file. The message of the PEM reader is not used, because it
-/// quotes lines of the file, and such a line may be part of the key.
+/// quotes lines of the file, and such a line is perhaps part of the key.
 fn fault(error: &pem::Error) -> String {
     match error {
         pem::Error::Io(error) => error.to_string(),

@@ -2,11 +2,11 @@
 //!
 //! hyper's `header_read_timeout` also ends idle keep-alive connections, and hyper's auto builder
 //! waits forever for a first byte. So this module has its own timers. A head has to be complete
-//! within 10 seconds after its first byte. A connection may be idle for 60 seconds. [`Watched`]
-//! reports the bytes that arrive, and the service reports when a request begins and ends.
-//! [`Watch::overdue`] decides whether a timeout has passed. If a head arrives before the previous
-//! request has ended, its 10 seconds begin at the end of that request, because latchkey cannot read
-//! the head earlier.
+//! within 10 seconds after its first byte. A connection is allowed to be idle for 60 seconds.
+//! [`Watched`] reports the bytes that arrive, and the service reports when a request begins and
+//! ends. [`Watch::overdue`] decides whether a timeout has passed. If a head arrives before the
+//! previous request has ended, its 10 seconds begin at the end of that request, because latchkey
+//! cannot read the head earlier.
 
 use std::io;
 use std::pin::Pin;
@@ -24,13 +24,13 @@ use super::lead::{Lead, Speaks};
 
 /// The head of a request has to arrive within this time, from its first byte to its last byte.
 pub const HEAD_WITHIN: Duration = Duration::from_secs(10);
-/// A connection may be without a request for this time.
+/// A connection is allowed to be without a request for this time at most.
 pub const IDLE_WITHIN: Duration = Duration::from_mins(1);
-/// How often a connection is checked. So a timeout can take effect later, by this time at most.
+/// The time between two checks of a connection. A timeout takes effect late by this time at most.
 pub const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// When the listener stops, it closes a connection that has been without a request for this time.
-/// Before that, a request may be on its way, for example directly after the client has connected or
-/// between two requests of one batch.
+/// Until then, a request is perhaps on its way, for example directly after the client has connected
+/// or between two requests of one batch.
 pub const QUIET: Duration = Duration::from_millis(500);
 /// How often a connection is checked while the listener stops.
 pub const QUIET_LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -96,7 +96,7 @@ impl Watch {
     }
 
     /// A poisoned lock is used as if it were not poisoned, because a panic cannot leave the data
-    /// behind it in an invalid state.
+    /// that it protects in an invalid state.
     fn lead(&self) -> MutexGuard<'_, Lead> {
         self.lead.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -113,8 +113,8 @@ impl Watch {
 
     /// Whether a stopping listener may end this connection. If it ends the connection, a request in
     /// progress still gets its response, but a request whose head is still arriving does not. The
-    /// listener may always end an HTTP/2 connection, because the client sends a request that is
-    /// refused after the GOAWAY on another connection.
+    /// listener may always end an HTTP/2 connection: if a request is refused after the GOAWAY, the
+    /// client sends it again on another connection.
     pub fn may_end(&self) -> bool {
         let is_quiet = || {
             self.head_since_ms.load(Ordering::Acquire) == 0

@@ -33,17 +33,18 @@ const PROBE: Duration = Duration::from_secs(5);
 const ROUND: Duration = Duration::from_secs(30);
 /// The first back-off of a row. Each further back-off is twice as long, up to [`BACK_OFF_MAX`].
 const BACK_OFF: Duration = Duration::from_mins(1);
-/// The longest back-off.
+/// The maximum back-off.
 const BACK_OFF_MAX: Duration = Duration::from_hours(6);
-/// A mail of this age that is refused is given up, but not before [`TRIES_MIN`] attempts, because
-/// latchkey may have been down for most of the time.
+/// If a mail of this age is refused, it is given up, but not before [`TRIES_MIN`] attempts, because
+/// latchkey was perhaps down for most of the time.
 const GIVE_UP: Duration = Duration::from_hours(24);
 /// The minimum number of attempts of every row. The back-offs between them, 1 + 2 + 4 + 8 minutes,
 /// are longer than usual greylisting.
 const TRIES_MIN: i32 = 5;
-/// The most attempts of a row that cannot be rendered.
+/// The maximum number of attempts to render a row.
 const RENDER_TRIES_MAX: i32 = 5;
-/// The most attempts to mark a mail as sent. Without the mark, the mail would be sent twice.
+/// The maximum number of attempts to mark a mail as sent. Without the mark, the mail would be sent
+/// twice.
 const MARK_TRIES_MAX: u32 = 5;
 
 /// The dependencies of a [`Mailer`].
@@ -58,7 +59,7 @@ pub struct Setup {
     /// The base of links, without a trailing slash.
     pub public_url: String,
     pub link_ttls: LinkTtls,
-    /// `mail.from`.
+    /// The setting `mail.from`.
     pub from: String,
 }
 
@@ -187,7 +188,7 @@ impl Mailer {
         store_down.map_or(Ok(()), Err)
     }
 
-    /// Delivers one row. The inner error is an error of the token store. In that case the row is
+    /// Delivers one row. If the token store fails, the inner result is its error, and the row stays
     /// unchanged.
     async fn deliver(&self, claim: &Claim) -> Result<Result<MailOutcome, Unavailable>, DbErr> {
         let db = &self.setup.db;
@@ -251,9 +252,9 @@ impl Mailer {
         self.count_try(claim, why, last, Some(end)).await
     }
 
-    /// Handles a connection that broke during this mail. The cause may be the server or this mail.
-    /// The failure does not count as an attempt, but other mails are sent first, so that a mail
-    /// that breaks every connection does not stop the other mails. If the mail is older than
+    /// Handles a connection that broke during this mail. The cause is either the server or this
+    /// mail. The failure does not count as an attempt, but other mails are sent first, so that a
+    /// mail that breaks every connection does not stop the other mails. If the mail is older than
     /// [`GIVE_UP`], the failure counts as a refusal, and the mail is given up in the end.
     async fn broken(&self, claim: &Claim, why: &str) -> Result<MailOutcome, DbErr> {
         self.pause(why);
@@ -265,7 +266,8 @@ impl Mailer {
         Ok(MailOutcome::Released)
     }
 
-    /// Counts an attempt. The row backs off, until `end` at the latest, or is given up.
+    /// Counts an attempt. Then the row backs off until `end` at the latest, or the mail is given
+    /// up.
     async fn count_try(
         &self,
         claim: &Claim,
@@ -338,7 +340,7 @@ pub(super) fn back_off(tries_before: i32) -> Duration {
     rest * jitter_percent / 100
 }
 
-/// Records a delivery as its own trace, which links to the request that the mail comes from.
+/// Records a delivery as its own trace, which links to the request that caused the mail.
 fn trace_delivery(claim: &Claim, outcome: MailOutcome, took: Duration) {
     trace::linked(&claim.row.traceparent, || {
         let attributes = vec![

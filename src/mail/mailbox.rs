@@ -33,9 +33,9 @@ pub struct MailboxMessage {
     pub kind: String,
     pub from: String,
     pub to: String,
-    /// One line.
+    /// The subject, on one line.
     pub subject: String,
-    /// The plain text.
+    /// The mail as plain text.
     pub text: String,
     pub html: String,
     /// The RFC 5322 message.
@@ -54,7 +54,7 @@ pub struct Mailbox(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     dir: PathBuf,
-    /// Oldest first.
+    /// The messages, oldest first.
     messages: Mutex<Vec<Arc<MailboxMessage>>>,
     /// Counts the mails that arrive, and notifies [`Mailbox::wait_for`].
     arrivals: watch::Sender<u64>,
@@ -95,8 +95,8 @@ impl Mailbox {
         Ok(mailbox)
     }
 
-    /// The messages, newest first. If `to` is given, only the messages to this email address. Upper
-    /// and lower case are the same.
+    /// The messages, newest first. If `to` is given, the list contains only the messages to this
+    /// email address, in upper or lower case.
     pub fn list(&self, to: Option<&str>) -> Vec<Arc<MailboxMessage>> {
         self.after(to, None)
     }
@@ -106,8 +106,8 @@ impl Mailbox {
     }
 
     /// Waits until a message arrives after the message `after`. Returns all messages since then,
-    /// newest first. Without `after`, or if `after` is unknown, every message counts. The result is
-    /// empty if `wait` passes before a message arrives.
+    /// newest first. Without `after`, or if `after` is unknown, every message counts as new. The
+    /// result is empty if `wait` passes before a message arrives.
     pub async fn wait_for(
         &self,
         to: Option<&str>,

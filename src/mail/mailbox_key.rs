@@ -19,7 +19,8 @@ pub const MAILBOX_KEY_FILE: &str = "mailbox-key";
 /// How long a browser has access after it opened the mailbox with the key, in seconds: 7 days.
 pub const COOKIE_TTL_S: i64 = 7 * 24 * 60 * 60;
 
-/// The characters of the HMAC in a cookie's name. They distinguish the cookies of two daemons.
+/// The number of the HMAC's characters in a cookie's name. They distinguish the cookies of two
+/// daemons.
 const NAME_CHARS: usize = 8;
 
 /// A mailbox's key: 256 random bits in base64url without padding, 43 characters.

@@ -35,8 +35,8 @@ use crate::mail::{Kind, MailData, NoticeKind};
 const MERGE_WITHIN: Duration = Duration::from_hours(1);
 
 impl NoticeKind {
-    /// Whether notices of this kind merge. Two kinds do not merge. Their number is limited by
-    /// budgets, which are checked before `notify` is called:
+    /// Whether notices of this kind merge. Two kinds do not merge. The number of their notices is
+    /// limited by budgets, which are checked before `notify` is called:
     ///
     /// - Each notice of a change of address contains its own link, which undoes that change. An
     ///   account can ask for three changes an hour.

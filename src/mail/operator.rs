@@ -71,7 +71,7 @@ pub async fn retry(db: &Db, id: Uuid, now: UnixMillis) -> Result<Retried, DbErr>
     Ok(if found.is_some() { Retried::Done } else { Retried::Gone })
 }
 
-/// Makes all mails due that were given up. Returns the number of these mails.
+/// Retries all mails that were given up. Returns their number.
 pub async fn retry_dead(db: &Db, now: UnixMillis) -> Result<u64, DbErr> {
     revive(db, None, now).await
 }

@@ -182,7 +182,7 @@ pub async fn withdraw<C: ConnectionTrait>(
     let as_typed = Column::Recipient.is_in(typed);
     let lower = Func::lower(Expr::col(Column::Recipient)).eq(normal);
     Entity::delete_many()
-        // A literal: with a bound parameter, the partial index would not be used.
+        // This is a literal, because the partial index is not used with a bound parameter.
         .filter(Expr::cust("state = 'pending'"))
         .filter(as_typed.or(lower))
         .exec(tx)

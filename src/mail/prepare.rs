@@ -18,11 +18,12 @@ use crate::store::OneTimeToken;
 
 /// Where the token of a letter must be stored before the letter is sent.
 pub(super) enum Known {
-    /// Nowhere: the letter carries no token, or the database already has the token.
+    /// There is nothing to store: the letter carries no token, or the database already has the
+    /// token.
     Already,
-    /// In the token store.
+    /// The token must be stored in the token store.
     InStore(OneTimeToken),
-    /// In the row of the change of address that the link undoes.
+    /// The token must be stored in the row of the change of address that the link undoes.
     WithChange {
         id: Uuid,
         /// SHA-256 of the token.
@@ -38,7 +39,7 @@ pub(super) enum Prepared {
     Ready(Box<Letter>, Known),
     /// The mail is not wanted any more.
     Unwanted,
-    /// The mail cannot be rendered. The text says why.
+    /// It is not possible to render the mail. The text says why.
     Poison(&'static str),
 }
 

@@ -15,7 +15,7 @@ use crate::secret::{Redactor, Secret};
 
 /// How long each step may take.
 const STEP_WITHIN: Duration = Duration::from_secs(10);
-/// The longest explanation, in characters.
+/// The maximum length of an explanation, in characters.
 const WHY_MAX: usize = 300;
 
 /// A step of the check.
@@ -23,13 +23,13 @@ const WHY_MAX: usize = 300;
 pub enum Step {
     /// Resolves the host name to IP addresses.
     Resolve,
-    /// TCP, TLS for `smtps://`, the greeting and EHLO.
+    /// Connects: TCP, TLS for `smtps://`, the greeting and EHLO.
     Connect,
-    /// STARTTLS, if the URL asks for it.
+    /// Encrypts the connection with STARTTLS, if the URL asks for it.
     StartTls,
-    /// AUTH, if the URL names a user.
+    /// Logs in with AUTH, if the URL names a user.
     Login,
-    /// MAIL, RCPT and DATA.
+    /// Sends a mail with MAIL, RCPT and DATA.
     Send,
 }
 
@@ -68,7 +68,7 @@ impl TestMail {
     /// A mail from `mail.from` to an address.
     ///
     /// # Errors
-    /// The error says which of the two is not an email address.
+    /// The error says whether `from` or `to` is not an email address.
     pub fn new(from: &str, to: &str, public_url: &str, at: UnixMillis) -> Result<Self, String> {
         let sender = Sender::parse(from).map_err(|error| error.to_string())?;
         letter::test(&sender, to, public_url, at).map(Self)
@@ -92,14 +92,14 @@ impl Probe {
     }
 
     /// Takes the steps one after another until one fails, and reports each when it ends. The last
-    /// step sends `mail`, if there is one. The error is the step that failed.
+    /// step sends `mail`, if it is given. The error is the step that failed.
     pub async fn walk(
         &self,
         mail: Option<&TestMail>,
         tell: &mut (dyn FnMut(Tried) + Send),
     ) -> Result<(), Step> {
         let smtp = &self.smtp;
-        // A server may repeat text that it does not understand, including the login.
+        // Some servers repeat text that they do not understand, including the login.
         let tell = &mut |tried: Tried| {
             let redact = |text: String| self.redactor.redact(&text);
             tell(Tried { outcome: tried.outcome.map(redact).map_err(redact), ..tried });

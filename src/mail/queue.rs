@@ -20,10 +20,10 @@ use crate::mail::Kind;
 /// How long a claimed row is reserved for its worker: twice the SMTP timeout. So no worker sends a
 /// mail that another worker is still sending.
 pub(super) const LEASE: Duration = Duration::from_mins(1);
-/// The most rows that one `SELECT` reads. They are claimed one by one.
+/// The maximum number of rows that one `SELECT` reads. They are claimed one by one.
 const CANDIDATES_MAX: u64 = 16;
 
-/// A row that this worker has until the lease ends.
+/// A row that is reserved for this worker until the lease ends.
 #[derive(Debug)]
 pub(super) struct Claim {
     /// The row as it was claimed.
@@ -32,7 +32,7 @@ pub(super) struct Claim {
     leased_until: UnixMillis,
 }
 
-/// Whether the worker still had the row when it marked it.
+/// Whether the worker still had the row when it marked the row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Marked {
     /// The worker still had the row.
@@ -41,13 +41,13 @@ pub(super) enum Marked {
     Lost,
 }
 
-/// A literal: with a bound parameter, the partial index would not be used.
+/// This is a literal, because the partial index is not used with a bound parameter.
 fn pending() -> SimpleExpr {
     Expr::cust("state = 'pending'")
 }
 
-/// Some due rows of these kinds, the longest due first. Rows with a kind of a later release are
-/// left to that release.
+/// Some due rows of these kinds, the longest due first. Rows of an unknown kind are left to the
+/// later release that knows the kind.
 pub(super) async fn due(db: &Db, kinds: &[Kind], now: UnixMillis) -> Result<Vec<Model>, DbErr> {
     Entity::find()
         .filter(pending())
@@ -62,7 +62,7 @@ pub(super) async fn due(db: &Db, kinds: &[Kind], now: UnixMillis) -> Result<Vec<
 }
 
 /// Claims the row, unless another worker has claimed it. The claim contains the row as the update
-/// found it, because more events may have been merged into the row since `row` was read.
+/// found it, because more events were perhaps merged into it since `row` was read.
 pub(super) async fn claim(db: &Db, row: &Model, now: UnixMillis) -> Result<Option<Claim>, DbErr> {
     let Some(kind) = Kind::from_name(&row.kind) else { return Ok(None) };
     let leased_until = now + millis(LEASE);
@@ -72,7 +72,7 @@ pub(super) async fn claim(db: &Db, row: &Model, now: UnixMillis) -> Result<Optio
         .filter(pending())
         .filter(Column::DueAt.lte(now))
         .filter(Column::LeasedUntil.lt(now))
-        // Another worker may have tried to send it since `row` was read.
+        // Another worker perhaps tried to send the mail since `row` was read.
         .filter(Column::Attempts.eq(row.attempts))
         .exec_with_returning(db.writer())
         .await?;
@@ -158,7 +158,7 @@ pub(super) async fn next_due(db: &Db, now: UnixMillis) -> Result<Option<UnixMill
 pub struct Depth {
     /// Mails that are pending: due, backing off or being sent.
     pub waiting: u64,
-    /// How long the oldest of them has waited. Zero if none waits.
+    /// How long the oldest of these mails has waited. Zero if no mail waits.
     pub oldest_age: Duration,
 }
 

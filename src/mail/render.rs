@@ -14,16 +14,16 @@ use crate::mail::{Kind, MailData};
 use crate::secret::Secret;
 use latchkey_entity::Role;
 
-/// The longest text of a user that a mail repeats, in characters.
+/// The maximum length of a user's text that a mail repeats, in characters.
 const REPEATED_MAX: usize = 100;
 
 #[derive(Clone, Debug)]
 pub(super) struct Rendered {
-    /// One line.
+    /// The subject, on one line.
     pub subject: String,
-    /// `text/plain`. The whole link is on a line of its own.
+    /// The part `text/plain`. The whole link is on a line of its own.
     pub text: String,
-    /// `text/html`.
+    /// The part `text/html`.
     pub html: String,
 }
 
@@ -49,7 +49,7 @@ pub(super) struct Draft<'a> {
 pub(super) enum Reader {
     /// The reader has proven the address.
     Verified,
-    /// The reader may be anyone.
+    /// The reader has not proven the address.
     Unproven,
 }
 

@@ -2,8 +2,8 @@
 //!
 //! The pooled transport of lettre reports "no session" (connect, TLS, EHLO, AUTH) and "this mail
 //! was refused" as the same errors. But the first error must stop the whole queue, and the second
-//! must stop only this mail. So this module opens and keeps the sessions itself, on connections of
-//! lettre.
+//! error must stop only this mail. So this module opens and keeps the sessions itself, on
+//! connections of lettre.
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
@@ -24,11 +24,11 @@ use crate::secret::Secret;
 /// The time limit for the whole delivery of a mail: connect, TLS, login and message. A worker's
 /// lease is twice as long.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// The most connections at once. Two workers use two. The number is low because all replicas
-/// together must stay below the limit of a mail relay.
+/// The maximum number of connections at once. Two workers use two connections. The number is low
+/// because all replicas together must stay below the limit of a mail relay.
 const CONNECTIONS_MAX: usize = 4;
-/// How long a connection may be idle before it is no longer used. Servers close idle connections
-/// after some minutes (five, by RFC 5321 §4.5.3.2.7).
+/// A connection that was idle for longer than this is not used again. Servers close idle
+/// connections after some minutes (five, by RFC 5321 §4.5.3.2.7).
 const IDLE_MAX: Duration = Duration::from_mins(1);
 /// How long a kept connection may take to respond to NOOP.
 const NOOP_TIMEOUT: Duration = Duration::from_secs(5);
@@ -69,7 +69,7 @@ impl BadSmtpUrl {
         &self.0
     }
 
-    /// What to do.
+    /// What the operator can do.
     pub fn fix(&self) -> &'static str {
         match self.0.as_str() {
             BAD_TLS => "write tls=required, or remove the parameter",
@@ -266,7 +266,7 @@ fn refusal(error: &Error) -> Failure {
 }
 
 /// An error as its codes: the reply code, and the enhanced code (RFC 3463) if there is one. The
-/// text of a server is left out, because it may repeat the address.
+/// text of a server is left out, because some servers repeat the address.
 fn told(error: &Error) -> String {
     let Some(code) = error.status() else {
         let kind = match error {

@@ -33,8 +33,8 @@ pub(super) enum Failure {
 }
 
 impl Transport {
-    /// An SMTP server, given by its URL. User and password are percent-encoded before the host.
-    /// Nothing is connected yet.
+    /// An SMTP server, given by its URL. The user and the password, both percent-encoded, come
+    /// before the host. Nothing is connected yet.
     ///
     /// - `smtp://host`: no encryption, port 25 by default.
     /// - `smtp://host?tls=required`: STARTTLS, port 587 by default. Without STARTTLS, nothing is
@@ -62,7 +62,7 @@ impl Transport {
     }
 
     /// Sends a mail. The call returns after the SMTP timeout at the latest. If the connection
-    /// broke, the mail may have been sent or not.
+    /// broke, it is unknown whether the mail was sent.
     pub(super) async fn deliver(&self, letter: &Letter) -> Result<(), Failure> {
         match self {
             Self::Smtp(smtp) => smtp.load_full().deliver(&letter.message).await,

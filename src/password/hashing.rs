@@ -23,8 +23,8 @@ use crate::secret::{self, Secret};
 /// The maximum length of a stored string, in bytes. It is five times the length of the longest
 /// usual string of all formats.
 pub const STORED_BYTES_MAX: usize = 1_024;
-/// The daemon at its start, and `latchkey doctor`, measure hashes until this time has passed. Five
-/// hashes with usual parameters take less time.
+/// The time in which the starting daemon and `latchkey doctor` measure hashes. Five hashes with
+/// usual parameters take less time.
 const TIMED_WITHIN: Duration = Duration::from_millis(100);
 
 /// The settings for computing hashes.
@@ -161,8 +161,8 @@ pub enum Verdict {
 pub enum HashError {
     /// The stored string is not a hash in a known format.
     Corrupt,
-    /// The parameters are above the caps, or argon2 does not allow them. They are those of a stored
-    /// hash or of the settings.
+    /// The parameters of a stored hash or of the settings are above the caps, or argon2 does not
+    /// allow them.
     ParametersRefused,
     /// The stored hash needs a pepper that is not configured. To fix this, add the pepper with this
     /// version to `password.pepper_previous`.
@@ -228,7 +228,7 @@ impl Hasher {
     /// A PHC string with the current parameters, a random salt and a random tag. No password
     /// matches it.
     ///
-    /// To verify it costs as much as to verify a user's hash. So a login with an unknown email
+    /// Verifying it costs as much as verifying a user's hash. So a login with an unknown email
     /// address takes as long as a login with a known email address.
     pub fn decoy(&self) -> &str {
         &self.decoy
@@ -252,7 +252,7 @@ impl Hasher {
     /// and nothing is computed. If the configured parameters are higher than the caps, they are the
     /// limit instead.
     ///
-    /// A hash that does not have the current form can come from a system that hashed passwords
+    /// A hash that does not have the current form perhaps comes from a system that hashed passwords
     /// without NFC. So if NFC changes the password, both the password in NFC and the password as
     /// typed are tried.
     pub fn verify(&mut self, password: &Secret<String>, phc: &str) -> Result<Verdict, HashError> {

@@ -1,5 +1,5 @@
-//! The rules for a new password. It has a minimum and a maximum length. It is not a common
-//! password, not a name of this installation and not the user's own data.
+//! The rules for a new password. The password has a minimum and a maximum length. It is not a
+//! common password, not a name of this installation and not the user's own data.
 //!
 //! There are no composition rules and no expiry (NIST SP 800-63B-4 §3.1.1.2, ASVS 6.2.5, 6.2.10).
 //! Only the whole password is compared, never a part of it. So a longer phrase that contains

@@ -56,8 +56,8 @@ catalogue! {
     /// 401: a refresh token was used again, so its session has ended.
     RefreshReused = "refresh-reused" 401
         "The token was used before"
-        "A refresh had already replaced this token. A token that is used again may have been \
-            stolen. Therefore the session has ended on every device that used it. Log in again.";
+        "A refresh had already replaced this token. A token that is used again was perhaps \
+            stolen. So the session has ended on every device that used it. Log in again.";
     /// 403: the caller is authenticated, but does not have the permission.
     Forbidden = "forbidden" 403
         "This is not allowed"
@@ -80,7 +80,8 @@ catalogue! {
     /// 404: the path or the object does not exist.
     NotFound = "not-found" 404
         "The path or the object does not exist"
-        "The API does not have this path, or the object does not exist, or you may not see it.";
+        "The API does not have this path, or the object does not exist, or you are not allowed to \
+            see it.";
     /// 405: the path does not take the method. The response has the `Allow` header.
     MethodNotAllowed = "method-not-allowed" 405
         "The method is not allowed for this path"
@@ -132,7 +133,7 @@ catalogue! {
         "An internal error occurred"
         "This is a defect of latchkey. The operator can find the request in the log by the \
             `traceId` of this response.";
-    /// 503: refused before any work because of too much load.
+    /// 503: the request was refused before any work, because the load was too high.
     Overloaded = "overloaded" 503
         "The daemon is overloaded"
         "The request was refused before any work was done. Send it again after the number of \

@@ -156,7 +156,7 @@ pub struct Unavailable {
 /// The reason why a dependency is [`Unavailable`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// The call was refused before any work because of too much load.
+    /// The call was refused before any work, because the load was too high.
     Shed,
     /// The dependency is down, slow or crashed.
     Dependency,

@@ -1,7 +1,7 @@
 //! [`Redactor`]: removes secrets from texts that a library or a server has written.
 //!
-//! Such a text can contain a secret. For example, the error of a database driver can quote the URL,
-//! and a server can repeat a command with its arguments. So every such text passes through
+//! Such a text perhaps contains a secret. For example, some errors of database drivers quote the
+//! URL, and some servers repeat a command with its arguments. So every such text passes through
 //! [`Redactor::redact`] before it is logged or returned.
 
 use base64::Engine as _;
@@ -46,8 +46,8 @@ pub struct Redactor {
     /// depend on the bytes before and after the secret.
     encoded: Vec<Secret<String>>,
     /// The user names from a URL. A user name is removed only where a server reports the user that
-    /// it refuses. In other places the same word can be something else, for example the name of a
-    /// database.
+    /// it refuses. In other places the same word is perhaps something else, for example the name of
+    /// a database.
     users: Vec<Secret<String>>,
 }
 
@@ -58,8 +58,8 @@ impl Redactor {
         let (mut secrets, mut users) = (vec![url.to_owned()], Vec::new());
         let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
         let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
-        // A password can contain a `/`, `?` or `#` that is not escaped. Then it ends at the last
-        // `@` of the whole text. So both cases are tried.
+        // Perhaps the password contains a `/`, `?` or `#` that is not escaped. Then the password
+        // ends at the last `@` of the whole text. So both cases are tried.
         for text in [authority, rest] {
             let Some((userinfo, _)) = text.rsplit_once('@') else { continue };
             let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));

@@ -154,8 +154,8 @@ macro_rules! on_sqlite {
     };
 }
 
-/// The SELECT on PostgreSQL. A database function does the same lookup. This function may read the
-/// memberships of this user (`migration/src/baseline/row_security.rs`).
+/// The SELECT on PostgreSQL. It calls a database function that does the same lookup and is allowed
+/// to read the memberships of this user (`migration/src/baseline/row_security.rs`).
 macro_rules! on_postgres {
     ($filter:literal) => {
         select!(
@@ -171,16 +171,13 @@ macro_rules! on_postgres {
 pub struct StatusQuery<'a> {
     /// The session's id. Empty if there is no session yet.
     pub sid: &'a str,
-    /// The session's team.
     pub team: Option<Uuid>,
-    /// The session's project.
     pub project: Option<Uuid>,
     /// The vaultToken's `jti`. Empty if no vaultToken is looked up.
     pub jti: &'a str,
 }
 
 impl AccountStatus {
-    /// Reads the user with this id.
     pub async fn by_id(db: &Db, id: Uuid, place: StatusQuery<'_>) -> Result<Option<Self>, DbErr> {
         let sql = (on_sqlite!("u.id = $4"), on_postgres!("u.id = $4"));
         read(db, sql, place, id.into()).await

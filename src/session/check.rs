@@ -177,7 +177,7 @@ impl Check<'_> {
         self.standing(self.session(user_id, claims).await?).await
     }
 
-    /// Does the same as `caller_of`, but reads the user's membership of `team`, if there is one,
+    /// Does the same as `caller_of`, but reads the user's membership in `team`, if there is one,
     /// instead of the membership in the session's team.
     pub async fn caller_in(
         &self,
@@ -206,8 +206,8 @@ impl Check<'_> {
             return Err(Refused::Invalid);
         }
         if claims.generation == session.generation && !session.used {
-            // From now on the previous token is a stolen one. The request is refused if this
-            // cannot be stored.
+            // From now on, a use of the previous token after the grace period counts as theft. If
+            // this cannot be stored, the request is refused.
             self.store.mark_used(user_id, &claims.sid, claims.generation).await?;
         }
         Ok(session)

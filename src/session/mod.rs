@@ -53,11 +53,11 @@ pub struct RefreshRequest {
 /// Result of a refresh.
 #[derive(Debug)]
 pub enum Outcome {
-    /// The session is live and has this current token. Either this refresh rotated the token, or
-    /// the client repeated a refresh within the grace period after the last rotation.
+    /// The live session with its current token. Either this refresh rotated the token, or the
+    /// client repeated a refresh within the grace period after the last rotation.
     Alive(Box<Session>),
-    /// The session is live and has this current token. The client sent the previous token, and the
-    /// response with the current token may have been lost.
+    /// The live session with its current token. The client sent the previous token, and the
+    /// response with the current token is perhaps lost.
     Recovered(Box<Session>),
     /// The client sent a token that was already replaced, so the token counts as stolen. The
     /// session has ended, and the user gets a mail.

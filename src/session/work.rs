@@ -107,8 +107,8 @@ impl SessionWorker {
     ) -> Result<(), Unavailable> {
         let now = cx.now;
         // The epoch is raised even if the store contains no other session, because a store that
-        // lost a session can be restored with this session. The audit event is written only if the
-        // store contains another session.
+        // lost a session is perhaps restored later, and then contains this session again. The audit
+        // event is written only if the store contains another session.
         let has_others = match &which {
             Which::Others { keep } => {
                 let sessions = self.store.sessions(user_id, now).await?;
@@ -219,7 +219,7 @@ async fn write_ending<C: ConnectionTrait>(
     Ok(if written == 1 { Ending::New } else { Ending::Known })
 }
 
-/// Deletes the rows of ended sessions that would by now have expired anyway.
+/// Deletes the rows of ended sessions whose expiry time has passed.
 pub async fn sweep_endings(db: &crate::database::Db, now: UnixMillis) -> Result<u64, DbErr> {
     let swept = ended_session::Entity::delete_many()
         .filter(ended_session::Column::ExpiresAt.lt(now))

@@ -1,7 +1,6 @@
 //! A test that two stores return the same results for the same operations.
 //!
-//! The integration tests also compile this file. In the integration tests, `super` contains the
-//! same names as for `suite.rs`.
+//! This file is compiled twice, in the same way as `suite.rs`.
 
 use std::time::Duration;
 

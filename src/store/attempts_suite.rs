@@ -281,8 +281,7 @@ async fn a_right_or_cancelled_attempt_beyond_the_cap_closes_nothing(it: &Counted
         it.cancel("owner", now).await;
     }
     assert_eq!(it.with("other", solved(1), now).await, ADMITTED);
-    // An attempt that is cancelled also does not use up the allowance, and does not open a closed
-    // account.
+    // A cancelled attempt does not use up the allowance and does not open a closed account.
     let closed = Counted { store: it.store, account: random_id() };
     closed.reach_the_cap().await;
     closed.prove("home", NOW).await;

@@ -88,7 +88,7 @@ pub struct AttemptCaptcha {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AttemptContext {
     pub captcha: AttemptCaptcha,
-    /// Whether the store may create a record for the account if it has none.
+    /// Whether the store is allowed to create a record for the account if there is none.
     pub may_add: bool,
 }
 
@@ -103,8 +103,8 @@ pub enum AttemptVerdict {
     },
     /// The client must wait. The attempt is not counted.
     Wait {
-        /// The wait ends after this time. At that time, the client can still need a captcha, or
-        /// must wait again if another client makes an attempt first.
+        /// The wait ends after this time. After the wait, the client perhaps needs a captcha, or
+        /// has to wait again because another client made an attempt first.
         retry_after: Duration,
     },
     /// The client needs a captcha of this difficulty. The attempt is not counted.
@@ -112,7 +112,8 @@ pub enum AttemptVerdict {
         /// The difficulty of the captcha. It is at least 1.
         difficulty: u32,
     },
-    /// The store has no record of the account and may not create one. The attempt is not counted.
+    /// The store has no record of the account and is not allowed to create one. The attempt is not
+    /// counted.
     Full,
 }
 
@@ -288,8 +289,8 @@ pub(super) fn admit(
         own.counted = own.counted.saturating_add(1).min(failures);
         if failures >= rules.failures_max {
             let wait = rules.wait_at_cap(failures, context.captcha.available);
-            // This is a maximum, because an attempt that uses the allowance must not shorten the
-            // wait of the other clients.
+            // `max` is used, because an attempt that uses the allowance must not shorten the wait
+            // of the other clients.
             account.open_at = account.open_at.max(now.saturating_add(millis(wait)));
         }
     }

@@ -1,7 +1,7 @@
 //! [`KeyBudget`]: a limit for the number of keys that clients can add to the token store.
 //!
 //! A client can send a million email addresses without an account, or solve a million captchas.
-//! Each of them adds an entry to the store, which stays until it expires. So the number of new
+//! Each of them adds an entry to the store. The entry stays until it expires. So the number of new
 //! entries is limited.
 
 use std::sync::atomic::{AtomicI64, Ordering};

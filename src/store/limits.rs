@@ -35,8 +35,8 @@ impl Store {
         }
     }
 
-    /// How many units can be spent from the budget `key` now. If it has no unit, also returns the
-    /// time until it has one.
+    /// How many units can be spent from the budget `key` now. If the budget has no unit, also
+    /// returns the time until it has one.
     pub async fn read_budget(
         &self,
         key: &str,

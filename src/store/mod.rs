@@ -9,21 +9,22 @@
 //!   `redis.rs` makes the same decisions in scripts (`*.lua`), and each script is atomic.
 //!   `suite.rs` tests that both stores behave in the same way.
 //!
-//! Data that is still needed after the token store has lost its data is not in this store. The
-//! database records that a session has ended (`ended_sessions`, `users.session_epoch`). A session
-//! that is in the token store is valid only if the database does not say that it has ended.
+//! Data that must survive a loss of the token store is in the database. There, latchkey records
+//! that a session has ended (`ended_sessions`, `users.session_epoch`). A session that is in the
+//! token store is valid only if the database does not say that it has ended.
 //!
 //! # Outages
 //!
 //! Every operation returns a result or [`Unavailable`] ("token store"). With Redis, each call to
-//! the server takes at most 250 ms. A key of the wrong type or an unreadable value is also an
-//! outage. An operation never returns "absent" because of an error. A connection is opened when it
-//! is first used, and is reopened automatically.
+//! the server takes at most 250 ms. A key of the wrong type or an unreadable value also counts as
+//! an outage. An operation never returns "absent" because of an error. A connection is opened when
+//! it is first used, and is reopened automatically.
 //!
-//! If an operation returned `Unavailable`, the store may nevertheless have done it. Every operation
-//! can be repeated, and the repetition then returns the result of the first call. There are three
-//! exceptions: [`spend_budgets`](Store::spend_budgets) and [`admit_attempt`](Store::admit_attempt)
-//! can count twice, and [`cancel_attempt`](Store::cancel_attempt) can cancel twice.
+//! If an operation returned `Unavailable`, the store has perhaps done it nevertheless. Every
+//! operation can be repeated, and the repetition then returns the result of the first call. There
+//! are three exceptions: [`spend_budgets`](Store::spend_budgets) and
+//! [`admit_attempt`](Store::admit_attempt) perhaps count twice, and
+//! [`cancel_attempt`](Store::cancel_attempt) perhaps cancels twice.
 //!
 //! # Keys
 //!
@@ -42,7 +43,8 @@
 //! can access all of them.
 //!
 //! `expires_at` is compared with the caller's `now`. An expired entry is deleted one hour after it
-//! has expired (`PEXPIRE`, [`Store::sweep`]). So the clocks of replicas can differ and can jump.
+//! has expired (`PEXPIRE`, [`Store::sweep`]). So it does no harm if the clocks of replicas differ
+//! or jump.
 
 /// Runs an operation on Redis or on the embedded store.
 macro_rules! on {
@@ -186,8 +188,8 @@ impl Store {
         on!(self, it => it.refresh(ask, now).await)
     }
 
-    /// Marks the current generation of a session as used, if `generation` is the current one. The
-    /// previous token is a stolen one from then on.
+    /// Marks the current generation of a session as used, if `generation` is the current one. From
+    /// then on, a use of the previous token after the grace period counts as theft.
     pub async fn mark_used(
         &self,
         user: Uuid,

@@ -23,8 +23,8 @@ impl Store {
         }
     }
 
-    /// Why the store accepts no writes. `None` while it accepts writes. The embedded store accepts
-    /// no writes either if its database accepts none.
+    /// Why the store accepts no writes. `None` while it accepts writes. If the database accepts no
+    /// writes, the embedded store accepts none either.
     pub fn reason(&self) -> Option<Reason> {
         let beneath = match self {
             Self::Redis(_) => None,
@@ -53,9 +53,8 @@ impl Store {
         }
     }
 
-    /// Called at the beginning of a request that ends with a write to the store. If the store is
-    /// known to refuse writes, this function returns an error, so that the request changes nothing.
-    /// Also checks that the store responds.
+    /// Checks that the store responds and is not known to refuse writes. A request that ends with a
+    /// write to the store calls this function first, so that it changes nothing if the store fails.
     ///
     /// # Errors
     /// Returns an error if the store does not respond or accepts no writes.

@@ -1,9 +1,9 @@
-//! The required behaviour of every store for the previous token of a session. `suite.rs` runs it.
+//! Tests of the previous token of a session, which every store must pass. `suite.rs` runs them.
 
 use super::suite::{GRACE_MS, HOUR_MS, NOW, ask, opened, rotated};
 use super::{Refresh, Refreshed, Session, Store};
 
-/// Checks every behaviour in order.
+/// Runs all tests in order.
 pub async fn holds(store: &Store) {
     the_previous_token_is_good_within_the_grace_period(store).await;
     a_lost_response_is_recovered_until_the_current_token_is_used(store).await;
@@ -72,7 +72,8 @@ async fn another_client_recovers_the_token_within_the_grace_period(store: &Store
 }
 
 async fn the_third_recovery_in_a_row_is_a_theft(store: &Store) {
-    // Each step is one rotation. `true`: its response is lost, and the previous token is sent again.
+    // Each step is one rotation. If the step is `true`, the response is lost, and the client sends
+    // the previous token again.
     for (steps, is_theft) in [
         (&[true, true, true][..], true),
         (&[true, true, false, true, true], false),

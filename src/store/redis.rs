@@ -246,7 +246,7 @@ impl Redis {
             "stored" => {}
             _ => return Err(lost("the script returned an unknown result for a one-time token")),
         }
-        // In a cluster, the index entry can be on another node than the token, so it is written
+        // In a cluster, the index entry is perhaps on another node than the token, so it is written
         // after the token. If writing the index entry fails, the token is not found, and a retry
         // writes both again.
         let mut index = redis::cmd("SET");

@@ -43,11 +43,12 @@ pub(super) enum RefreshRule {
     /// The client's token was replaced within the grace period. Return the session and store
     /// nothing.
     Current,
-    /// The client's token is the previous one, and its successor may be lost. Store this session.
+    /// The client's token is the previous one, and the response with its successor is perhaps lost.
+    /// Store this session.
     Recover(Box<Session>),
     /// A replaced token was used again. Store a tombstone, unless there is one already.
     Reused,
-    /// The client's token is newer than the store. Store nothing.
+    /// The client's token is newer than the token in the store. Store nothing.
     Ahead,
     /// The session does not exist. Store nothing.
     Gone,
@@ -98,7 +99,7 @@ pub(super) fn refresh(stored: Option<&Stored>, ask: &Refresh<'_>, now: UnixMilli
     recover(session)
 }
 
-/// Decides about the previous token if its successor may have been lost.
+/// Decides about the previous token if the response with its successor is perhaps lost.
 fn recover(session: &Session) -> RefreshRule {
     if session.recovered {
         return RefreshRule::Recover(Box::new(session.clone()));
@@ -115,7 +116,7 @@ fn recover(session: &Session) -> RefreshRule {
 }
 
 /// Decides whether a token replaces the stored token. A token of the same outbox row also replaces
-/// it, because the delivery of the same mail can be tried again.
+/// it, because the delivery of the same mail is perhaps tried again.
 pub(super) fn put_token(
     stored: Option<&OneTimeToken>,
     token: &OneTimeToken,
@@ -161,8 +162,8 @@ impl Gcra {
     /// Decides whether the cost can be spent. `after` is the result of [`Gcra::after`].
     ///
     /// The clocks of two callers can differ. If a caller's clock is behind the clock of the caller
-    /// that spent last, the caller sees less in the budget than there is, and waits longer. A
-    /// caller never sees more than there is.
+    /// that spent last, the caller sees fewer units than the budget has, and waits longer. A caller
+    /// never sees more units than the budget has.
     pub(super) fn decide(&self, after: UnixMillis, now: UnixMillis) -> BudgetVerdict {
         let missing_ms = after.saturating_sub(now);
         let spare_ms = self.capacity.saturating_sub(missing_ms);

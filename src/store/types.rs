@@ -16,8 +16,7 @@ pub struct Session {
     pub sid: String,
     /// The `jti` of the session's current userToken.
     pub jti: String,
-    /// The generation of the current token. Each rotation adds 1 to the value that the session had
-    /// when it was opened. It is less than 2^53.
+    /// The generation of the current token. Each rotation adds 1. The value is less than 2^53.
     pub generation: u64,
     /// The `jti` that the last rotation replaced. `None` before the first rotation.
     pub previous_jti: Option<String>,
@@ -43,9 +42,9 @@ pub struct Session {
     /// Whether a userToken of the current generation was used on any route.
     pub used: bool,
     /// Whether the current token was sent again to a holder of the previous one, because the first
-    /// response may be lost.
+    /// response is perhaps lost.
     pub recovered: bool,
-    /// How many generations in a row were recovered, the current one included.
+    /// How many generations in a row were recovered, including the current generation.
     pub recoveries: u32,
     /// The level of the newest proof: `aal1` or `aal2`.
     pub acr: String,
@@ -53,16 +52,16 @@ pub struct Session {
     pub amr: Vec<String>,
     /// The time of the newest proof at the level of `acr`.
     pub auth_time: UnixMillis,
-    /// Whether the newest proof still counts for actions that need a fresh one. A recovery of the
-    /// token ends this.
+    /// Whether the newest proof still counts for actions that need a fresh proof. After a recovery
+    /// of the token, the proof no longer counts for them.
     pub fresh: bool,
 }
 
 /// The level of a session with one factor (`acr`).
 pub const AAL1: &str = "aal1";
 
-/// The most generations in a row that can be recovered. One more counts as theft, so that a thief
-/// who always holds the previous token is found.
+/// The maximum number of generations in a row that are recovered. One more recovery counts as
+/// theft, so that a thief who always holds the previous token is found.
 pub const RECOVERIES_MAX: u32 = 2;
 
 /// A refresh: the token that a client sends, and the data of the token that replaces it.
@@ -97,17 +96,18 @@ pub enum Refreshed {
     /// rotation.
     Rotated(Session),
     /// The client's token was the one that the last rotation replaced. The grace period has not
-    /// ended, and the client key is the one that received the current token. This is the session.
-    /// It has not changed.
+    /// ended, and the client key is the one that received the current token. This is the unchanged
+    /// session.
     Current(Session),
     /// The client's token was the one that the last rotation replaced, and the response with the
-    /// current token may have been lost: no client has used the current token, or the grace period
-    /// has not ended but the client key is a different one. This is the session. Its current token
-    /// is now marked as recovered. A further refresh with the same token gets this result too.
+    /// current token is perhaps lost. Either no client has used the current token, or the grace
+    /// period has not ended and the client key is a different one. This is the session, whose
+    /// current token is now marked as recovered. A further refresh with the same token has the same
+    /// result.
     Recovered(Session),
-    /// The client's token may be stolen. It was replaced by an earlier rotation, or its successor
-    /// was used, or two generations in a row were already recovered. The session is now a
-    /// tombstone. Every further refresh gets this result, until
+    /// The client's token is perhaps stolen. A rotation before the last one replaced the token, or
+    /// its successor was used, or two generations in a row were already recovered. The session is
+    /// now a tombstone. Every further refresh gets this result, until
     /// [`end_session`](super::Store::end_session) is called or the session expires.
     Reused(Session),
     /// The client's token is newer than the session in the store, because the store has lost its
@@ -130,7 +130,6 @@ pub enum TokenKind {
 }
 
 impl TokenKind {
-    /// All kinds.
     pub const ALL: [Self; 3] = [Self::Verify, Self::Recover, Self::ChangeEmail];
 
     /// The name of the kind in the keys of the store.

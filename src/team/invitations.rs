@@ -43,7 +43,7 @@ pub struct Post<'a> {
     /// The key `"mail-token"`, derived from the master key.
     pub key: &'a Secret<[u8; 32]>,
     /// Data for the mail, such as its language. This data contains nothing about the inviter's
-    /// device, because the recipient may not know the inviter.
+    /// device, because the recipient perhaps does not know the inviter.
     pub data: MailData,
     /// The trace of the request.
     pub traceparent: &'a str,
@@ -160,8 +160,8 @@ pub async fn revoke(cx: &ChangeContext<'_>, actor: Actor, id: Uuid) -> Result<()
 /// The data that the audit records about an invitation: its id and its email address.
 ///
 /// The address is stored with the personal data of the acting member, and is deleted together with
-/// this data. It cannot be stored with the data of the invited user, because that user may have no
-/// account yet.
+/// this data. It cannot be stored with the data of the invited user, because that user perhaps has
+/// no account yet.
 fn told_of(invitation: &Invitation) -> Detail {
     Detail::none().id("invitation", invitation.id).personal("email", invitation.email.as_str())
 }

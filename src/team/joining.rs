@@ -5,8 +5,8 @@
 //! login.
 //!
 //! The inviter's permission is checked again when the invitation is accepted. An invitation cannot
-//! be accepted if the inviter may no longer invite users, or if the inviter's role is now below the
-//! role that the invitation gives.
+//! be accepted if the inviter is no longer allowed to invite users, or if the inviter's role is now
+//! below the role that the invitation gives.
 
 use latchkey_entity::{invitation, membership, team, user};
 use sea_orm::sea_query::ExprTrait as _;
@@ -186,8 +186,8 @@ pub async fn inviting(tx: &Transaction, address: &str) -> Result<Vec<Uuid>, DbEr
 }
 
 /// Deletes a team's invitation for an email address, and returns the invitation. Runs in the
-/// caller's transaction. From then on, that transaction is inside the tenant scope of the team. The
-/// caller has locked the team.
+/// caller's transaction, which is inside the tenant scope of the team after this call. The caller
+/// has locked the team.
 pub async fn withdraw(
     tx: &Transaction,
     team: Uuid,
@@ -272,8 +272,8 @@ async fn lock(
     Ok(found.zip(team))
 }
 
-/// Whether the inviter is still a member, has an active account and may still invite users with
-/// this role. The caller has locked the team.
+/// Whether the inviter is still a member, has an active account and is still allowed to invite
+/// users with this role. The caller has locked the team.
 async fn inviter_may(tx: &Transaction, invitation: &Invitation, role: Role) -> Result<bool, DbErr> {
     let Some(inviter) = invitation.invited_by else { return Ok(false) };
     let statement = Statement::from_sql_and_values(

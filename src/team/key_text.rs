@@ -11,8 +11,8 @@ use zeroize::Zeroizing;
 
 use crate::secret::{Secret, random_bytes, sha256};
 
-/// The pattern that finds keys in a text. The last six characters must then be the CRC-32 of the
-/// characters before them.
+/// The pattern that finds keys in a text. In each match, the last six characters must also be the
+/// CRC-32 of the characters before them.
 pub const PATTERN: &str = r"\blk_[0-9a-f]{32}_[0-9A-Za-z]{49}\b";
 
 const PREFIX: &str = "lk_";

@@ -27,8 +27,8 @@ use crate::secret::{self, Secret, uuid_v7};
 
 pub use latchkey_entity::project_key::Model as ProjectKey;
 
-/// The time in which the use of a key is recorded at most once. So if a key is used a thousand
-/// times a second, this does not cause a thousand writes a second.
+/// The time in which the use of a key is recorded at most once. So a key that is used a thousand
+/// times a second does not cause a thousand writes a second.
 const USE_EVERY_MS: i64 = 60_000;
 
 #[derive(Clone, Debug)]

@@ -191,8 +191,8 @@ async fn find<C: ConnectionTrait>(
     Member::find_by_statement(statement).one(tx).await
 }
 
-/// Refuses a change that takes the role from an owner if the team has only one owner. The caller
-/// has locked the team.
+/// Refuses a change that takes the owner role from the team's only owner. The caller has locked the
+/// team.
 async fn keep_an_owner(tx: &Transaction, team: Uuid) -> Result<(), Refusal> {
     let owners = membership::Entity::find()
         .filter(membership::Column::TeamId.eq(team))

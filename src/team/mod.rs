@@ -37,8 +37,8 @@ pub struct Actor {
 /// Why a change in a team is refused.
 #[derive(Debug)]
 pub enum Refusal {
-    /// The object does not exist, or this user may not see it. The response is the same in both
-    /// cases.
+    /// The object does not exist, or this user is not allowed to see it. The response is the same
+    /// in both cases.
     NotFound,
     /// The user is a member of the team, but the user's role does not allow the change.
     Forbidden,

@@ -7,8 +7,8 @@ use crate::secret::random_bytes;
 /// Greatest length of a slug in bytes. It is the greatest length of a label in a domain name (RFC
 /// 1035 §2.3.4), so that a slug can be a part of the team's own host name.
 pub const SLUG_BYTES_MAX: usize = 63;
-/// Greatest number of bytes of a name that are used for its slug. Even with a hyphen and
-/// [`RANDOM_HEX`] more characters, the slug stays shorter than [`SLUG_BYTES_MAX`].
+/// The maximum number of bytes that a slug takes from a name. Even with a hyphen and [`RANDOM_HEX`]
+/// more characters, the slug stays shorter than [`SLUG_BYTES_MAX`].
 const FROM_NAME_MAX: usize = 40;
 /// The number of hexadecimal digits for 40 random bits. If a million teams have the same name, the
 /// slug of the next team with that name is already taken with a probability of about one in a
@@ -19,10 +19,9 @@ const RANDOM_HEX: usize = 10;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Slug(String);
 
-/// Why a text is not a slug. `Display` gives a sentence for the user who typed it.
+/// Why a text is not a slug. `Display` gives a sentence for the user who typed the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SlugError {
-    /// The text is empty.
     Empty,
     /// The text is longer than [`SLUG_BYTES_MAX`].
     TooLong,

@@ -25,8 +25,8 @@ use crate::secret::uuid_v7;
 const NAME_CHARACTERS_MAX: usize = 100;
 
 /// Creates a user's default team, with the user as its owner and with a default project. Returns
-/// the ids of the team and the project. Runs in the caller's transaction. From then on, that
-/// transaction is inside the tenant scope of the new team.
+/// the ids of the team and the project. Runs in the caller's transaction, which is inside the
+/// tenant scope of the new team after this call.
 pub async fn create_default<C: ConnectionTrait>(
     tx: &C,
     user_id: Uuid,
@@ -176,8 +176,8 @@ pub async fn create(
     Ok(MyTeam::of(team, Role::Owner))
 }
 
-/// Refuses if the user is already in the greatest allowed number of teams. The caller has locked
-/// the user's row, and the transaction is inside the user's tenant scope.
+/// Refuses if the user already belongs to the maximum number of teams. The caller has locked the
+/// user's row, and the transaction is inside the user's tenant scope.
 pub(super) async fn room_for_one_more(
     tx: &Transaction,
     user_id: Uuid,
@@ -330,8 +330,8 @@ async fn company<C: ConnectionTrait>(
     Company::find_by_statement(statement).one(tx).await
 }
 
-/// Deletes a team with all its data. Runs in the caller's transaction. From then on, that
-/// transaction is inside the tenant scope of the team.
+/// Deletes a team with all its data. Runs in the caller's transaction, which is inside the tenant
+/// scope of the team after this call.
 pub async fn delete<C: ConnectionTrait>(tx: &C, team_id: Uuid) -> Result<(), DbErr> {
     tenant_scope::enter(tx, TenantScope::Team(team_id)).await?;
     team::Entity::delete_by_id(team_id).exec(tx).await.map(drop)

@@ -104,7 +104,7 @@ impl Values {
 }
 
 impl Attribute {
-    /// The number of values. The absence of an optional attribute counts as one.
+    /// The number of values. The absence of an optional attribute counts as one value.
     pub fn count(&self, declared: &DeclaredValues) -> usize {
         let count = match self.values {
             Values::Few(count, _) => count,

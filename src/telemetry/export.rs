@@ -14,12 +14,12 @@ use tokio::sync::Mutex;
 use super::observed::{self, Signal};
 use super::queue::Queue;
 
-/// The most items that may wait: as many as a busy daemon creates in some seconds.
+/// The maximum number of items that wait: as many as a busy daemon creates in some seconds.
 const ITEMS_MAX: usize = 8_192;
-/// The most bytes that may wait: 2 KiB for each item, several times the size of a span or a log
-/// record of latchkey.
+/// The maximum number of bytes that wait: 2 KiB for each item. A span or a log record of latchkey
+/// needs only a part of that.
 const BYTES_MAX: usize = ITEMS_MAX * 2_048;
-/// The most items of one export (the standard's `OTEL_BSP_MAX_EXPORT_BATCH_SIZE`).
+/// The maximum number of items of one export (the standard's `OTEL_BSP_MAX_EXPORT_BATCH_SIZE`).
 const BATCH_MAX: usize = 512;
 /// How often the queue is emptied.
 pub const FLUSH_EVERY: Duration = Duration::from_secs(1);

@@ -18,7 +18,7 @@ pub const SPAN: &str = "request";
 pub struct Ids {
     /// The id in `X-Request-Id`.
     pub request_id: String,
-    /// 32 hexadecimal digits.
+    /// The trace id: 32 hexadecimal digits.
     pub trace_id: String,
     /// The id of the server span: 16 hexadecimal digits.
     pub span_id: String,

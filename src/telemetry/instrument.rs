@@ -41,11 +41,12 @@ impl Kind {
     }
 }
 
-/// The most series of one of latchkey's own instruments. A dashboard can show this many series, and
-/// a server can store them for every replica.
+/// The maximum number of series of one of latchkey's own instruments. A dashboard can show this
+/// many series, and a server can store them for every replica.
 pub const SERIES_MAX: usize = 200;
-/// The most series of an instrument of the conventions: the combinations of route, method and
-/// status that occur. The SDK puts further series into a single one, `otel.metric.overflow`.
+/// The maximum number of series of an instrument of the conventions: the combinations of route,
+/// method and status that occur. The SDK combines all further series into one series,
+/// `otel.metric.overflow`.
 pub const STANDARD_SERIES_MAX: usize = 1_000;
 /// A counter with no more series than this starts each of them at 0. So the first event is visible
 /// as an increase.
@@ -64,7 +65,7 @@ impl Instrument {
         self.shapes.iter().map(of).sum()
     }
 
-    /// The most series that are kept.
+    /// The maximum number of series that are kept.
     pub fn series_max(&self) -> usize {
         if self.is_ours() { SERIES_MAX } else { STANDARD_SERIES_MAX }
     }

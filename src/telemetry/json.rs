@@ -15,7 +15,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::clock::{Clock, rfc3339};
 
-/// Fields of a span that the log does not show. They control its trace.
+/// Fields of a span that the log does not show. They control the trace of the span.
 const HIDDEN: &[&str] = &["sampled"];
 
 /// A layer that passes each record, as one line, to a function.

@@ -4,9 +4,9 @@
 //! Every metric is a row of the [`registry`], and every span is created in [`trace`]. Nothing is
 //! exported unless an endpoint is configured.
 //!
-//! No caller waits for a reader. Lines of the log wait in a bounded queue for the thread of
-//! `writer`. Spans and log records wait in queues of the same type for their `export`. Items that
-//! do not fit are dropped, counted and reported.
+//! No caller waits until its line is written or its span is sent. Lines of the log wait in a
+//! bounded queue for the thread of `writer`. Spans and log records wait in queues of the same type
+//! until `export` sends them. Items that do not fit are dropped, counted and reported.
 
 pub mod attributes;
 mod create;

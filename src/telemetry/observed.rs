@@ -71,13 +71,13 @@ pub fn dropped_so_far(signal: Signal) -> u64 {
 #[derive(Clone, Copy, Debug)]
 pub struct PoolReading {
     pub pool: &'static str,
-    /// All workers.
+    /// The number of all workers.
     pub workers: usize,
-    /// Workers that work on a job.
+    /// The number of workers that work on a job.
     pub busy: usize,
-    /// Jobs that wait.
+    /// The number of jobs that wait.
     pub waiting: usize,
-    /// The most jobs that may wait.
+    /// The maximum number of jobs that wait.
     pub queue: usize,
 }
 
@@ -85,10 +85,10 @@ pub struct PoolReading {
 #[derive(Clone, Copy, Debug)]
 pub struct ConnectionsReading {
     pub pool: &'static str,
-    /// Connections that are open and not in use.
+    /// The number of connections that are open and not in use.
     pub idle: usize,
     pub used: usize,
-    /// The most connections.
+    /// The maximum number of connections.
     pub max: u32,
 }
 

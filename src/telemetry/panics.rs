@@ -2,7 +2,7 @@
 //!
 //! The hook of the standard library writes to stderr on the thread that panics. A log reader that
 //! stalls would block that thread. This hook adds a line to the queue of the log and returns. It
-//! does not use `tracing`, because the panic may have happened in a subscriber that holds the lock
+//! does not use `tracing`, because the panic perhaps happened in a subscriber that holds the lock
 //! of a span.
 
 use std::backtrace::{Backtrace, BacktraceStatus};

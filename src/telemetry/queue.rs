@@ -31,8 +31,8 @@ pub struct Queue<T> {
 struct State<T> {
     items: VecDeque<T>,
     bytes: usize,
-    /// The number of items that were dropped since the last take. They belong behind the items in
-    /// the queue, because the queue was full when they came.
+    /// The number of items that were dropped since the last take. Their place is after the items in
+    /// the queue, because the queue had no room when they arrived.
     dropped: u64,
     /// Whether the consumer must stop waiting for more items.
     is_hurried: bool,
@@ -47,7 +47,7 @@ impl<T> State<T> {
 }
 
 impl<T> Queue<T> {
-    /// An empty queue for this many items, and this many bytes of them.
+    /// Creates an empty queue that holds at most this many items and at most this many bytes.
     pub fn new(items_max: usize, bytes_max: usize) -> Self {
         let state = State {
             items: VecDeque::new(),

@@ -34,8 +34,8 @@ const PLAIN: &[&[Attribute]] = &[&[]];
 
 /// Declares the instruments, one row for each instrument: the constant, the instrument's kind, name
 /// and unit in OpenTelemetry, the sets of attributes that a series can have, and the description.
-/// Code records through the field of [`Metrics`](super::Metrics) that a row names. A row without a
-/// field is read when it is exported.
+/// Code records through the field of [`Metrics`](super::Metrics) that a row names. If a row names
+/// no field, its values are read when they are exported.
 macro_rules! instruments {
     ($(
         $id:ident = $kind:expr, $name:literal, $unit:literal, $shapes:expr, $description:literal
@@ -98,7 +98,7 @@ instruments! {
          one writer.";
     DB_CONNECTIONS_MAX = UpDown, "db.client.connection.max", "{connection}",
         &[&[of::DB_POOL]],
-        "The most connections that a pool may have.";
+        "The maximum number of connections of a pool.";
     DB_CONNECTION_TIMEOUTS = Counter, "db.client.connection.timeouts", "{timeout}", PLAIN,
         "How often the wait for a database connection timed out. The pool is exhausted, or the \
          database cannot be reached.";
@@ -192,7 +192,7 @@ instruments! {
     POOL_QUEUE_DEPTH = Gauge, "latchkey.pool.queue.depth", "{job}", &[&[of::POOL]],
         "Jobs that wait for a worker.";
     POOL_QUEUE_LIMIT = Gauge, "latchkey.pool.queue.limit", "{job}", &[&[of::POOL]],
-        "The most jobs that may wait. The pool refuses further jobs.";
+        "The maximum number of jobs that wait. The pool refuses further jobs.";
     POOL_BUSY = Gauge, "latchkey.pool.busy", "{worker}", &[&[of::POOL]],
         "Workers that are busy.";
     POOL_WORKERS = Gauge, "latchkey.pool.workers", "{worker}", &[&[of::POOL]],

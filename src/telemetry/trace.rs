@@ -51,9 +51,9 @@ pub(super) fn start(sampler: Sampler, propagates: bool) -> Option<&'static Trace
 /// A `traceparent` of version 00 (W3C Trace Context §3.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Traceparent {
-    /// 32 hexadecimal digits, not all zero.
+    /// The trace id: 32 hexadecimal digits, not all zero.
     pub trace_id: String,
-    /// 16 hexadecimal digits, not all zero.
+    /// The span id: 16 hexadecimal digits, not all zero.
     pub span_id: String,
     /// Whether the caller records the trace.
     pub sampled: bool,
@@ -120,7 +120,7 @@ pub struct SpanAttributes {
     pub name: Cow<'static, str>,
     /// How long the operation took, up to now.
     pub took: Duration,
-    /// Further attributes. Never a secret, an address or the text of a statement.
+    /// Further attributes. They never contain a secret, an address or the text of a statement.
     pub attributes: Vec<KeyValue>,
     /// Whether the operation failed for a reason other than a mistake of the client.
     pub failed: bool,

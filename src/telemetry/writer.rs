@@ -11,8 +11,8 @@
 //! - **Bounds.** The queue holds at most 8192 lines and 4 MiB. While the thread writes, it holds at
 //!   most the same amount again. An access line has about 400 bytes, so the number of lines is the
 //!   usual bound. At 100 requests a second the queue covers a stall of 80 seconds. At 25,000
-//!   requests a second, the most that two cores served in a measurement, it covers 300 ms. A thread
-//!   waits much less than that for a core.
+//!   requests a second, the maximum that two cores served in a measurement, the queue covers a
+//!   stall of 300 ms. A thread waits much less than that for a core.
 //! - **Drops.** A line that does not fit is dropped and counted in `latchkey.log.dropped`. When the
 //!   reader continues, one line in the place of the gap says how many lines are missing. Lines that
 //!   could not be written (a closed pipe, a full disk) are counted in the same way. After a
@@ -40,14 +40,15 @@ use super::{json, observed};
 use crate::clock::{Clock, rfc3339};
 use crate::config::LogFormat;
 
-/// The most lines that may wait.
+/// The maximum number of lines that wait.
 const LINES_MAX: usize = 8_192;
-/// The most bytes that may wait: 512 for each line.
+/// The maximum number of bytes that wait: 512 for each line.
 const BYTES_MAX: usize = LINES_MAX * 512;
-/// Bytes of one write, unless a single line is longer: Linux' `PIPE_BUF` (pipe(7)).
+/// The maximum number of bytes of one write, unless a single line is longer: Linux' `PIPE_BUF`
+/// (pipe(7)).
 const WRITE_MAX: usize = 4_096;
-/// How long the thread waits for more lines after the first one. Without it each line would cost a
-/// wake-up.
+/// How long the thread waits for more lines after the first one. Without this time, each line would
+/// cost a wake-up.
 const LINGER: Duration = Duration::from_millis(5);
 /// How long the end of the process waits for the last lines.
 const FLUSHED_WITHIN: Duration = Duration::from_secs(1);
@@ -139,7 +140,8 @@ impl Log {
     }
 }
 
-/// Is used by the layer that formats lines for a terminal. Each write of this layer is one line.
+/// The layer that formats lines for a terminal writes through this implementation. Each write of
+/// this layer is one line.
 impl Write for Log {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.put(line.to_vec());

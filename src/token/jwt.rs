@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 use super::keys::{Key, KeySet, Kind};
 use crate::secret::{KeyError, is_id};
 
-/// The number of seconds by which the clock of another replica may be ahead of the clock of this
-/// replica. `iat` and `nbf` of a token may be this many seconds in the future.
+/// The maximum number of seconds by which the clock of another replica is ahead of the clock of
+/// this replica. `iat` and `nbf` of a token are allowed to be this many seconds in the future.
 const AHEAD_SECONDS_MAX: i64 = 120;
 /// The value of `client_id` in the vaultTokens of users. In the vaultToken of a project key,
 /// `client_id` is the id of the key.
@@ -42,11 +42,11 @@ pub struct UserClaims {
     /// The number of refreshes of the session.
     #[serde(rename = "gen")]
     pub generation: u64,
-    /// The time in the format NumericDate (RFC 7519 §2).
+    /// When the token was issued, in the format NumericDate (RFC 7519 §2).
     pub iat: i64,
-    /// The time in the format NumericDate.
+    /// The token is valid from this time on, in the format NumericDate.
     pub nbf: i64,
-    /// The time in the format NumericDate.
+    /// The token is invalid from this time on, in the format NumericDate.
     pub exp: i64,
     /// The email address as the user typed it.
     pub email: String,
@@ -77,11 +77,11 @@ pub struct VaultClaims {
     pub sid: Option<String>,
     /// The id of this token.
     pub jti: String,
-    /// The time in the format NumericDate (RFC 7519 §2).
+    /// When the token was issued, in the format NumericDate (RFC 7519 §2).
     pub iat: i64,
-    /// The time in the format NumericDate.
+    /// The token is valid from this time on, in the format NumericDate.
     pub nbf: i64,
-    /// The time in the format NumericDate.
+    /// The token is invalid from this time on, in the format NumericDate.
     pub exp: i64,
     /// The id of the team. It is absent until the user has verified the email address.
     #[serde(skip_serializing_if = "Option::is_none", default)]

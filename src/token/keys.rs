@@ -257,8 +257,8 @@ impl KeyRing {
     /// same step, the SQL statements let only the first replica succeed.
     pub async fn turn(&self) -> Result<(), KeysError> {
         let _one_at_a_time = self.reading.lock().await;
-        // This runs not only at the start, because another daemon that has the two master keys in
-        // the wrong order can have created a key since then.
+        // This also runs after the start, because another daemon that has the two master keys in
+        // the wrong order has perhaps created a key since then.
         self.needs.reseal().await?;
         self.needs.step().await?;
         self.current.store(Arc::new(self.needs.read().await?));
@@ -268,8 +268,8 @@ impl KeyRing {
     /// The keys with which this token is verified. They are the keys in memory. If the token names
     /// a key that is not in memory, the keys are first read from the database again.
     ///
-    /// This extra reading is needed if a key began to sign that this replica has not read. Examples
-    /// are a key after `rotate --now`, and a replica that could not read the keys for a long time.
+    /// This extra reading is needed if a key that this replica has not read began to sign. This
+    /// happens after `rotate --now`, or if the replica could not read the keys for a long time.
     /// There is at most one extra reading in 10 s, so clients cannot cause more.
     pub async fn for_token(&self, token: &str) -> Result<Arc<KeySet>, KeysError> {
         let set = self.current.load_full();
@@ -291,7 +291,7 @@ impl KeyRing {
 }
 
 /// Whether a header has the form of latchkey's headers. If it has, a key that this replica does not
-/// know yet may have signed the token. The form alone proves nothing.
+/// know yet perhaps signed the token. The form alone proves nothing.
 fn may_be_ours(header: &str) -> bool {
     #[derive(Deserialize)]
     struct Shape {

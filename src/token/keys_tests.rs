@@ -382,7 +382,7 @@ async fn a_command_with_a_wrong_master_key_takes_nothing_back() {
     let wrong = KeyDependencies { master: MasterKey::new([9; 32]), ..fixture.needs.clone() };
     assert!(matches!(wrong.rotate(Kind::Vault).await, Err(KeysError::Sealed(_))));
     assert_eq!(next(&fixture.needs).await, published);
-    // The command publishes no key that no daemon can decrypt.
+    // The command does not publish a key that the daemons cannot decrypt.
     assert!(matches!(wrong.rotate(Kind::User).await, Err(KeysError::Sealed(_))));
 }
 

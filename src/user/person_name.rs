@@ -1,5 +1,5 @@
-//! [`PersonName`]: the name of a user, which can be shown safely to the user and to the members of
-//! the user's teams.
+//! [`PersonName`]: the name of a user, in a form that is safe to show to the user and to the
+//! members of the user's teams.
 
 use std::error::Error;
 use std::fmt;

@@ -84,7 +84,7 @@ impl Answer {
         self.json()["code"].as_str().expect("a problem has a code").to_owned()
     }
 
-    /// Returns the tokens in the response, which must be a 200.
+    /// Returns the tokens in the response. Fails the test unless the status is 200.
     #[track_caller]
     pub fn tokens(&self) -> Tokens {
         assert_eq!(self.status, 200, "{}", self.text());

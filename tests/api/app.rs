@@ -20,10 +20,11 @@ use crate::servers::{TestDatabase, redis_space};
 use crate::smtp::SmtpSink;
 
 /// The base URL of every link in a mail, and the issuer of the tokens. No server listens at this
-/// URL. A test takes the token out of the link.
+/// URL. Therefore a test reads the token in a link and does not open the link.
 pub const PUBLIC_URL: &str = "https://latchkey.test";
 
-/// The pair of stores that a test runs on.
+/// The pair of stores that a daemon uses in a test (the database and the token store), and the
+/// place to which it sends mails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Backend {
     /// SQLite, the embedded token store and the built-in mailbox.
@@ -121,15 +122,16 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Sets one setting by its dotted name. It replaces an earlier value of the setting, and the
-    /// default value of the harness.
+    /// Sets one setting by its dotted name. The new value replaces an earlier value and the default
+    /// value of the harness.
     #[must_use]
     pub fn set(mut self, key: &str, value: &str) -> Self {
         self.settings.insert(key.to_owned(), value.to_owned());
         self
     }
 
-    /// Replaces the default clock. The default clock stands still at the real time of its creation.
+    /// Replaces the default clock. The default clock shows the time of its creation until the test
+    /// advances it.
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
@@ -205,7 +207,7 @@ async fn start(settings: &BTreeMap<String, String>, clock: &Clock) -> Daemon {
 /// A running daemon with its stores, clients and settings. A test must end with
 /// [`TestApp::finish`]. If the test drops the `TestApp` without `finish`, the test fails.
 ///
-/// The order of the fields is the order in which they are dropped.
+/// Rust drops the fields in the order in which they are declared: the daemon before its stores.
 pub struct TestApp {
     daemon: Option<Daemon>,
     client: Client,
@@ -248,7 +250,6 @@ impl TestApp {
         &self.admin
     }
 
-    /// Returns the address of the public listener.
     pub fn public_addr(&self) -> std::net::SocketAddr {
         self.daemon.as_ref().expect("it runs").public_addr()
     }
@@ -294,8 +295,8 @@ impl TestApp {
         self.daemon = Some(daemon);
     }
 
-    /// Stops the daemon. Before that, it closes the connections of the harness, so that the daemon
-    /// does not wait for them.
+    /// Closes the connections of the harness, so that the daemon does not wait for them. Then stops
+    /// the daemon.
     async fn stop(&mut self) {
         self.client.close();
         self.admin.close();

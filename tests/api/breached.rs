@@ -124,8 +124,8 @@ with_service!(five_digits_leave_and_nothing_else, async |app, stub| {
     for secret in [PASSWORD, typed, ending.as_str(), "ada@example.org"] {
         assert!(!everything.contains(secret), "{everything}");
     }
-    // A weak password or an invalid email address causes no lookup, because the request breaks
-    // another rule.
+    // If a request breaks another rule, the daemon does not ask the service. These requests have a
+    // weak password and an invalid email address.
     app.anonymous().register("ada@example.org", "password", "Ada").await.expect(422);
     app.anonymous().register("no address", PASSWORD, "Ada").await.expect(422);
     assert_eq!(stub.asked().len(), 1);

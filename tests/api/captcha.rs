@@ -1,5 +1,5 @@
-//! Tests of the built-in captcha: which requests need it, which parameter contains it, and that it
-//! is valid only once.
+//! Tests of the built-in captcha. They check which requests need a captcha, which parameter
+//! contains it, and that a captcha is valid only once.
 
 use std::time::Duration;
 
@@ -29,8 +29,8 @@ both!(a_resend_needs_a_captcha_that_is_good_once, async |app| {
     user.get(&format!("{RESEND}?capcha=&captcha={}", encoded(&captcha))).await.expect(200);
     app.mail_to("ada@example.org").await;
     app.anonymous().verify(&older).await.expect_problem(400, "token-invalid");
-    // The captcha is used up, whichever spelling of the parameter and whichever base64 alphabet the
-    // client uses.
+    // The captcha is used up. It stays used up if the client uses the other spelling of the
+    // parameter or the other base64 alphabet.
     is_needed(&user, &format!("{RESEND}?capcha={}", encoded(&captcha))).await;
     is_needed(&user, &format!("{RESEND}?captcha={}", encoded(&captcha))).await;
     let other = captcha.trim_end_matches('=').replace('+', "-").replace('/', "_");

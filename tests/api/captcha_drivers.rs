@@ -21,7 +21,7 @@ const TOKEN: &str = "0.a-token_of.the-widget";
 
 /// The time limits of a request that must end within 200 ms.
 const HASTY: Limits = Limits { total: Duration::from_millis(200), ..LIMITS };
-/// The time limits of a request that can run on a slow machine.
+/// The time limits of a request that must not time out, even on a slow machine.
 const PATIENT: Limits =
     Limits { connect: Duration::from_secs(20), total: Duration::from_secs(20), ..LIMITS };
 

@@ -78,7 +78,8 @@ with_vendor!(
     a_stranger_cannot_bring_the_fallback_about_by_what_is_sent,
     ["captcha.on" = "forgot", "captcha.fallback" = "altcha"],
     async |app, stub| {
-        // A client could cause each of these responses of the vendor with a bad token.
+        // A client with a bad token could cause each of these responses of the vendor. So they must
+        // not start the fallback.
         for says in [
             Says::Json(200, refusal("internal-error").to_string()),
             Says::Json(200, "{}".into()),

@@ -46,8 +46,8 @@ impl Client {
         Self { address, http, headers: Vec::new() }
     }
 
-    /// Closes the connections of this client and of its clones. A daemon that stops waits for open
-    /// connections, because they can still send a request.
+    /// Closes the connections of this client and of its clones. Otherwise a daemon that stops would
+    /// wait for these connections.
     pub fn close(&self) {
         self.http.store(None);
     }
@@ -83,12 +83,10 @@ impl Client {
         self.send(method, path, None, Bytes::new()).await
     }
 
-    /// Sends a POST with a JSON body.
     pub async fn post_json(&self, path: &str, body: Value) -> Answer {
         self.json(Method::POST, path, body).await
     }
 
-    /// Sends a request with a JSON body.
     pub async fn json(&self, method: Method, path: &str, body: Value) -> Answer {
         self.send(method, path, Some("application/json"), Bytes::from(body.to_string())).await
     }
@@ -103,7 +101,6 @@ impl Client {
         self.send(Method::POST, path, Some("application/x-www-form-urlencoded"), body).await
     }
 
-    /// Sends any request.
     pub async fn send(
         &self,
         method: Method,

@@ -1,5 +1,4 @@
-//! Tests of the codes that an operation declares and that no other test returns.
-//! `scripts/lib/declared` finds these codes.
+//! Tests of declared codes that no other test causes. `scripts/lib/declared` finds these codes.
 
 use hyper::Method;
 use serde_json::json;

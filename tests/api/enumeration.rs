@@ -1,8 +1,8 @@
 //! Tests that login, forgot and reset do not reveal which accounts exist. The responses have the
 //! same status, the same headers in the same order, and the same bytes.
 //!
-//! No test asserts a time. `cargo bench -- enumeration` shows that the response times are also
-//! equal.
+//! No test checks a response time. `cargo bench -- enumeration` shows that the response times are
+//! equal too.
 
 use std::time::Duration;
 
@@ -83,8 +83,8 @@ both!(
     a_recovery_is_answered_alike,
     ["rate_limit.enabled" = "true", "http.trusted_proxies" = "127.0.0.0/8"],
     async |app| {
-        // Three requests send a mail. Two requests are over the mail budget of the recipient's
-        // address, and one request is over the limit of the IP address.
+        // Three requests send a mail. The mail budget of the recipient's address refuses two
+        // requests, and the limit of the IP address refuses one.
         alike(app, 6, async |client, email| {
             client.post_json("/api/forgot-password", json!({ "email": email })).await
         })

@@ -16,7 +16,7 @@ both!(it_says_whether_an_address_has_an_account, async |app| {
         assert_eq!(answer.header("cache-control"), Some("no-store"));
     }
     assert_eq!(anonymous.exists("ada@bücher.example").await.expect(200).json(), json!(false));
-    // A plus sign in a path means a plus sign. It does not mean a space.
+    // A plus sign in a path means a plus sign and not a space.
     let plain = anonymous.get("/api/exist-email/ada+tag@xn--bcher-kva.example").await.expect(200);
     assert_eq!(plain.json(), json!(true));
     assert_eq!(anonymous.get("/api/exist-email/nobody@example.org").await.json(), json!(false));

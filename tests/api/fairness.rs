@@ -20,7 +20,8 @@ use crate::people::{claim, id_of, join, people};
 use crate::poll::eventually;
 
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Three of the four database connections that each of these daemons has.
+/// The number of requests that the fair queue runs at the same time. It is three quarters of the
+/// daemon's four database connections.
 const WIDTH: usize = 3;
 
 both!(
@@ -51,10 +52,9 @@ both!(
         };
         let (crowd, (answer, waiting, meanwhile)) = tokio::join!(crowd, other);
         assert!(answer.is_ok(), "it finds a place and its turn");
-        // When the other call arrived, the pool was computing one hash of the crowd, and one more
-        // had its turn. It computed some further hashes while the response was on its way. If there
-        // were only one queue for all clients, every waiting call of the crowd would have come
-        // first.
+        // A few hashes of the crowd come before the hash of the other client: the hash in progress,
+        // the hash that has the next turn, and some hashes while the response is on its way. With
+        // only one queue for all clients, all waiting calls of the crowd would come first.
         println!("{meanwhile} of {waiting} that waited came before");
         assert!(meanwhile < waiting, "{meanwhile} of {waiting} that waited came before");
         assert!(crowd.contains(&true) && crowd.contains(&false), "some were served, some refused");
@@ -83,7 +83,8 @@ both!(a_team_at_the_stores_waits_behind_itself, ["database.max_connections" = "4
     let crowd = at_once(16, async |_| members(&ada).await);
     let other = async {
         waiting(16).await;
-        // When all requests are waiting, they are served one by one.
+        // When all requests are waiting, the test frees one permit. Then the requests are served
+        // one by one.
         let open = async {
             waiting(17).await;
             drop(held.pop());
@@ -97,7 +98,7 @@ both!(a_team_at_the_stores_waits_behind_itself, ["database.max_connections" = "4
     assert_eq!(gate.busy(), (WIDTH - 1, 0));
 });
 
-/// Takes every permit that this holder may have, and returns the permits.
+/// Takes permits for this holder until the gate refuses one, and returns the permits.
 async fn filled(app: &TestApp, whom: Holder<'_>) -> Vec<Permit> {
     let mut taken = Vec::new();
     let far = Instant::now() + PATIENCE;
@@ -141,8 +142,8 @@ both!(
         eve.me().await.expect(200);
         drop(held);
 
-        // If a client sends the id of the key without its secret, it has another client key. A
-        // client that sends the real secret has this client key.
+        // The client key is the digest of the secret that the client sends. So a client with a
+        // wrong secret uses none of the permits of a client with the real secret.
         let forged = latchkey::team::key_text::make(key.id.parse().expect("an id"));
         let held = filled(app, Holder::Key(&sha256(forged.expose().as_bytes()))).await;
         key.token(app).await;
@@ -163,7 +164,8 @@ both!(
 /// The number of clients in the crowd. It is much larger than the number of requests that the
 /// daemon processes for one client key at the same time.
 const CROWD: usize = 80;
-/// The number of requests that the other client sends during this time, one after another.
+/// The number of requests that the other client sends, one after another, while the crowd sends its
+/// requests.
 const OTHERS: usize = 20;
 
 /// Sends requests of a crowd without a pause, spread over the clients in `crowd`. At the same time

@@ -1,5 +1,5 @@
-//! Tests of `POST /api/introspect`, which returns the current state of a token, and of which
-//! clients may call it.
+//! Tests of `POST /api/introspect`, which returns the current state of a token. They also check
+//! which clients are allowed to call it.
 
 use std::time::Duration;
 

@@ -44,8 +44,8 @@ async fn number(db: &impl sea_orm::ConnectionTrait, sql: &str) -> i64 {
     row.try_get_by_index(0).expect("a number")
 }
 
-/// Tries to write a row of each kind into the other team, while the transaction has the scope of
-/// the user's own team. PostgreSQL must refuse each of these rows.
+/// Tries to write a row of each kind into the other team. The transaction has the scope of the
+/// user's own team. PostgreSQL must refuse each of these rows.
 async fn nothing_is_put_into(
     db: &DatabaseConnection,
     (mine, hers): (&str, &str),
@@ -141,8 +141,8 @@ async fn another_teams_rows_are_not_there_on_servers() {
     assert_eq!(changed.expect("a valid statement").rows_affected(), 0);
     tx.rollback().await.expect("rolled back");
 
-    // A setting ends with its transaction, even on the same connection. The functions that the
-    // checks of a session and of a key call leave no setting behind.
+    // A setting ends with its transaction, even on the same connection. The daemon calls functions
+    // to check a session or a key. These functions leave no setting behind.
     let look = format!(
         "SELECT count(*) FROM latchkey_membership('{}', NULL, NULL) m, teams t",
         id_of(&eve)

@@ -1,5 +1,5 @@
-//! Tests of the tokens that a project key gets at `POST /api/token`, of introspection with a
-//! project key, and of how long such a token is valid.
+//! Tests of project keys. They check how a client with a key gets a token at `POST /api/token`, how
+//! it introspects tokens, and how long a token of the key is valid.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::project_keys::names;
 
 const TOKEN: &str = "/api/token";
 
-/// Fails the test unless the response is the refusal that every invalid project key gets.
+/// Fails the test unless the response is the refusal for an invalid project key.
 #[track_caller]
 fn is_no_client(answer: Answer) -> Value {
     let challenge = answer.header("www-authenticate").map(str::to_owned);

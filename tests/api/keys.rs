@@ -1,5 +1,5 @@
 //! Tests of the rotation of signing keys under load, of a compromised key, and of a new master key.
-//! None of these may end a valid session.
+//! None of these events ends a valid session.
 
 use std::time::Duration;
 
@@ -78,8 +78,7 @@ async fn under_load_no_token_is_refused_through_three_rotations_on_servers() {
     let (mut user_kids, mut vault_kids) = (Vec::new(), Vec::new());
     for turn in 0..200_usize {
         app.clock.advance(Duration::from_mins(1));
-        // The two daemons read the keys at different times, and users send requests at the same
-        // time.
+        // The two daemons read the keys at different times, while users send requests.
         let [one, two] = if turn % 2 == 0 { [&app, &replica] } else { [&replica, &app] };
         let looks = one.inside().keys.turn();
         let [ada, bob, eve] = people.as_mut_slice() else { unreachable!() };
@@ -137,7 +136,8 @@ async fn a_key_that_another_replica_began_to_sign_with_at_once_is_accepted_on_se
     app.finish().await;
 }
 
-/// The dependencies of a `keys` command. These are the database and the master key, and no daemon.
+/// The dependencies of a `keys` command: the database and the master key. The command needs no
+/// daemon.
 pub fn needs(app: &TestApp) -> latchkey::token::KeyDependencies {
     let inside = app.inside();
     latchkey::token::KeyDependencies {

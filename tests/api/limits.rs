@@ -63,7 +63,7 @@ both!(
             ask("ada@example.org").await.expect(401);
         }
         // The back-off refuses these requests, however many there are. They use up nothing of the
-        // limit of the IP address: four of its ten requests remain.
+        // limit of the IP address. This limit has ten requests, and four of them remain.
         for _ in 0..8 {
             let refused = ask("ada@example.org").await.expect_problem(429, "rate-limited");
             assert_eq!(refused.header("retry-after"), Some("5"));
@@ -77,9 +77,9 @@ both!(
         assert_eq!(refused.header("retry-after"), Some("6"));
         app.clock.advance(Duration::from_secs(6));
         ask("ada@example.org").await.expect_problem(401, "invalid-credentials");
-        // If both limits refuse a request, the response contains the longer wait, whichever limit
-        // is read first. The wait of the back-off is 5 s after nine failures and 30 s after ten
-        // failures.
+        // If the back-off and the limit of the IP address both refuse a request, the response
+        // contains the longer wait. It does not matter which of them the daemon reads first. The
+        // wait of the back-off is 5 s after nine failures and 30 s after ten failures.
         for _ in 0..3 {
             app.clock.advance(Duration::from_mins(2));
             ask("ada@example.org").await.expect(401);

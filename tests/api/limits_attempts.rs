@@ -52,8 +52,8 @@ pub async fn device(app: &TestApp, person: &Person, address: &str) -> String {
     answer.header(DEVICE).expect("a device").to_owned()
 }
 
-/// Checks that six of the simultaneous attempts were admitted. There can be fewer if some got a
-/// 503, because a busy machine shed the request or lost the store's response.
+/// Checks that six of the simultaneous attempts were admitted. Fewer are enough if some attempts
+/// got a 503, because a busy machine sheds requests or loses responses of the store.
 #[track_caller]
 fn six_are_looked_at(answers: &[Answer], verified: u64) {
     let (looked_at, shed) = (count(answers, 401), count(answers, 503));
@@ -124,7 +124,7 @@ both!(
             assert_eq!(retry_after(&wrong_login(&source, email).await), 1);
             app.clock.advance(Duration::from_secs(1));
             wrong_login(&source, email).await.expect_problem(401, "invalid-credentials");
-            // A client with another IP address is another client.
+            // Another IP address means another client.
             wrong_login(&at(app, "203.0.113.8"), email).await.expect(401);
         }
     }
@@ -190,8 +190,8 @@ both!(
         retry_after(&user.post_json("/api/change-password", right.clone()).await);
         retry_after(&user.post_json("/api/change-email", right.clone()).await);
         retry_after(&user.json(hyper::Method::DELETE, "/api/me", right).await);
-        // The session has its own back-off. It does not affect a client without the session's
-        // token.
+        // The session has its own back-off. This back-off does not affect a client without the
+        // session's token.
         login(&source, &person.email, &person.password).await.expect(200);
     }
 );
@@ -233,7 +233,8 @@ both!(
         let home = at(app, "203.0.113.7").header(DEVICE, &known);
         login(&home, &person.email, &person.password).await.expect(200);
         both(0).await.expect_problem(400, "captcha-invalid");
-        // After the next failure a harder captcha is needed. An easier captcha is not used up.
+        // After the next failure a harder captcha is needed. A refused easier captcha is not used
+        // up.
         let mut body = json!({ "email": person.email, "password": "not the password" });
         body["captcha"] = json!(solved_captcha(app).await);
         one.post_json("/api/login", body.clone()).await.expect_problem(401, "invalid-credentials");
@@ -355,8 +356,8 @@ async fn two_daemons_share_the_back_off() {
     let answers = at_once(16, async |n| wrong_login(&both[n % 2], &person.email).await).await;
     six_are_looked_at(&answers, verified(&app).await + verified(&replica).await - before);
     while wrong_login(&both[0], &person.email).await.status != 429 {}
-    // The wait of the back-off is 5 s at both daemons. Each daemon also has its own count of the IP
-    // address, and the wait of this count can be 6 s.
+    // The wait of the back-off is 5 s at both daemons. Each daemon also counts the requests of the
+    // IP address, and the wait of this limit is up to 6 s.
     for client in &both {
         assert!((5..=6).contains(&retry_after(&wrong_login(client, &person.email).await)));
     }
@@ -367,8 +368,8 @@ async fn two_daemons_share_the_back_off() {
     app.finish().await;
 }
 
-/// If the store never responds, no password is verified. Each recipient's address then has only
-/// this daemon's share of its mail budget.
+/// If the store never responds, no password is verified. Then each recipient's address has a
+/// smaller mail budget: this daemon's share of the usual budget.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_store_no_password_is_verified_and_mailboxes_keep_a_share() {
     let app = TestApp::builder(Backend::Servers)

@@ -53,7 +53,7 @@ both!(
     async |app| {
         let person = app.verified("ada@example.org").await;
         let source = at(app, "203.0.113.7");
-        // The database seems to be down, while the store with the counts of attempts is up.
+        // The database behaves as if it were down. The store with the counts of attempts is up.
         sql(app, "ALTER TABLE users RENAME COLUMN password_hash TO away").await;
         nobody_judges(app, &source, &person.email, &person.password).await;
         sql(app, "ALTER TABLE users RENAME COLUMN away TO password_hash").await;

@@ -150,8 +150,8 @@ both!(
             compare(token, 2 * turn).await;
             login(&at(app, "203.0.113.7"), &person.email, &person.password).await.expect(200);
         }
-        // A request with two device tokens counts as a request without a token. A token that is
-        // older than ninety days has no effect either.
+        // A request with two device tokens counts as a request without a token. A request with a
+        // token that is older than ninety days counts in the same way.
         let twice = at(app, "203.0.113.30").header(DEVICE, &own).header(DEVICE, &own);
         for _ in 0..6 {
             wrong_login(&twice, &person.email).await.expect(401);
@@ -237,13 +237,14 @@ both!(
             let method = if path == "/api/me" { Method::DELETE } else { Method::POST };
             user.json(method, path, body).await
         };
-        // A wrong password uses up nothing of this budget, but it counts in the back-off of the
-        // session.
+        // A wrong password uses up nothing of the budget for changes, but it counts in the back-off
+        // of the session.
         for n in 0..5 {
             let body = json!({ "password": "not the password", "newPassword": "a quite new one" });
             ask(n, &person, "/api/change-password", body).await.expect(401);
         }
-        // Like a known device, a session may send ten passwords per minute that are verified.
+        // In one minute, the daemon verifies ten passwords of a session, as it does for a known
+        // device.
         app.clock.advance(Duration::from_mins(1));
         for n in 20..30 {
             let new_password = format!("a quite new password {n}");
@@ -264,8 +265,8 @@ both!(
             let refused = ask(30 + n, &person, path, body).await;
             assert_eq!(retry_after(&refused), 300, "{path}");
         }
-        // The login does not use up this budget, because it is not a change. Other accounts have
-        // their own budget.
+        // The login uses up nothing of the budget for changes, because it is not a change. Other
+        // accounts have their own budget.
         let client = at(app, "203.0.113.7").header(DEVICE, &known);
         login(&client, &person.email, &person.password).await.expect(200);
         app.clock.advance(Duration::from_mins(6));
@@ -287,8 +288,8 @@ both!(
         let foreign = device(app, &foreign, "203.0.113.9").await;
         let mut known = device(app, &person, "203.0.113.7").await;
         let nat = at(app, "198.51.100.1");
-        // A known device keeps its id. If the token is of another account, or was issued before the
-        // password change, the device gets a new id.
+        // A known device keeps its id. If its token belongs to another account, or was issued
+        // before the password change, the device gets a new id.
         for (n, keeps) in [(0, true), (1, false), (2, false)] {
             let old = known.clone();
             let shown = if n == 1 { &foreign } else { &old };

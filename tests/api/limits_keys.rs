@@ -31,7 +31,8 @@ async fn has_shared_back_off(app: &TestApp) -> bool {
     app.inside().store.attempts("newcomers", now).await.expect("the store answers").is_some()
 }
 
-// The maximum of 10 000 keys is divided among 20 replicas. This replica may add 250 keys at once.
+// The maximum of 10 000 keys is divided among 20 replicas. This replica is allowed to add 250 keys
+// at once.
 both!(
     invented_addresses_leave_a_bounded_number_of_keys_and_known_accounts_keep_their_limits,
     [
@@ -89,7 +90,8 @@ both!(
     async |app| {
         let person = app.verified("ada@example.org").await;
         let other = app.verified("bob@example.org").await;
-        // The store has room for five keys. Each round adds some keys and removes them again.
+        // This replica is allowed to add five keys. Each round adds some keys and removes them
+        // again.
         for round in 0..6 {
             let client = at(app, &client_ip(round));
             for _ in 0..3 {

@@ -94,8 +94,8 @@ both!(
         assert_eq!(retry_after(&refused), 6);
         let exists = here.get(&format!("/api/exist-email/{}", encoded(&victim))).await;
         exists.expect_problem(429, "rate-limited");
-        // The limit is now that of repeated mails. It allows 20 requests at once, including the
-        // refused one.
+        // Now the limit for repeated mails applies. It allows 20 requests at once, and the refused
+        // request was one of them.
         app.clock.advance(Duration::from_mins(1));
         for turn in 11..20 {
             ask(turn).await.expect_problem(409, "email-taken");

@@ -1,5 +1,5 @@
-//! Tests of the mails that arrive: their recipients, texts and links. No text in a mail may come
-//! from an anonymous client.
+//! Tests of the mails that arrive: their recipients, texts and links. A mail must not contain any
+//! text from an anonymous client.
 
 use crate::app::{PUBLIC_URL, both};
 

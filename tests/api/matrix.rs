@@ -1,6 +1,6 @@
 //! The authorization matrix. It has a cell for every route, every kind of caller and every object.
-//! The cases come from the route table. A route fails the test if it has no row in this file, or if
-//! its row is for another kind of handler.
+//! The cases come from the route table. The test fails if a route has no row in this file, or if
+//! the row of the route is for another kind of handler.
 //!
 //! All cells use the same users and teams. Therefore an allowed request changes nothing (it has a
 //! wrong name, a role that the member already has, or an invalid body), or it changes only
@@ -80,7 +80,7 @@ enum Team {
     Deleted,
 }
 
-/// The object that a path names. It is a team, or something in a team that may not exist.
+/// The object that a path names. It is a team or a part of a team, and it does not always exist.
 #[derive(Clone, Debug)]
 struct Object {
     team: Team,
@@ -96,9 +96,9 @@ enum Row {
     Person(Option<Value>, u16),
     /// Every user with a confirmed email address gets this status.
     Verified(Option<Value>, u16),
-    /// The statuses for a viewer, a member, an admin and an owner, if the table of roles allows the
-    /// route to them. The last value is the status for an allowed caller if the object does not
-    /// exist.
+    /// The four statuses for a viewer, a member, an admin and an owner. A status applies only if
+    /// the table of roles allows the route to this role. The last value is the status for an
+    /// allowed caller if the object does not exist.
     Team(Option<Value>, [u16; 4], u16),
     /// The function returns the status for each caller.
     Each(fn(Who) -> u16),
@@ -110,7 +110,7 @@ fn row(route: &Route) -> Option<Row> {
     let empty = || Some(json!({}));
     Some(match (route.method.name(), route.path) {
         ("GET", "/api/refresh") => Row::Each(|who| match who {
-            // An expired token can be refreshed as long as its session exists.
+            // A client can refresh an expired token as long as the session exists.
             Who::Expired => 200,
             who if who.is_known() => 200,
             _ => 401,
@@ -211,7 +211,6 @@ fn row(route: &Route) -> Option<Row> {
     })
 }
 
-/// Returns the expected status.
 fn expected(route: &Route, row: &Row, who: Who, object: &Object) -> Option<u16> {
     let known = |status| if who.is_known() { status } else { 401 };
     Some(match row {
@@ -267,9 +266,9 @@ async fn ask(client: &Client, route: &Route, row: &Row, object: &Object) -> Answ
     }
 }
 
-/// Requests that delete or resend an object of the own team. Each entry has the method, the path,
-/// the path where the object is created, the body that creates it, and the status for an allowed
-/// caller.
+/// Requests that delete or resend an object of the caller's own team. Each entry has the method,
+/// the path, the path where the object is created, the body that creates it, and the status for an
+/// allowed caller.
 fn ones_that_end() -> [(&'static str, &'static str, &'static str, Value, u16); 3] {
     let (keys, invitations) = ("projects/{pid}/keys", "invitations");
     let key = json!({ "name": "a program", "scopes": ["vault:read"] });

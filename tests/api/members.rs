@@ -91,8 +91,8 @@ both!(who_comes_back_does_not_bring_tokens_of_before_back, async |app| {
         answer.expect(200).json()["active"].as_bool().expect("a word")
     };
     let (mut tokens, mut epochs) = (Vec::<String>::new(), Vec::new());
-    // In each round Bob joins with the same role at the same time, because the clock stands still.
-    // A change of the role during a round must also raise the epoch.
+    // In each round Bob joins with the same role and the same timestamp, because the clock stands
+    // still. A change of the role during a round must also raise the epoch.
     for round in 0..3 {
         ada.invited(&team, &bob.email, "member").await;
         bob.accept(app.mail_to(&bob.email).await.token()).await.expect(200);

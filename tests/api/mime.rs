@@ -66,7 +66,7 @@ impl Mail {
         }
     }
 
-    /// Returns the token in the link. Fails the test if the mail has no such link.
+    /// Returns the token in the link. Fails the test if the mail has no link with a token.
     #[track_caller]
     pub fn token(&self) -> &str {
         self.token.as_deref().unwrap_or_else(|| panic!("no token in this mail: {}", self.text))

@@ -105,7 +105,7 @@ both!(
         log_in(&at(app, ELSEWHERE), &home).await;
         let mail = app.mail_to(&home.email).await;
         assert!(mail.text.contains(ELSEWHERE), "{}", mail.text);
-        // The account has already had its first login, so this login causes a mail.
+        // This is not the first login of the account, so it causes a mail.
         log_in(&at(app, HOME), &home).await;
         let mail = app.mail_to(&home.email).await;
         assert!(mail.text.contains(HOME), "{}", mail.text);

@@ -1,5 +1,6 @@
 //! Tests of Debian's nginx with `auth_request` in front of an application, with the configuration
-//! in docs/integrate/nginx.md. Another nginx in this module only passes every request to latchkey.
+//! in docs/integrate/nginx.md. The module also has an nginx for other tests, which only passes
+//! every request to latchkey.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -23,7 +24,7 @@ const FILES: [(&str, &str); 3] = [
     ("latchkey_ask.conf", include_str!("../../examples/nginx/latchkey_ask.conf")),
 ];
 const PAGE: &str = include_str!("../../docs/integrate/nginx.md");
-/// The team that may read `/reports/` in the example.
+/// The team whose members are allowed to read `/reports/` in the example.
 const EXAMPLE_TEAM: &str = "0199d2f0-3c5e-7a10-8f00-5d2f6a1b9c33";
 
 #[test]
@@ -127,7 +128,6 @@ impl Nginx {
         nginx
     }
 
-    /// Returns the address on which nginx listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -187,7 +187,7 @@ async fn nginx_lets_live_tokens_through_and_no_header_of_the_clients_own_on_serv
     nginx.caller(&eve).get("/").await.expect(200);
     nginx.caller(&eve).get("/reports/1").await.expect(403);
 
-    // A program of the team has access like a member, and a program of another team has not. The
+    // A program of the team has access like a member. A program of another team has no access. The
     // token of a revoked key is refused at once.
     let (key, other) = (ada.make_key(&["vault:read"]).await, eve.make_key(&["vault:read"]).await);
     let caller = |token: &str| Client::new(nginx.address).bearer(token);

@@ -40,7 +40,7 @@ async fn mailed(app: &TestApp, person: &Person, subject: &str) -> Vec<Mail> {
 }
 
 /// Opens a session of this account and refreshes it twice. Returns the session with its first
-/// token, which is then outdated.
+/// token, which a refresh has replaced.
 async fn replaced(person: &Person) -> Person {
     let first = person.another_device().await;
     let mut current = first.clone();

@@ -13,9 +13,8 @@ use crate::smtp::SmtpSink;
 
 /// The maximum time that a test waits for a mail, or for an empty outbox.
 const MAIL: Duration = Duration::from_secs(10);
-/// After this many empty reads the test wakes the mailer. The daemon itself wakes the mailer every
-/// five seconds. If a test writes a mail to the outbox without an endpoint, nothing else wakes the
-/// mailer.
+/// After this many empty reads the test wakes the mailer. A test that writes a mail to the outbox
+/// without an endpoint would otherwise wait up to five seconds, until the daemon wakes the mailer.
 const LOOKS_UNTIL_WAKE: u32 = 15;
 
 /// The number of reads that found nothing.

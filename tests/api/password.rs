@@ -1,5 +1,5 @@
-//! Tests of `POST /api/change-password`, of the form in which a password is stored, and of changes
-//! to that form.
+//! Tests of `POST /api/change-password`, of the form in which a password is stored, and of a
+//! password that is stored in an older form.
 
 use std::time::Duration;
 

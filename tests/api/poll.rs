@@ -1,4 +1,4 @@
-//! Waiting for a condition. This is the only file of the tests that may sleep.
+//! Waiting for a condition. This is the only file of the tests that is allowed to sleep.
 
 use std::time::Duration;
 

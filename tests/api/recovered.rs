@@ -1,5 +1,5 @@
-//! Tests of a refresh whose response was lost: the previous userToken gets the current tokens again,
-//! as long as that is no help for a thief.
+//! Tests of a refresh whose response was lost. A refresh with the previous userToken returns the
+//! current tokens again, as long as this does not help a thief.
 
 use std::time::Duration;
 
@@ -12,7 +12,8 @@ use crate::limits_attempts::at;
 const PATH: &str = "/api/refresh";
 const PAST_GRACE: Duration = Duration::from_secs(31);
 
-/// Refreshes and loses the response: the person keeps the previous token.
+/// Sends a refresh and returns the new userToken. The user does not store it and keeps the previous
+/// one, as if the response were lost.
 async fn lose_a_refresh(person: &Person) -> String {
     person.as_user().get(PATH).await.tokens().user
 }

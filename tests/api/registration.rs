@@ -1,4 +1,4 @@
-//! Tests of `POST /api/register`, and of which clients may register.
+//! Tests of `POST /api/register`. They also check which clients are allowed to register.
 
 use serde_json::json;
 

@@ -112,8 +112,8 @@ both!(
         let user: uuid::Uuid = user.as_str().expect("an id").parse().expect("a UUID");
         let (store, now) = (&app.inside().store, app.clock.now());
         let session = store.session(user, &person.sid, now).await.expect("up").expect("alive");
-        // The store loses the session. Then a revocation is acknowledged, and after that a backup
-        // of the store brings the session back.
+        // The store loses the session. Then the daemon acknowledges a revocation. After that, a
+        // backup of the store restores the session.
         store.end_sessions(user, None).await.expect("up");
         revoke(app, &person.user_token).await;
         let mut restored = session.clone();

@@ -1,5 +1,5 @@
-//! Real servers. A test can have its own database on the shared servers, or private servers that it
-//! may kill.
+//! Real servers. A test uses its own database on the shared servers, or private servers that it is
+//! allowed to kill.
 //!
 //! `scripts/test` starts the shared PostgreSQL and Redis. It sets the variables `LATCHKEY_TEST_*`
 //! to the addresses of these servers and to the paths of their programs.
@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use crate::poll::eventually;
 use crate::postgres;
 
-/// The maximum time that a server may need to respond after its start.
+/// The maximum time from the start of a server to its first response.
 const START: Duration = Duration::from_secs(20);
 
 /// Returns a variable that `scripts/test` sets.
@@ -70,8 +70,8 @@ impl TestDatabase {
 }
 
 impl Drop for TestDatabase {
-    /// The deletion runs on its own thread and its own runtime, because the runtime of the test may
-    /// already be ending.
+    /// The deletion runs on its own thread and its own runtime, because the runtime of the test is
+    /// perhaps already ending.
     fn drop(&mut self) {
         let url = self.maintenance_url.clone();
         let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);

@@ -1,4 +1,4 @@
-//! Tests of the token store on real servers. They are one suite for all stores, and tests of the
+//! Tests of the token store on real servers. One suite runs on all stores. Further tests cause the
 //! errors that only Redis has.
 //!
 //! The tests need `LATCHKEY_TEST_REDIS_URL`, `LATCHKEY_TEST_POSTGRES_URL` (a database that the
@@ -290,7 +290,7 @@ async fn a_refresh_that_a_stalled_server_runs_late_changes_nothing() {
     store.open_session(&session, NOW).await.unwrap();
     let stall = server.tell(&["DEBUG", "SLEEP", "2"]);
     let asked = async {
-        // If a ping fails, the server sleeps.
+        // Waits until a ping fails, which shows that the server sleeps.
         while store.ping().await.is_ok() {}
         store.refresh(&ask, NOW).await
     };

@@ -1,6 +1,6 @@
 //! Tests that no secret is stored in readable form. The tests send requests to all flows, and then
 //! dump every table, every key of the token store and every file. The dump must not contain a
-//! secret that only its owner may know.
+//! secret that only its owner is allowed to know.
 
 use std::path::Path;
 
@@ -38,7 +38,7 @@ const NO_SECRETS: [&str; 4] = [ADA, BOB, "Planted Team Qx", "planted-agent-Qx"];
 /// The minimum size of a dump in bytes.
 const BYTES_MIN: usize = 10_000;
 
-/// The secrets in the requests that only their owners may know.
+/// The secrets in the requests. Only the owner of a secret is allowed to know it.
 #[derive(Default)]
 struct Secrets(Vec<(String, String)>);
 
@@ -48,7 +48,8 @@ impl Secrets {
         self.0.push((name.to_owned(), secret.to_owned()));
     }
 
-    /// Adds a complete token and its signature. Nobody else can create the signature.
+    /// Adds each complete token, and its signature on its own. Only latchkey can create the
+    /// signature.
     fn keep_tokens(&mut self, answer: &Answer) {
         let tokens = answer.tokens();
         for (name, token) in [("userToken", &tokens.user), ("vaultToken", &tokens.vault)] {

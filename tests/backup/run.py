@@ -157,8 +157,8 @@ def with_postgresql(latchkey: str, postgres: Path, redis_url: str, as_postgres: 
     # The changes after this line are newer than the dump.
     daemon.person("eve")
     log_out(daemon, tablet)
-    # The end of the session and the chosen point in time use the same clock here. The log of
-    # PostgreSQL is cut between two transactions.
+    # The chosen time is one second after the end of the session and one second before the next
+    # change, so the log of PostgreSQL is cut between two transactions. All times use one clock.
     time.sleep(1)
     moment = datetime.datetime.now(datetime.UTC).isoformat(sep=" ")
     time.sleep(1)

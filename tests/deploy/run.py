@@ -29,7 +29,7 @@ passed, failed = 0, 0
 
 
 def check(name, wrong):
-    """Reports the result of a check. `wrong` is the list of all faults that it found."""
+    """Reports the result of a check. `wrong` is the list of all faults that the check found."""
     global passed, failed
     wrong = [str(one) for one in wrong]
     passed, failed = passed + (not wrong), failed + bool(wrong)

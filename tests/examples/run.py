@@ -188,8 +188,8 @@ def jwt_exp(token: str) -> int:
 
 def proxied(servers: list[Server], ada: dict):
     """Checks the headers that the application behind HAProxy receives. They are the headers of
-    latchkey about the caller. Headers with these names from the client, and the token, are
-    removed."""
+    latchkey about the caller. HAProxy removes the token, and removes headers with these names that
+    the client sent."""
     url = next(server.url for server in servers if server.name == "haproxy")
     lies = {"x-latchkey-subject": "root", "x-latchkey-role": "owner", "X-LATCHKEY-TEAM": EXAMPLE_TEAM}
     request = urllib.request.Request(url, headers=bearer(ada["vaultToken"]) | lies)
@@ -216,8 +216,8 @@ def rotated(daemon: Daemon, servers: list[Server], began: float):
     daemon.stop()
     daemon.start()
     new = daemon.login("ada")["vaultToken"]
-    # If a token has an unknown key, the examples fetch the keys again, but not earlier than ten
-    # seconds after they fetched them before.
+    # If a token has an unknown key, the examples fetch the keys again, but at the earliest ten
+    # seconds after the last fetch.
     until("ten seconds since the keys were fetched", 15, lambda: time.monotonic() > began + 12)
     for server in servers:
         got = status(server.url, new)

@@ -88,7 +88,7 @@ def ways_in(rendered):
 
 def other_ways_in(helm, values):
     """Tests values that are not in ci/: the Gateway's own certificate authorities, other hosts, a
-    host in capital letters, and all members of a parent."""
+    host in capital letters, and a parent reference with all its fields."""
     values = copy.deepcopy(values)
     values["config"]["public_url"] = "https://Auth.Example.com"
     values["httpRoute"]["backendTLS"] = {}
@@ -104,7 +104,7 @@ def other_ways_in(helm, values):
     }
     values["keda"] = {"enabled": True, "triggers": [{"type": "cron", "metadata": {"desiredReplicas": "3"}}]}
     outside.schemas(helm.render(values))
-    # TLS up to the pod. Because of the annotations of the Service, Traefik and GKE use TLS too.
+    # The pod itself serves TLS. Because of these annotations, Traefik and GKE send it TLS.
     values |= {"httpRoute": {"enabled": False}, "ingress": {"enabled": True}, "tls": {"existingSecret": "pod-tls"}}
     for annotations in ({"traefik.ingress.kubernetes.io/service.serversscheme": "https"}, {"cloud.google.com/app-protocols": '{"http":"HTTPS"}'}):
         values["service"] = {"annotations": annotations}
@@ -133,8 +133,8 @@ def the_watched(rendered):
 
 
 def rules_and_dashboards(helm, chart, values):
-    """The objects contain each file word for word. A missing file is no error. Templates in the
-    texts of alerts are not rendered."""
+    """Checks that the objects contain each file word for word, that a missing file is no error, and
+    that templates in the texts of alerts are not rendered."""
     with tempfile.TemporaryDirectory() as work:
         copied = Path(work) / "latchkey"
         shutil.copytree(chart, copied)

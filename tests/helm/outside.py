@@ -13,7 +13,8 @@ import yaml
 from custom import SPECS
 from schema import fields
 
-# The oldest Kubernetes that Chart.yaml allows, a version between, and the newest known version.
+# The versions of Kubernetes for the checks: the oldest version that Chart.yaml allows, a version
+# between, and the newest known version.
 VERSIONS = ["1.27", "1.31", "1.37"]
 # Rules of checkov that the chart does not follow, each with the reason.
 SKIPPED = {

@@ -26,8 +26,8 @@ import tomllib
 import urllib.request
 
 ACCOUNT = 65532
-# The maximum time in seconds until the daemon ends. It is 25 s, after which the daemon cuts all
-# remaining connections, plus the drain delay of 1 s.
+# The maximum time in seconds until the daemon ends: the drain delay of 1 s, and then 25 s, after
+# which the daemon cuts all remaining connections.
 ENDS_WITHIN = 26
 PATIENCE = 30
 

@@ -81,8 +81,8 @@ class Ready(threading.Thread):
                 if moment >= begin - 1] or [self.seen[-1][1]]
 
     def recovered(self, end: float) -> float | None:
-        """Returns how many seconds after the end of the fault `/readyz` began to report `ok`
-        without another change. Returns None if it does not report `ok`."""
+        """Returns how many seconds after the end of the fault `/readyz` changed to `ok` for good.
+        Returns None if the last response is not `ok`."""
         moment, state = self.seen[-1]
         return round(max(0, moment - end), 1) if '"ok"' in state else None
 

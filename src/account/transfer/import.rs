@@ -24,10 +24,10 @@ use crate::user::table::{self, NewUser};
 /// waits for SQLite's only writer for less time than a request may take.
 pub const BATCH_LINES: usize = 500;
 
-/// The shortest pause on SQLite. A connection that waits for SQLite's lock tries to get it again
-/// after 1, 2, 5, 10, 15, 20 and 25 ms, then every 25, 50 and 100 ms (`sqliteDefaultBusyCallback`).
-/// If the pause were shorter, it could fall between two of these attempts each time, so that the
-/// connection would never get the lock.
+/// The shortest pause between two batches on SQLite. A connection that waits for SQLite's lock
+/// tries to get it again after 1, 2, 5, 10, 15, 20 and 25 ms, then every 25, 50 and 100 ms
+/// (`sqliteDefaultBusyCallback`). If the pause were shorter, it could fall between two of these
+/// attempts each time, so that the connection would never get the lock.
 const REST_MIN: Duration = Duration::from_millis(25);
 
 /// Result of importing a line.
@@ -118,7 +118,8 @@ async fn attempt(
     Ok(outcomes)
 }
 
-/// Email addresses and ids that accounts already have, or that a line above in the same batch has.
+/// Email addresses and ids that accounts already have, or that an earlier line of the same batch
+/// has.
 struct Taken {
     emails: HashSet<String>,
     ids: HashSet<Uuid>,

@@ -32,10 +32,8 @@ pub struct Record {
     /// A hash in one of the formats of docs/passwords.md.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_hash: Option<String>,
-    /// Whether the address is proven.
     #[serde(default)]
     pub email_verified: bool,
-    /// Whether the account is disabled.
     #[serde(default)]
     pub disabled: bool,
     /// When the account was created, in the format of RFC 3339.
@@ -54,9 +52,7 @@ pub struct Line {
     pub name: String,
     /// The hash in the file. None means that no password matches.
     pub password_hash: Option<String>,
-    /// Whether the address is proven.
     pub email_verified: bool,
-    /// Whether the account is disabled.
     pub disabled: bool,
     /// When the account was created, as the file says. None means that it is created now.
     pub created_at: Option<UnixMillis>,
@@ -134,8 +130,8 @@ impl Line {
 }
 
 /// Returns the error message of serde without the values that the message quotes from the line.
-/// Such a value can be a password hash or an email address. If two columns were mixed up, serde can
-/// quote such a value as the name of a JSON member.
+/// Such a value is perhaps a password hash or an email address. If two columns were mixed up, it is
+/// perhaps quoted as the name of a JSON member.
 fn without_values(error: &serde_json::Error) -> String {
     let text = error.to_string();
     // The messages `missing field` and `duplicate field` quote only names of members of [`Record`].
@@ -158,7 +154,7 @@ fn without_values(error: &serde_json::Error) -> String {
     text
 }
 
-/// Whether an account can have been created at this time. No system has accounts from before 1970.
+/// Whether this is a possible creation time of an account. No system has accounts from before 1970.
 /// A time up to one day in the future is accepted, because the clocks of two systems can differ.
 fn is_a_time_of_making(at: UnixMillis, now: UnixMillis) -> bool {
     const DAY_MS: UnixMillis = 24 * 60 * 60 * 1_000;

@@ -44,7 +44,7 @@ pub(super) async fn run(patient: &Patient<'_>) -> Vec<Finding> {
     let found: Vec<Finding> = found.into_iter().flatten().collect();
     if found.is_empty() {
         return vec![Finding::skipped(
-            "no file is on this machine: all data is on others, or no daemon has run yet",
+            "no file is on this machine: all data is on other machines, or no daemon has run yet",
         )];
     }
     found
@@ -57,7 +57,7 @@ fn softened(finding: Finding) -> Finding {
     Finding { state, ..finding }
 }
 
-/// Checks a file or folder, if it exists. Nobody may have the rights in `forbidden`.
+/// Checks a file or folder, if it exists. The mode must not contain a right in `forbidden`.
 fn mode(path: &Path, forbidden: u32, fix: &str) -> Option<Finding> {
     let mode = path.metadata().ok()?.permissions().mode() & 0o777;
     let name = path.display();

@@ -89,7 +89,6 @@ impl Finding {
 /// The objects that the checks examine.
 struct Patient<'a> {
     config: &'a Config,
-    /// The files that hold secrets.
     secret_files: &'a [PathBuf],
     /// `None` if the database does not respond. The check of the database reports why.
     db: Option<Db>,
@@ -97,9 +96,9 @@ struct Patient<'a> {
 
 type Check<'a> = (&'static str, BoxFuture<'a, Vec<Finding>>);
 
-/// Runs all checks. Exits with 0 if nothing failed (there may be warnings), and with 3 if something
-/// failed. Exits with 78 if the configuration is not valid, because nothing else can be checked
-/// then.
+/// Runs all checks. Exits with 0 if nothing failed, even if there are warnings, and with 3 if
+/// something failed. Exits with 78 if the configuration is not valid, because nothing else can be
+/// checked then.
 pub async fn run(loaded: Result<Loaded, Problems>, json: bool, talk: Talk) -> ExitCode {
     let loaded = match loaded {
         Ok(loaded) => loaded,

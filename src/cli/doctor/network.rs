@@ -38,7 +38,7 @@ fn name(host: &str, resolved: Result<Vec<SocketAddr>, String>) -> Finding {
             let text: Vec<String> = addresses.iter().map(|it| it.ip().to_string()).collect();
             Finding::ok(format!("{host} is {}", text.join(", ")))
         }
-        // With split DNS, the daemon's machine may not be able to resolve the public name.
+        // With split DNS, the daemon's machine perhaps cannot resolve the public name.
         Err(why) => Finding::warning(
             format!("{host}: {why}"),
             "create an A or AAAA record for this name, or correct `public_url`",

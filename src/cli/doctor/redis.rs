@@ -31,8 +31,8 @@ pub(super) async fn run(patient: &Patient<'_>) -> Vec<Finding> {
             )];
         }
     };
-    // The first call also opens the connection, which may take longer than a single call is allowed
-    // to take.
+    // The first call also opens the connection. This perhaps takes longer than the time limit of a
+    // call.
     let _ = store.ping().await;
     let started = Instant::now();
     let answered = store.ping().await.map(|()| started.elapsed());

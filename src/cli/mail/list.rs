@@ -15,7 +15,7 @@ use crate::mail::operator::{self, Filter, OutboxMail, OutboxState};
 
 #[derive(Args, Debug)]
 pub struct List {
-    /// List the mails in this state, not the unsent mails
+    /// List the mails in this state. Without this option, the list contains the unsent mails
     #[arg(long)]
     state: Option<Which>,
     /// List only mails of this kind: `confirm`, `recover`, `invitation`, …

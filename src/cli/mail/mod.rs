@@ -18,7 +18,7 @@ use crate::config::Config;
 pub enum Command {
     /// List unsent mails, the oldest first: mails that wait and mails that were given up
     List(list::List),
-    /// Make mails due now, also mails that were given up. A daemon sends them within 5 seconds
+    /// Retry mails now, also mails that were given up. A daemon sends them within 5 seconds
     Retry(retry::Retry),
     /// Send one mail through `mail.smtp_url` and report each step. This command needs no database
     Test(test::Test),

@@ -1,4 +1,4 @@
-//! `latchkey mail retry`: makes mails due again.
+//! `latchkey mail retry`: makes mails due now, so that a daemon sends them.
 
 use std::process::ExitCode;
 

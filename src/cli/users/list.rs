@@ -83,7 +83,7 @@ pub(super) async fn show(
     let now = opened.clock.now();
     let counts = operator::counts(&opened.db, user.id, now).await?;
     let teams = teams::of_user(&opened.db, user.id, Uuid::nil(), TEAMS_MAX).await?;
-    // The store may be down. The data of the database is shown anyway.
+    // The data of the database is shown even if the token store is down.
     let sessions = opened.store.sessions(user.id, now).await.ok();
     let live = sessions.map(|sessions| {
         let current = |session: &&crate::store::Session| session.epoch == user.session_epoch;

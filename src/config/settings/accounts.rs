@@ -38,19 +38,19 @@ settings! {
         iterations: u32 = "password.iterations", Integer(1, u32::MAX as u64), Is("2");
         /// The number of lanes of argon2id.
         parallelism: u32 = "password.parallelism", Integer(1, 16_777_215), Is("1");
-        /// The minimum length of a password in Unicode code points, counted after NFC. NIST asks
-        /// for 15 if the password is the only factor.
+        /// The minimum length of a password in Unicode code points, counted after NFC
+        /// normalization. NIST asks for 15 if the password is the only factor.
         min_length: usize = "password.min_length", Integer(8, 256), Is("8");
         /// How many hashes are computed at the same time. Together they need this number times
-        /// `password.memory_kib` of memory.
+        /// `password.memory_kib` KiB of memory.
         workers: usize = "password.workers", Integer(1, 1_024), Derived("one for each core", "2");
         /// Which code computes the hashes. `simd` computes 2.7 to 3 times as many hashes as
         /// `argon2`, but has not been audited. At every start, the daemon compares the results of
         /// `simd` with those of `argon2` (docs/passwords.md).
         engine: PasswordEngine = "password.engine", Word(PasswordEngine::WORDS), Is("argon2");
-        /// The key of an HMAC of the password, which is computed before every hash. Write a version
+        /// The key of an HMAC that is computed from the password before every hash. Write a version
         /// from 1 to 9999, a colon, and at least 32 bytes in base64. If you lose the key, no
-        /// password can be verified any more.
+        /// password is valid any more.
         pepper: Option<Pepper> = "password.pepper", Kind::Pepper,
             Nothing("2:YW4gZXhhbXBsZSBvZiAzMiBieXRlczogbm90IGtlcHQ=");
         /// Earlier peppers, each written as `version:key`. Keep an earlier pepper while hashes with

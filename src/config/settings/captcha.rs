@@ -26,7 +26,7 @@ settings! {
         /// refused.
         hostnames: Vec<String> = "captcha.hostnames", List(Host),
             Derived("the host of `public_url`", "app.example.com");
-        /// The lowest score of reCAPTCHA v3 that is accepted. If you set it, use keys of reCAPTCHA
+        /// The minimum score of reCAPTCHA v3 that is accepted. If you set it, use keys of reCAPTCHA
         /// v3. If you do not set it, use keys of v2.
         min_score: Option<f64> = "captcha.min_score", Fraction, Nothing("0.5");
         /// The URL at which latchkey checks a captcha, if it is not the vendor's usual URL. It must

@@ -21,10 +21,10 @@ settings! {
         tls_cert: Option<PathBuf> = "http.tls.cert", Path, Nothing("/etc/latchkey/tls.crt");
         /// The file of the certificate's private key, in PEM.
         tls_key: Option<PathBuf> = "http.tls.key", Path, Nothing("/etc/latchkey/tls.key");
-        /// The networks of your proxies. Only if a request comes from these networks,
-        /// `X-Forwarded-For` is read to find the client's IP address, or `Forwarded` (RFC 7239) if
-        /// there is no `X-Forwarded-For`. If you do not set it, all clients behind a proxy count as
-        /// one IP address.
+        /// The networks of your proxies. Only for requests from these networks, latchkey reads the
+        /// client's IP address from `X-Forwarded-For`, or from `Forwarded` (RFC 7239) if there is
+        /// no `X-Forwarded-For`. If you do not set it, all clients behind a proxy count as one IP
+        /// address.
         trusted_proxies: Vec<IpNet> = "http.trusted_proxies", List(Network), Is("");
         /// The origins of web pages that may call the API from a browser. An origin must match
         /// exactly.
@@ -39,10 +39,10 @@ settings! {
         max_connections_per_source: usize = "http.max_connections_per_source",
             Integer(1, 1_000_000), Is("1000");
         /// The maximum number of requests in progress, and also of requests whose body is still
-        /// being sent. One IP address may use half of each. Further requests get status 503.
+        /// being sent. One IP address may use half of each number. Further requests get status 503.
         max_in_flight: usize = "http.max_in_flight", Integer(1, 100_000), Is("1024");
-        /// How long a daemon that stops still serves new requests after `/readyz` reports that it
-        /// stops. Load balancers need this time to send no more requests to this daemon.
+        /// How long a stopping daemon still serves new requests after `/readyz` has reported that
+        /// the daemon stops. Load balancers need this time to send no more requests to this daemon.
         drain_delay: Duration = "http.drain_delay", Kind::Duration(0, 5 * M), Is("5s");
     }
 }

@@ -29,8 +29,8 @@ settings! {
 settings! {
     /// Limits on what one user or one team can have
     Teams: Copy = "teams" {
-        /// The maximum number of teams of one user. Such a user cannot create or join a further
-        /// team.
+        /// The maximum number of teams of one user. A user with this many teams cannot create or
+        /// join a further team.
         // Deleting an account reads each of these teams, one statement after the other.
         max_per_user: u64 = "teams.max_per_user", Integer(1, 1_000), Is("50");
         /// The maximum number of projects of one team.

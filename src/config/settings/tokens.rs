@@ -32,7 +32,7 @@ settings! {
         /// How long a userToken is valid.
         user_ttl: Duration = "tokens.user_ttl", Kind::Duration(S, 24 * H), Is("15m");
         /// How long a vaultToken is valid. A service that checks only the signature accepts a
-        /// revoked token for this long.
+        /// revoked token until it expires, so for this time at most.
         vault_ttl: Duration = "tokens.vault_ttl", Kind::Duration(S, H), Is("5m");
         /// How long a key signs before a new key replaces it. This applies to the keys of both
         /// tokens. The replacement needs no restart.

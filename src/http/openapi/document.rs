@@ -59,7 +59,7 @@ pub fn document(public_url: &str) -> Value {
             "securitySchemes": {
                 "userToken": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "The userToken identifies the user and the session. Every registration, login and refresh returns a new userToken. It expires after `tokens.user_ttl` (15 minutes by default). As long as the session is live, `GET /api/refresh` replaces the userToken, even after the userToken has expired. Only latchkey accepts a userToken, so never send it to your own APIs." },
                 "vaultToken": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "The vaultToken states what the user may do, and in which team and project. Send it to your own APIs, which verify it with `/.well-known/jwks.json`. latchkey returns a vaultToken together with each userToken. For a project key, `POST /api/token` returns one. A vaultToken expires after `tokens.vault_ttl` (5 minutes by default)." },
-                "client": { "type": "http", "scheme": "basic", "description": "The credentials of a client. For a project key, these are its id and the whole `lk_…`. For a client of `introspection.clients`, these are its id and its secret. Instead of HTTP Basic, you can send the credentials in the form." },
+                "client": { "type": "http", "scheme": "basic", "description": "The credentials of a client. For a project key, send its id and the whole key (`lk_…`). For a client of `introspection.clients`, send its id and its secret. Instead of HTTP Basic, you can send the credentials in the form." },
             },
         },
     })

@@ -3,8 +3,8 @@
 //!
 //! A GET changes nothing, because mail scanners follow links. Each page has a form that posts to
 //! its own path and works without scripts. Every other state is a notice that says what happened
-//! and what to do next. If latchkey could not handle the request, all three show the same page
-//! ([`super::trouble()`]).
+//! and what to do next. If latchkey could not handle the request, all three pages show the same
+//! text ([`super::trouble()`]).
 
 use askama::Template;
 
@@ -18,8 +18,8 @@ use super::{html, words};
 /// The forms post `token`. The button "This was not me" also posts `action=reject`.
 #[derive(Clone, Copy, Debug)]
 pub enum VerifyEmail<'a> {
-    /// The link of a registration, and it is valid. The page asks the user to confirm the address,
-    /// and offers the button "This was not me".
+    /// The link belongs to a registration and is valid. The page asks the user to confirm the
+    /// address, and offers the button "This was not me".
     Ready {
         token: &'a str,
         /// The masked address, see [`words::masked`].
@@ -29,8 +29,8 @@ pub enum VerifyEmail<'a> {
         /// The IP address from which the account was created, if known.
         ip: Option<&'a str>,
     },
-    /// The link of a change of address, and it is valid. The page asks the user to confirm the new
-    /// address, and offers the button "This was not me".
+    /// The link belongs to a change of address and is valid. The page asks the user to confirm the
+    /// new address, and offers the button "This was not me".
     ChangeReady {
         token: &'a str,
         /// The masked new address, see [`words::masked`].
@@ -61,8 +61,8 @@ pub enum ResetPassword<'a> {
         /// A sentence that says why the last password was refused. The link stays valid.
         error: Option<&'a str>,
     },
-    /// The request has no token of a link. The page asks for the email address to which latchkey
-    /// mails a link, and posts `action=request`, `email` and, if needed, `captcha`.
+    /// The request has no token. The page asks for the email address to which latchkey mails a
+    /// link, and posts `action=request`, `email` and, if needed, `captcha`.
     Ask(MailRequest<'a>),
     /// The link is unknown, replaced, used or expired. The page shows the same form as
     /// [`ResetPassword::Ask`].
@@ -97,7 +97,7 @@ pub enum UndoEmailChange<'a> {
     },
     /// The account has its old address again.
     Undone,
-    /// The sessions have ended, but another account has the old address now.
+    /// The user's sessions have ended, but another account uses the old address now.
     AddressTaken,
     /// The link is unknown, used or expired.
     Invalid,

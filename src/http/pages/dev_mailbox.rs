@@ -19,7 +19,7 @@ use crate::http::request::Request;
 use crate::mail::{Mailbox, MailboxMessage};
 use crate::problem::{Code, Problem, Unavailable};
 
-/// The longest time that a long-poll waits.
+/// The maximum time that a long-poll waits.
 const WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// `GET /dev/mailbox`

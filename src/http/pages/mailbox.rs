@@ -12,7 +12,7 @@ use super::html;
 /// embedded images, but it may not load anything.
 ///
 /// `frame-ancestors` must allow this origin, because this page is shown in a frame. The policy of
-/// the other pages forbids this.
+/// the other pages forbids frames.
 pub const FRAME_CSP: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; \
     form-action 'none'; frame-ancestors 'self'; sandbox allow-popups allow-popups-to-escape-sandbox";
 
@@ -67,7 +67,7 @@ pub fn message(mail: &Mail<'_>) -> String {
 }
 
 /// Prepares the HTML of a mail for `/dev/mailbox/{id}/html`. The links of the mail open in a new
-/// tab, because no other page of latchkey may be shown in a frame.
+/// tab, because no other page of latchkey is allowed in a frame.
 pub fn framed(mail_html: &str) -> String {
     const BASE: &str = "<base target=\"_blank\">";
     match mail_html.find("<head>").map(|at| at + "<head>".len()) {

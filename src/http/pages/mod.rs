@@ -49,7 +49,6 @@ pub use trouble::{Trouble, trouble};
 pub const CSP: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \
     img-src 'self' data:; form-action 'self'; frame-src 'self'; frame-ancestors 'none'; base-uri 'none'";
 
-/// Renders a template.
 fn html(template: &impl askama::Template) -> String {
     template.render().expect("a template of ours only writes into a String, which cannot fail")
 }

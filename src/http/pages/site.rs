@@ -26,7 +26,7 @@ pub async fn index(app: &App, request: &mut Request) -> Result<Answer, Problem> 
     ))
 }
 
-/// Whether the mailbox is served to the client, so that the page may link to it.
+/// Whether the mailbox is served to the client. Only then the page links to it.
 fn mailbox(app: &App, request: &Request) -> Mailbox {
     if mailbox_gate::is_served(app, request) { Mailbox::Served } else { Mailbox::Absent }
 }

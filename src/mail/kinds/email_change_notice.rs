@@ -9,7 +9,7 @@ use crate::mail::words::{Facts, Message};
 
 pub(super) const MAIL: MailKind = MailKind {
     name: "email-change-notice",
-    // A user may read the mails to the old address only rarely.
+    // Some users read the mails to their old address only rarely.
     link: Link::RowToken { page: "undo-email-change", ttl: Duration::from_hours(7 * 24) },
     asks_for_proof: false,
     text,

@@ -8,7 +8,7 @@ use super::{Link, MailKind};
 use crate::mail::Locale;
 use crate::mail::words::{Facts, Message};
 
-/// How long an invitation can be accepted.
+/// How long an invitation is valid.
 pub const INVITATION_TTL: Duration = Duration::from_hours(7 * 24);
 
 pub(super) const MAIL: MailKind = MailKind {

@@ -25,7 +25,7 @@ pub(super) struct MailKind {
     pub name: &'static str,
     pub link: Link,
     /// Whether the mail goes to an email address that the reader has not proven yet, or that
-    /// another user wrote down. Such a mail does not call the reader by name.
+    /// another user typed. Such a mail does not call the reader by name.
     pub asks_for_proof: bool,
     /// The text in the language of `facts`.
     pub text: fn(&Facts<'_>) -> Message,
@@ -52,9 +52,9 @@ pub(super) enum Link {
 /// The settings that say how long links are valid.
 #[derive(Clone, Copy, Debug)]
 pub struct LinkTtls {
-    /// `verification.ttl`
+    /// The setting `verification.ttl`.
     pub verification: Duration,
-    /// `recovery.ttl`
+    /// The setting `recovery.ttl`.
     pub recovery: Duration,
 }
 
@@ -73,8 +73,8 @@ macro_rules! mail_kinds {
         }
 
         /// The mails that a client asks for. Each contains a link for the owner of the email
-        /// address, who may not have proven the address yet. Before such a mail is written, it is
-        /// counted in a budget of the recipient.
+        /// address, who has perhaps not proven the address yet. Before such a mail is written, it
+        /// is counted in a budget of the recipient.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum LinkKind {
             $($link,)+

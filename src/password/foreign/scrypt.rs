@@ -28,7 +28,6 @@ pub const WORK_MAX: u64 = 256 << 20;
 /// [`MEMORY_MAX`] does not bound these bytes.
 pub const BLOCKS_MAX: u64 = 1 << 14;
 
-/// The cost of a hash.
 #[derive(Clone, Copy)]
 pub struct Cost {
     log_n: u32,

@@ -34,9 +34,10 @@ const OTHER: &str = "_OTHER";
 /// five seconds of a request.
 pub(super) const CALL_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// How long packets can stay unacknowledged before the connection is closed. This happens if the
-/// socket is half-open or the network route is lost. This time and the time to reconnect are
-/// together much shorter than ten seconds, the time in which latchkey recovers from every failure.
+/// How long packets stay unacknowledged before the connection is closed. Packets stay
+/// unacknowledged if the socket is half-open or the network route is lost. This time and the time
+/// to reconnect are together much shorter than ten seconds, the time in which latchkey recovers
+/// from every failure.
 const UNACKNOWLEDGED_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The connection to Redis. It records metrics if they are set.
@@ -121,7 +122,8 @@ impl Link {
         Ok(Self { way, metrics: OnceLock::new(), redactor, health: StoreHealth::new() })
     }
 
-    /// Whether the store accepts writes, according to the last probe or a later outage.
+    /// Whether the store accepts writes. The last probe decides this, and so does an outage after
+    /// that probe.
     pub(super) fn health(&self) -> &Arc<StoreHealth> {
         &self.health
     }
@@ -166,7 +168,8 @@ impl Link {
         answer.map_err(|failure| {
             let reason = failure.reason();
             match reason {
-                // The prober may have found a more exact reason, which must not be replaced.
+                // The prober has perhaps found a more exact reason. That reason must not be
+                // replaced.
                 Some(it) if it.is_vague() && self.health.reason().is_some() => {
                     self.health.suspect();
                 }
@@ -276,8 +279,8 @@ impl Way {
     }
 }
 
-/// Makes a call. If the connection is broken, repeats the call once. The connection may have broken
-/// a long time before this call.
+/// Makes a call. If the connection is broken, repeats the call once, because the connection perhaps
+/// broke long before this call.
 async fn run_in_cluster<T: FromRedisValue>(
     cluster: &ClusterConnection,
     call: Call<'_>,
@@ -323,7 +326,7 @@ fn record(metrics: &Metrics, operation: &'static str, took: Duration, error: Opt
     });
 }
 
-/// Collects every string in a response. The response can be a list or a map, or contain a list or a
+/// Collects every string in a response. The response is a list or a map, or it contains a list or a
 /// map for each node.
 pub(super) fn collect_words(value: &Value, words: &mut Vec<String>) {
     match value {

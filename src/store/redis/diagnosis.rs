@@ -1,10 +1,12 @@
 //! Functions that find out why there is no connection to Redis if the error of the Redis client
 //! does not say this. The probe and `doctor` use them. A request never uses them.
 //!
-//! The error of the Redis client does not say the reason in three cases. A server that has no free
-//! connection sends an error and closes the connection, and a client that has already sent data can
-//! lose this error. If the client uses TLS and the port does not, or the reverse, they do not
-//! understand each other. The cluster client hides the errors of its nodes.
+//! The error of the Redis client does not say the reason in three cases:
+//!
+//! - The server has no free connection. It sends an error and closes the connection. If the client
+//!   has already sent data, the client perhaps does not receive this error.
+//! - The client uses TLS and the port does not, or the port uses TLS and the client does not.
+//! - The URL is for a cluster. The cluster client hides the errors of its nodes.
 
 use std::time::Duration;
 

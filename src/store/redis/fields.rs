@@ -49,8 +49,8 @@ fn is_on(fields: &Fields, name: &'static str) -> Result<bool, Unavailable> {
     Ok(required::<u8>(fields, name)? != 0)
 }
 
-/// Reads a session from the fields of a hash. `None` if the hash does not exist, or if a development
-/// version from before the field `acr` wrote it.
+/// Reads a session from the fields of a hash. `None` if the hash does not exist, or if a
+/// development version without the field `acr` wrote it.
 pub(super) fn read_session(
     user: Uuid,
     sid: &str,
@@ -95,7 +95,7 @@ where
     optional(fields, name)?.ok_or_else(|| lost(format!("an entry lacks the field {name}")))
 }
 
-/// Parses a field that may be absent.
+/// Parses a field that is perhaps absent.
 pub(super) fn optional<T>(fields: &Fields, name: &'static str) -> Result<Option<T>, Unavailable>
 where
     T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>,

@@ -27,7 +27,7 @@ impl Redis {
     }
 
     /// Writes and reads a value under every hash tag. This is also done for a single server,
-    /// because that server can be a node of a cluster and serve only some slots.
+    /// because that server is perhaps a node of a cluster and serves only some slots.
     pub(in crate::store) async fn probe_write(&self) -> Result<(), StoreProbeError> {
         let Err(error) = self.probe_tags().await else { return Ok(()) };
         if !(error.reason.is_vague() || error.reason == Reason::Refused) {

@@ -1,8 +1,8 @@
 -- Rotates the token of a session. The rules are the same as in `refresh` of rules.rs.
 -- KEYS: session, sessions
 -- ARGV: now, sid, jti, generation, next jti, idle end, grace period in ms, IP address, user agent,
--- slack in ms, deadline according to the server's clock or 0, client key, maximum of recoveries in a
--- row
+-- slack in ms, deadline according to the server's clock or 0, client key, maximum of recoveries in
+-- a row
 -- Returns: the verdict, the fields of the session, and the server's time in ms.
 local now, generation = tonumber(ARGV[1]), tonumber(ARGV[4])
 

@@ -62,9 +62,9 @@ fn of_code(code: &str, detail: &str) -> Option<Reason> {
     inner.filter(|_| is_of_script).map(|(_, reason)| *reason)
 }
 
-/// Whether a new connection could help, because the host name may now lead to another server. This
-/// is so if the connected server is a replica, is starting, or no longer knows the credentials of
-/// latchkey. If the right server refuses (`OOM`, `MISCONF`, `NOPERM`), it refuses on every
+/// Whether a new connection could help, because the host name perhaps leads to another server now.
+/// This is so if the connected server is a replica, is starting, or no longer knows the credentials
+/// of latchkey. If the right server refuses (`OOM`, `MISCONF`, `NOPERM`), it refuses on every
 /// connection.
 pub(super) fn may_lead_elsewhere(error: &RedisError) -> bool {
     match error.kind() {

@@ -1,5 +1,5 @@
-//! The check of the rights that a Redis ACL does not give to latchkey. `doctor` uses it. The error
-//! of a script does not name the command that the ACL refused, so each command is tried.
+//! The check that finds the rights which a Redis ACL does not give to latchkey. `doctor` uses it.
+//! The error of a script does not name the command that the ACL refused, so each command is tried.
 
 use redis::{Cmd, ErrorKind, ServerErrorKind};
 
@@ -36,7 +36,8 @@ const COMMANDS: &[&str] = &[
 ];
 
 impl Redis {
-    /// The commands and keys that the ACL user may not use. Tries each command.
+    /// Tries each command, and returns the commands and keys that the ACL user is not allowed to
+    /// use.
     pub(in crate::store) async fn missing_rights(&self) -> Vec<&'static str> {
         let mut missing = Vec::new();
         for line in COMMANDS.iter().copied() {

@@ -1,9 +1,8 @@
-//! The Lua scripts. Each script is called by its digest. If a server does not know the script, it
-//! is loaded first.
+//! The Lua scripts. Each script is called by its digest. If a server does not know the script, the
+//! script is loaded first.
 
 use redis::Script;
 
-/// The script of the probe.
 pub(super) const PROBE: &str = include_str!("probe.lua");
 
 #[derive(Debug)]

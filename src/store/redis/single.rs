@@ -23,7 +23,8 @@ use super::refusal::may_lead_elsewhere;
 use super::roots;
 
 /// How long connecting may take, including TLS. A call that waits for the connection has its own
-/// time limit. If this limit passes, later calls still wait for the same attempt to connect.
+/// time limit. If the call's own limit passes, later calls still wait for the same attempt to
+/// connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The shortest time between two attempts to connect to a server that refuses the connection.
@@ -143,8 +144,8 @@ impl Single {
         if !(is_gone || is_refused) || !self.replace(&attempt, is_gone) {
             return Err(failure);
         }
-        // If the connection broke, the server can run the call twice, because only the response of
-        // the first call may have been lost.
+        // If the connection broke, perhaps only the response to the first call was lost. Then the
+        // server runs the call twice.
         self.attempt.load_full().run(call).await
     }
 

@@ -23,8 +23,8 @@ pub(super) fn cluster_nodes(url: &str) -> Option<Vec<String>> {
 }
 
 /// Describes the URL parameters that have no effect. These are all parameters except `protocol`.
-/// The result does not contain the names of the parameters, because such a name can be part of a
-/// password.
+/// The result does not contain the names of the parameters, because such a name is perhaps part of
+/// a password.
 pub(super) fn ignored(url: &str) -> Vec<&'static str> {
     let query = url.split_once('?').map_or("", |(_, query)| query);
     let names = query.split(['&', '#']).filter(|pair| !pair.is_empty());

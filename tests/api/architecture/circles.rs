@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::imports::{Module, imports};
 
-/// The largest number of files that may import each other in a circle.
+/// The maximum number of files in one circle of imports.
 const CIRCLE_FILES_MAX: usize = 7;
 
 type Graph = BTreeMap<Module, BTreeSet<Module>>;

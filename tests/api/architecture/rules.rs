@@ -10,18 +10,17 @@ use super::source::{Source, code, root, sources};
 /// can read a file of this length without a break.
 const FILE_LINES_MAX: usize = 400;
 
-/// The only test file that may sleep.
+/// The only test file that is allowed to sleep.
 const POLLING: &str = "tests/api/poll.rs";
 
 /// A crate or a path that only some files may name.
 struct Rule {
-    /// The names of the crates.
     crates: &'static [&'static str],
-    /// Other texts that a rule treats like the name of a crate.
+    /// Other texts that the rule treats like the name of a crate.
     words: &'static [&'static str],
     /// The files that may contain one of these texts. Each entry is a path, a directory that ends
     /// in `/`, or a path in which `*` stands for one part. If an entry has a second value, the file
-    /// may contain only that text.
+    /// is allowed to contain only the text in the second value.
     allowed: &'static [(&'static str, Option<&'static str>)],
     reason: &'static str,
 }
@@ -95,8 +94,8 @@ const RULES: &[Rule] = &[
     Rule {
         crates: &[],
         words: &["std::env", "env::var"],
-        // `src/http/pages/tests.rs` reads a variable that a test script sets. The variable names
-        // the folder of its page gallery and is not a setting.
+        // `src/http/pages/tests.rs` reads a variable that a test script sets. The variable contains
+        // the folder for the page gallery. It is not a setting of the daemon.
         allowed: &[("src/config/", None), ("src/http/pages/tests.rs", None)],
         reason: "settings come out of config/, checked, or do not exist",
     },
@@ -276,15 +275,15 @@ fn names(file: &Source, line: &str, name: &str) -> bool {
     line.match_indices(&format!("{name}::")).any(|(at, _)| {
         let before = &line[..at];
         match before.strip_suffix("::") {
-            // `::redis::` is the crate, and `store::redis::` is not.
+            // `::redis::` is the crate. `store::redis::` is a module of latchkey.
             Some(path) => !path.ends_with(part_of_a_name),
             None => !before.ends_with(part_of_a_name) && !is_module_of_that_name(),
         }
     })
 }
 
-/// Says whether a path equals the pattern. If the pattern ends in `/`, a path below it also
-/// matches. A `*` stands for one part of the path.
+/// Says whether a path equals the pattern. If the pattern ends in `/`, every path below this
+/// directory matches. A `*` stands for one part of the path.
 fn matches(pattern: &str, path: &str) -> bool {
     if let Some((head, tail)) = pattern.split_once('*') {
         return path

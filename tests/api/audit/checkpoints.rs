@@ -80,8 +80,8 @@ both!(heads_are_logged_from_the_start_on_and_each_once_an_hour, async |app| {
     assert_eq!(first.keep().await, streams, "an hour's overlap, for rows that were on their way");
     app.clock.advance(Duration::from_secs(3_601));
     assert_eq!(first.keep().await, 0, "nothing moved since");
-    // After an outage of several days, a new process logs every head again, because the last
-    // process may not have logged it.
+    // After an outage of several days, a new process logs the heads of all streams again, because
+    // the old process perhaps did not log them.
     app.clock.advance(Duration::from_hours(72));
     let second = AuditKeeper::new(app.inside().clone());
     assert_eq!(second.keep().await, streams);

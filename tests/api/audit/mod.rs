@@ -1,5 +1,5 @@
-//! Tests of the audit: what it records, that the records verify, and that the verification finds
-//! every manipulation.
+//! Tests of the audit. They check what the daemon records, that the verification accepts these
+//! records, and that it finds every manipulation.
 
 mod checkpoints;
 mod flows;

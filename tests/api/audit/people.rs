@@ -1,4 +1,4 @@
-//! Tests of the audit events that users see about themselves. Other tests check that the audit
+//! Tests of the audit events that users see about themselves. They also check that the audit
 //! contains no personal data of a deleted user.
 
 use latchkey::audit::{Action, Actor, Detail, Event, Outcome, RequestOrigin, record};

@@ -1,5 +1,5 @@
 //! Tests of retention. The daemon deletes old rows from the start of each stream, and the remaining
-//! rows still verify.
+//! rows are still valid.
 
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ both!(what_names_a_key_that_is_not_ours_is_not_swept_away, async |app| {
         .exec(app.inside().db.writer())
         .await
         .expect("altered");
-    // A stream whose base names an unknown key does not verify either.
+    // The second invalid stream has a base that names an unknown key.
     let team = streams(app, "team").await[0];
     audit_stream::Entity::update_many()
         .col_expr(audit_stream::Column::BaseKey, Expr::value("nobodys"))

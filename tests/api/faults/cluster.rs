@@ -10,8 +10,8 @@ use super::{HEALED, becomes_degraded, becomes_ready, timed};
 
 /// The hash slots of Redis, in three parts. Each node has one part.
 const PARTS: [(u16, u16); 3] = [(0, 5_460), (5_461, 10_922), (10_923, 16_383)];
-/// The number of users. They are spread evenly over the nodes. With this number, a node has no
-/// users at all in one of 10^8 runs.
+/// The number of users. They are spread evenly over the nodes. With this number, only one of 10^8
+/// runs has a node without users.
 const PEOPLE: usize = 48;
 
 async fn ask<T: redis::FromRedisValue>(node: &PrivateServer, line: &str) -> T {
@@ -126,8 +126,8 @@ async fn one_node_of_a_cluster_is_not_taken_for_a_whole_token_store_on_servers()
     app.finish().await;
 }
 
-/// Without this check, a script that the server already has would run. A login needs scripts that
-/// the server does not have yet, so the login would be refused.
+/// The daemon checks that the server is a node of a cluster. Without the check, only the scripts
+/// that the server already has would run. A login needs other scripts, so it would be refused.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_alone_is_not_taken_for_a_cluster_on_servers() {
     let server = PrivateServer::redis().await;

@@ -1,5 +1,5 @@
 //! Tests of transactions on PostgreSQL that fail, are aborted or lose their caller. Every
-//! acknowledged row must be in the database, and no connection may return to its pool inside a
+//! acknowledged row must be in the database. A connection must not return to its pool inside a
 //! transaction.
 
 use std::future::poll_fn;
@@ -27,8 +27,7 @@ CREATE CONSTRAINT TRIGGER slow_commit AFTER INSERT ON people DEFERRABLE INITIALL
 /// The maximum number of polls. Every transaction needs fewer polls.
 const POLLS_MAX: usize = 200;
 
-/// Opens a pool of one connection, so that each caller gets the connection that the caller before
-/// it has left.
+/// Opens a pool of one connection, so that all callers use the same connection one after another.
 async fn pool(database: &TestDatabase) -> Db {
     let url = Secret::new(database.url());
     let config = config::Database { url, auto_migrate: false, max_connections: 1 };
@@ -70,8 +69,8 @@ async fn a_commit_after_a_failed_statement_is_refused_on_servers() {
     assert_eq!(count(&db, "").await, 1);
 }
 
-/// In each round the caller stops waiting after one more poll than in the round before, until one
-/// transaction is done.
+/// In each round the caller waits for one more poll than in the round before, and then goes away.
+/// The rounds end when a transaction is done.
 #[tokio::test]
 async fn a_caller_that_goes_away_takes_no_later_write_with_it_on_servers() {
     let database = TestDatabase::create().await;

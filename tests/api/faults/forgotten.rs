@@ -14,7 +14,7 @@ async fn start() -> (TestApp, MultiplexedConnection) {
     (app, redis_connection(&url).await.expect("connected"))
 }
 
-/// Returns every key with its value and its remaining lifetime, which `RESTORE` needs.
+/// Returns every key with its value and its remaining lifetime. `RESTORE` needs both.
 async fn backup(redis: &mut MultiplexedConnection) -> Vec<(String, Vec<u8>, i64)> {
     let keys: Vec<String> = redis::cmd("KEYS").arg("*").query_async(redis).await.expect("listed");
     let mut kept = Vec::new();

@@ -69,8 +69,8 @@ impl Unverified {
     }
 
     /// Follows the confirmation link after a fault. The link is still valid after a 503. If the
-    /// response to an earlier request was lost, that request can have confirmed the address
-    /// already, and this request gets a 409.
+    /// response to an earlier request was lost, the earlier request has perhaps confirmed the
+    /// address. Then this request gets a 409.
     async fn follows_the_link(self, app: &TestApp) {
         let answer = app.anonymous().verify(&self.token).await;
         assert!(matches!(answer.status, 200 | 409), "{}", answer.text());

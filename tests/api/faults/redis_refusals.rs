@@ -1,6 +1,7 @@
-//! Tests with a Redis that responds but accepts no writes: a replica, a full server, a server on
-//! which the daemon's user lacks a right, and a server that cannot save. `/readyz` shows the
-//! reason, no operation is half done, and writes succeed again when the server accepts them.
+//! Tests with a Redis that responds but accepts no writes: a replica, a server without free memory,
+//! a server that denies the daemon's user a right that it needs, and a server that cannot save.
+//! `/readyz` shows the reason, no operation is half done, and writes succeed again when the server
+//! accepts them.
 
 use std::fs;
 use std::time::Duration;
@@ -74,7 +75,8 @@ async fn a_name_that_moves_to_the_new_primary_is_followed_on_servers() {
     let mut person = app.verified("ada@name.example").await;
     follow(&new, &old).await;
 
-    // The old primary becomes a replica of the new one. The daemon's connections to it stay open.
+    // The old primary becomes a replica of the new primary. The daemon's connections to the old
+    // primary stay open.
     promote(&new).await;
     follow(&old, &new).await;
     becomes_degraded(&app, STORE, "read-only").await;
@@ -178,11 +180,12 @@ async fn a_redis_that_cannot_save_is_told_until_it_can_on_servers() {
     app.finish().await;
 }
 
-/// The maximum time that the token store may stay down after the server accepts the daemon again.
+/// The maximum time until the token store is up again after the server accepts the daemon again.
 const LET_IN: Duration = Duration::from_secs(2);
 
-/// Takes the daemon's access away, ends every connection, and then gives the access back. The first
-/// request must report the reason of the refusal. The daemon must connect again by itself.
+/// Takes the daemon's access to Redis away and ends every connection. After the first refused
+/// request, `/readyz` must report the reason. Then gives the access back, and the daemon must
+/// connect again by itself.
 async fn is_refused_and_let_in(
     (app, person): (&TestApp, &mut Person),
     operator: &mut redis::aio::MultiplexedConnection,

@@ -8,8 +8,8 @@ use sea_orm::{ConnectionTrait as _, Database};
 
 use crate::servers::TestDatabase;
 
-/// While one connection of the pool works, a call does not get the old refusal. It waits for a
-/// connection instead.
+/// While one connection of the pool is in use, the server refuses a new connection. A call after
+/// the end of the fault must not get this old refusal.
 #[tokio::test]
 async fn a_refusal_that_is_over_fails_no_call_while_a_connection_is_in_use_on_servers() {
     let database = TestDatabase::create().await;

@@ -58,7 +58,7 @@ async fn comes_back(mut server: PrivateServer, (setting, dependency): (&str, &st
     app.finish().await;
 }
 
-/// Makes a server stop responding, and later cuts its connections. No request may wait for the
+/// Makes a server stop responding, and later cuts its connections. No request waits for this
 /// server. In the end everything must work again.
 async fn is_not_waited_for(url: &str, (setting, dependency): (&str, &str)) {
     let (proxy, url) = through(url).await;
@@ -72,7 +72,7 @@ async fn is_not_waited_for(url: &str, (setting, dependency): (&str, &str)) {
     is_degraded(&app, dependency).await;
     proxy.heal();
     heals(&app, &mut person).await;
-    // A commit in the database can have succeeded even if its response was lost.
+    // A commit in the database has perhaps succeeded although its response was lost.
     if dependency != DATABASE {
         assert_eq!(rows(&app).await, before);
     }
@@ -105,8 +105,8 @@ async fn a_postgresql_that_does_not_answer_is_not_waited_for_on_servers() {
     Box::pin(is_not_waited_for(&database.url(), POSTGRES)).await;
 }
 
-/// The counts of attempts and mails are in Redis, which is up. If a request gets a 503, its count
-/// is cancelled or was never made.
+/// The counts of attempts and mails are in Redis, which is up. A request that gets a 503 must not
+/// stay in these counts.
 #[tokio::test(flavor = "multi_thread")]
 async fn while_postgresql_is_away_nobody_spends_a_guess_or_a_mail_on_servers() {
     let database = TestDatabase::create().await;
@@ -131,8 +131,8 @@ async fn while_postgresql_is_away_nobody_spends_a_guess_or_a_mail_on_servers() {
     app.finish().await;
 }
 
-/// A 204 must mean that the session has ended, even if the token store comes back with the session
-/// in it. Otherwise the logout gets a 503.
+/// A 204 must mean that the session has ended, even if the token store still contains the session
+/// after the outage. If the daemon cannot promise this, the logout gets a 503.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_logout_while_redis_is_down_is_an_ending_or_a_503_on_servers() {
     let mut redis = PrivateServer::redis().await;

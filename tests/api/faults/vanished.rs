@@ -35,8 +35,8 @@ fn succeed(answers: &[Answer]) -> bool {
     answers.iter().all(|answer| answer.status == 200)
 }
 
-/// Every connection of the pool is in a statement that never ends, because its request was
-/// abandoned.
+/// Every connection of the pool still has a statement that never ends. The requests that sent these
+/// statements are already over.
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_that_never_answer_again_are_replaced_on_servers() {
     let database = TestDatabase::create().await;

@@ -1,5 +1,5 @@
 //! Tests of too many connections, of slow connections, and of connections that send nothing. The
-//! timers are those of the listener, and they run on a clock that the test advances.
+//! timers of the listener run on a clock that the test advances.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,8 +70,8 @@ both!(
             stream.write_all(b"G").await.expect("written");
             held.push(stream);
         }
-        // The client opens 124 connections, which is 60 more than the limit of all clients
-        // together. The daemon closes each of them without a response.
+        // The client opens 124 further connections. This is 60 more than the limit of all clients
+        // together. The daemon closes each of the 124 connections without a response.
         for n in 0..124 {
             let mut stream = connected_from(greedy, app.public_addr()).await;
             let mut told = Vec::new();
@@ -84,7 +84,7 @@ both!(
         let mut told = Vec::new();
         other.read_to_end(&mut told).await.expect("served");
         assert_eq!(Raw::only(&told).status, 401);
-        // The client may open a new connection for each connection that it closes.
+        // For each connection that the client closes, the daemon accepts a new one.
         drop(held.pop());
         eventually("a place of its own", Duration::from_secs(10), async || {
             let mut again = connected_from(greedy, app.public_addr()).await;

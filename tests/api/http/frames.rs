@@ -79,7 +79,8 @@ impl Frame {
     }
 }
 
-/// Returns the bytes of a frame. `length` can differ from the real length of the payload.
+/// Returns the bytes of a frame. For an invalid frame, `length` differs from the real length of the
+/// payload.
 pub fn frame_of(length: usize, kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(length).expect("24 bits").to_be_bytes();
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()

@@ -62,8 +62,8 @@ both!(a_browser_that_follows_the_link_is_led_to_the_page, async |app| {
     assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
     assert_eq!(person.me().await.expect(200).json()["emailVerified"], false);
     person.verify(mail.token()).await.expect(200);
-    // The token in the redirect can be any text that a path can contain. The text must stay inside
-    // the query of the redirect.
+    // The token in the path is any text that a path can contain. In the redirect, this text must
+    // stay inside the query.
     let odd = browser.get("/api/verify-email/a%26b%0d%0aX-A:%201").await.expect(303);
     assert_eq!(odd.header("location"), Some("/verify-email?token=a%26b%0d%0aX-A:%201"));
     assert_eq!(odd.header("x-a"), None);

@@ -63,8 +63,7 @@ both!(a_head_without_an_end_ends_the_connection, async |app| {
         let mut connection = Connection::open(app, &[]).await;
         let start = fields(&request("GET", "/api/me"));
         assert!(connection.send(&frame(HEADERS, END_STREAM, 1, &start)).await);
-        // The byte 0x41 starts a literal header field. The name of the field has one letter, and
-        // its value would continue.
+        // The byte 0x41 starts a literal header field, and the next bytes 0x41 continue this field.
         let more = frame(CONTINUATION, 0, 1, &vec![0x41; size]);
         let (mut sent, batch) = (0_usize, more.repeat(64));
         let ended = loop {

@@ -1,5 +1,5 @@
-//! Tests of the headers that every response must have, and of the headers that no response may
-//! have.
+//! Tests of the headers that every response must have, and of the headers that must not be in any
+//! response.
 
 use hyper::Method;
 use latchkey::actor::{FairPermit, PermitHolder};
@@ -77,8 +77,8 @@ both!(every_answer_is_hardened, async |app| {
         for absent in ["server", "set-cookie", "x-powered-by", "strict-transport-security"] {
             assert_eq!(answer.header(absent), None, "{name}");
         }
-        // A response that is the same for all clients can be cached, so it has an entity tag. A
-        // response about a user has none.
+        // A client is allowed to cache a response that is the same for all clients, so this
+        // response has an entity tag. A response about a user has no entity tag.
         let is_tagged = matches!(name, "OpenAPI" | "page");
         assert_eq!(answer.header("etag").is_some(), is_tagged, "{name}");
         assert!(answer.header("x-request-id").is_some_and(|id| id.len() >= 16), "{name}");

@@ -7,7 +7,7 @@ use crate::app::both;
 const JSON: (&str, &str) = ("Content-Type", "application/json");
 /// The documented limit of the size of a body, in bytes.
 const BODY_BYTES_MAX: usize = 16 * 1024;
-/// A text that every refused body contains and that no response may contain.
+/// A text that every refused body contains and that must not be in any response.
 const PLANTED: &str = "planted-Zq7";
 
 /// The name, the headers and the body of a request, and the expected status and code.

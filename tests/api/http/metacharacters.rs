@@ -31,7 +31,8 @@ const TEXTS: [&str; 20] = [
     "{{7*7}}",
     "}}:*\r\nFLUSHALL\r\n",
 ];
-/// Texts that appear in a response only if another parser than latchkey's created the response.
+/// Texts in the errors of databases and libraries. A response with such a text shows that another
+/// parser than latchkey's has read the input.
 const LEAKS: [&str; 6] = ["syntax error", "sqlite", "sqlx", "postgres", "sea_orm", "redis"];
 /// The minimum number of requests that the test must send.
 const REQUESTS_MIN: usize = 2_000;

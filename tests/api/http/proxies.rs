@@ -1,5 +1,5 @@
-//! Tests of the headers that say where a request comes from, and of which proxies may send these
-//! headers.
+//! Tests of the headers that say where a request comes from, and of the proxies that are allowed to
+//! send these headers.
 
 use crate::app::{TestApp, both};
 use crate::client::Person;

@@ -49,8 +49,8 @@ both!(who_withholds_bodies_takes_nothing_of_others, async |app| {
     let mut asked = request("POST", "/api/introspect");
     asked.push(("content-type", "application/x-www-form-urlencoded"));
     let asked = frame(HEADERS, END_HEADERS, 1, &fields(&asked));
-    // The client opens 11 connections with 100 streams each, which is more than all permits. On
-    // each stream it sends the header and nothing more.
+    // The client opens 11 connections with 100 streams each. The daemon has fewer permits than
+    // these streams. On each stream the client sends the header and nothing more.
     let mut held = Vec::new();
     for _ in 0..11 {
         let stream = connected_from(GREEDY, app.public_addr()).await;

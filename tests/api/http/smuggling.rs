@@ -4,8 +4,8 @@
 use super::Raw;
 use crate::app::{TestApp, both};
 
-/// The hidden request. It asks for a page that every client may read, so the response would be a
-/// 200.
+/// The hidden request. It asks for a page that every client is allowed to read, so the response
+/// would be a 200.
 const HIDDEN: &str = "GET /problems/email-taken HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
 const POST: &str =
     "POST /api/login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n";
@@ -236,7 +236,8 @@ both!(a_refused_request_takes_what_follows_with_it, async |app| {
         // Either the server has closed the connection, or it has read the complete body.
         assert!(told == [status] || told == [status, 200], "{name}: {told:?}");
     }
-    // A GET request may have a body. The daemon must use its length to find the next request.
+    // A GET request is allowed to have a body. The daemon must use its length to find the next
+    // request.
     let get = format!("{GET}Content-Length: {}\r\n\r\n{HIDDEN}", HIDDEN.len());
     let end = "GET /api/captcha HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
     assert_eq!(

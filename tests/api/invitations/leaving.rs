@@ -66,7 +66,7 @@ both!(whoever_leaves_is_invited_no_more_and_gets_no_mail, async |app| {
         assert!(detail["invitation"].is_string());
     }
     crate::audit::is_sound(app).await;
-    // The email address can be registered again, and it has no invitation any more.
+    // The test registers the email address again. The new user must have no invitation.
     let again = app.verified(&bob.email).await;
     let offers = again.as_user().get("/api/me/invitations").await.expect(200).json();
     assert_eq!(offers["items"], serde_json::json!([]));

@@ -22,15 +22,16 @@ both!(
         let nobody = app.anonymous();
         let register = async |email| nobody.register(email, "correct horse battery", "N").await;
         let refused = register("other@example.org").await.expect_problem(403, "forbidden");
-        // The response does not reveal whether an email address has an account: it is the same for
-        // both.
+        // The response is the same for an email address with an account and for one without. So it
+        // does not reveal which addresses have an account.
         assert_eq!(alike(&register("host@example.org").await), alike(&refused));
         let mut new = app.register("new@example.org").await;
         let confirmation = app.mail_to("new@example.org").await;
         assert_eq!(confirmation.subject, "Confirm your address for Latchkey");
         new.verify(confirmation.token()).await.expect(200);
         new.accept(&token).await.expect(200);
-        // After the invitation is used, latchkey refuses this email address like any other.
+        // After the user has used the invitation, latchkey refuses this email address like an
+        // address without an invitation.
         assert_eq!(alike(&register("new@example.org").await), alike(&refused));
         let late = invited_by_an_operators_person(app, "late@example.org").await;
         app.clock.advance(DAY * 7);

@@ -1,5 +1,6 @@
-//! Tests of who may invite, and how many users. The cases are roles, lost rights, teams that are
-//! disabled, deleted or full, and the number of mails per day.
+//! Tests of which members are allowed to invite, and how many users. The cases are roles, lost
+//! rights, disabled teams, deleted teams, teams with the maximum number of members, and the number
+//! of mails per day.
 
 use std::time::Duration;
 
@@ -148,8 +149,8 @@ both!(
         assert!(over.header("retry-after").is_some(), "{}", over.text());
         over.expect_problem(429, "rate-limited");
         app.no_mail_to("over@example.com").await;
-        // The budget belongs to the user and not to the team, so Bob can invite. After half a day
-        // Ada can send one invitation again.
+        // The budget belongs to the user and not to the team. So Bob still has his budget. After
+        // half a day Ada has the budget for one invitation again.
         join(app, &other, &bob, "admin").await;
         bob.invite(&other, "over@example.com", "viewer").await.expect(200);
         app.clock.advance(DAY / 2);
@@ -167,9 +168,9 @@ both!(
         let (team, hers) = (claim(&ada, "tid"), claim(&eve, "tid"));
         join(app, &team, &bob, "admin").await;
         join(app, &team, &eve, "viewer").await;
-        // The test causes more refusals than one email address may receive mails. The reasons are
-        // the address of a member, a role above the inviter's own role, and a full team. A refusal
-        // uses up no budget.
+        // A refusal uses up no part of the budget of an email address. The test causes more
+        // refusals than this budget has mails. The reasons are the address of a member, a role
+        // above the inviter's own role, and a team that has the maximum number of members.
         for _ in 0..7 {
             ada.invite(&team, &bob.email, "viewer").await.expect_problem(409, "conflict");
             bob.invite(&team, "kim@example.com", "owner").await.expect_problem(403, "forbidden");
@@ -238,8 +239,8 @@ both!(
             async |turn| ada.invite(&team, &format!("g{turn}@example.org"), "viewer").await;
         let answers = at_once(6, invite).await;
         assert_eq!((count(&answers, 200), count(&answers, 409)), (2, 4), "{answers:#?}");
-        // A second invitation of the same address is not counted again. An expired invitation is no
-        // longer counted.
+        // A second invitation of the same email address is not counted again. An expired invitation
+        // is no longer counted.
         let again = answers.iter().position(|answer| answer.status == 200).expect("one of two");
         invite(again).await.expect(200);
         app.clock.advance(Duration::from_hours(7 * 24));

@@ -78,7 +78,7 @@ impl Good {
         claims.to_string()
     }
 
-    /// Returns the claims with one value as raw text. The result can be invalid JSON.
+    /// Returns the claims with one value as raw text. For some values the result is invalid JSON.
     pub fn raw(&self, name: &str, value: &str) -> String {
         let rest = self.with(name, None);
         format!("{{\"{name}\":{value},{}", &rest[1..])

@@ -13,7 +13,7 @@ const VAULT_CAUSES: usize = 130;
 /// The documented maximum lifetime of a vaultToken, in seconds.
 const HOUR: i64 = 3600;
 
-/// Returns tokens with a valid signature whose vault claims are claims that latchkey never issues.
+/// Returns vaultTokens with a valid signature and with claims that latchkey never issues.
 fn vault_causes(app: &TestApp, vault: &str) -> Vec<Cause> {
     let (keys, good) = (app.inside().keys.current(), Good::of(vault));
     let sign = |payload: &str| signed(&keys.vault, &keys.vault.header, payload.as_bytes());

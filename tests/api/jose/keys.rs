@@ -1,6 +1,6 @@
 //! Genuine tokens that must not be accepted: tokens of the other kind, of another daemon, of a
-//! retired key, or of an ended session. The module also has secrets of latchkey that are not
-//! tokens.
+//! retired key, or of an ended session. The module also has secrets of latchkey that are not tokens
+//! and must not be accepted either.
 
 use serde_json::json;
 

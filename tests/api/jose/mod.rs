@@ -2,8 +2,8 @@
 //! All refusals must be equal.
 //!
 //! `forge` creates tokens. `headers`, `shapes`, `claims` and `keys` are tables of forged tokens.
-//! This module sends the tokens to the routes. It reads the routes from the route table, so that a
-//! new route is in the suite automatically.
+//! This module sends the tokens to the routes. It reads the routes from the route table. So the
+//! suite includes a new route automatically.
 
 mod claims;
 mod forge;
@@ -49,8 +49,8 @@ impl Guarded {
             RouteMethod::Delete => Method::DELETE,
             RouteMethod::Any => Method::PUT,
         };
-        // Any text can be the parameter, because latchkey verifies the caller before it reads the
-        // parameters.
+        // The value of a parameter does not matter, because latchkey verifies the caller before it
+        // reads the parameters.
         let path = route.path.replace(['{', '}'], "");
         Some(Self { method, path, refreshes })
     }

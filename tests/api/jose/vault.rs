@@ -1,5 +1,5 @@
-//! Tests of the signature of a vaultToken, in the way in which a resource server verifies it:
-//! special cases of ECDSA, and a retired key.
+//! Tests of the signature of a vaultToken, as a resource server verifies it. The cases are special
+//! cases of ECDSA, and a retired key.
 
 use latchkey::token::jwt::{mint, verify_user, verify_vault};
 use latchkey::token::{Expiry, jwt::VAULT_TTL_MAX};
@@ -116,8 +116,8 @@ both!(a_retired_key_verifies_for_as_long_as_its_tokens_matter, async |app| {
     let new = app.inside().keys.current().user.clone();
     assert_ne!(old.id, new.id);
     person.me().await.expect(200);
-    // One month and one hour later, the retired key signs a token for a session of that day. Only
-    // the key of this token is wrong.
+    // One month and one hour later, the retired key signs the claims of a new session. So nothing
+    // but the key of this token is wrong.
     app.clock.advance(std::time::Duration::from_hours(30 * 24 + 1));
     app.inside().keys.reload().await.expect("read");
     let mut person = person;

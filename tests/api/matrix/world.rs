@@ -25,9 +25,9 @@ pub(super) struct World {
     /// user.
     pub(super) tokens: [(Team, String, String); 3],
     strange: Vec<String>,
-    /// Keys that no cell may revoke.
+    /// Keys that no cell revokes.
     pub(super) keys: [ProjectKey; 2],
-    /// A third team, whose invitations no cell may change.
+    /// A third team, whose invitations no cell changes.
     pub(super) third: String,
 }
 
@@ -117,7 +117,6 @@ async fn key_elsewhere(person: &Person) -> ProjectKey {
 }
 
 impl World {
-    /// Returns the path of the own team.
     pub(super) fn own_team(&self) -> String {
         format!("/api/teams/{}", self.teams[0].1)
     }
@@ -151,8 +150,8 @@ impl World {
                 let is_there = *team == whose && !elsewhere;
                 objects.push(Object { team: *team, path: whole(ids), is_there });
             }
-            // One parameter has the id of a foreign object, and the other parameters name objects
-            // of the own team.
+            // One parameter has the id of a foreign object. The other parameters name objects of
+            // the caller's own team.
             for name in &inner {
                 for id in &self.strange {
                     let rest = inner.iter().filter(|it| *it != name);

@@ -102,7 +102,7 @@ async fn each_event_and_the_heads_are_in_the_log_from_the_start_on_embedded() {
         assert!(line["trace_id"].is_string(), "{line}");
         assert!(!line.to_string().contains("ada@") && !line.to_string().contains("127.0.0.1"));
     }
-    // The first process may have run too short to log all heads. The next process logs the missing
+    // The first process perhaps ended before it logged all heads. The next process logs the missing
     // heads at its start.
     let running = place.start().await;
     running.daemon.says("audit heads").await;

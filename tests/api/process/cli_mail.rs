@@ -1,5 +1,5 @@
-//! Tests of `latchkey mail …`: the list of unsent mails, and the report of each step of sending a
-//! mail.
+//! Tests of `latchkey mail …`. It lists the unsent mails, and it reports each step while it sends a
+//! test mail.
 
 use serde_json::{Value, json};
 

@@ -21,7 +21,7 @@ fn settings(client: &str, more: &str) -> String {
     format!("{more}\n[introspection]\nclients = [\"{client}\"]\n")
 }
 
-/// Says whether this client may introspect a token.
+/// Says whether the daemon allows this client to introspect a token.
 async fn may(running: &Running, client: &str) -> bool {
     let (id, secret) = client.split_once(':').expect("id:secret");
     let form = [("token", "none"), ("client_id", id), ("client_secret", secret)];

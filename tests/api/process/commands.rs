@@ -1,5 +1,5 @@
-//! Tests of the commands that have no own test module. They print data on stdout and messages on
-//! stderr, and they have different exit codes for different errors.
+//! Tests of the commands that have no own test module. The commands print data on stdout and
+//! messages on stderr, and each kind of error has its own exit code.
 
 use serde_json::Value;
 

@@ -73,7 +73,7 @@ async fn a_mail_that_was_on_its_way_at_a_kill_is_sent_again_embedded() {
     running.daemon.kill();
     sink.down().await;
     Box::pin(the_mail_comes_exactly_once(&sink, &mut place, "eve@way.example")).await;
-    // The killed daemon had claimed another mail. This mail arrived once too.
+    // The killed daemon had claimed another mail. That mail must also arrive exactly once.
     let to = sink.mails().iter().filter(|mail| mail.to == "ada@way.example").count();
     assert_eq!(to, 1);
 }
@@ -114,8 +114,8 @@ async fn no_acknowledged_account_is_lost_by_kills_embedded() {
             running.daemon.signal("-KILL");
             running.daemon.end(PATIENCE).await;
         };
-        // A client that still waits when the process is gone gets no response. It does not always
-        // notice that the process is gone.
+        // A client that still waits when the process ends gets no response, and does not always
+        // notice that the process has ended.
         let calls = async {
             callers.collect::<Vec<()>>().await;
             std::future::pending::<()>().await;

@@ -47,7 +47,7 @@ use crate::mime::Mail;
 use crate::poll::eventually;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_latchkey");
-/// The maximum time that the program may need to start, to be ready or to end.
+/// The maximum time until the program has started, is ready or has ended.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A working directory and the settings of the program. The environment of the program contains
@@ -181,7 +181,7 @@ impl Daemon {
     fn line(&self, message: &str) -> Option<Value> {
         let quoted = format!("\"message\":\"{message}\"");
         let log = self.log();
-        // The last line of the log can be incomplete.
+        // The last line of the log is perhaps incomplete.
         let whole = log.rsplit_once('\n').map_or("", |(whole, _)| whole);
         let line = whole.lines().find(|line| line.contains(&quoted))?;
         Some(serde_json::from_str(line).expect("a log line is JSON"))

@@ -1,5 +1,5 @@
 //! Tests of a rolling restart of three daemons behind a real load balancer, under load. No request
-//! may be lost or get a wrong response.
+//! is lost or gets a wrong response.
 //!
 //! The balancers have the configurations that docs/upgrade.md shows. A browser would repeat a
 //! request after a broken connection. The client of these tests never repeats a request, so that a
@@ -19,11 +19,11 @@ use crate::poll::eventually;
 use crate::servers::{TestDatabase, redis_space};
 
 /// The drain delay. It is longer than the time that the balancer needs to notice that a daemon
-/// stops. This takes 2 checks of 500 ms and the check that is under way.
+/// stops. This time is 2 checks of 500 ms and the rest of the current check.
 const DRAIN_DELAY: Duration = Duration::from_secs(2);
-/// The maximum time that an idle daemon may need to end after its drain delay. In this time it ends
-/// requests, waits for 500 ms without traffic, and stops its pools. It is far below the limit of 25
-/// s.
+/// The maximum time from the end of the drain delay to the end of an idle daemon. In this time the
+/// daemon finishes its requests, waits for 500 ms without traffic, and stops its pools. The value
+/// is far below the daemon's limit of 25 s.
 const ENDS_WITHIN: Duration = Duration::from_secs(15);
 /// The number of requests that a daemon must serve before the next daemon is restarted.
 const SERVED_BEFORE_THE_NEXT: usize = 10;

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sea_orm::{ConnectionTrait as _, DatabaseBackend, DatabaseConnection, QueryResult, Statement};
 
-/// Every rule, by its table and its text. The value lists the columns of the rule, if the rule is
-/// harmless when it is only about new columns.
+/// Every rule, by its table and its text. Some kinds of rule are harmless if they are only about
+/// new columns. For these rules the value lists their columns.
 pub type Rules = BTreeMap<(String, String), Vec<String>>;
 
 /// Reviewed rules that a migration adds to existing tables. Each entry has the migration, the
@@ -47,7 +47,6 @@ const SQLITE: &str = "
     UNION ALL
     SELECT tbl_name, sql, NULL FROM sqlite_master WHERE type = 'trigger'";
 
-/// Reads the rules of a database.
 pub async fn rules(db: &DatabaseConnection) -> Rules {
     let backend = db.get_database_backend();
     let sql = if backend == DatabaseBackend::Postgres { POSTGRES } else { SQLITE };

@@ -1,5 +1,5 @@
-//! Tests with a reader that reads the log slowly, stops reading, or ends. The daemon may lose log
-//! lines, and nothing else.
+//! Tests with a reader that reads the log slowly, stops reading, or ends. In these cases the daemon
+//! loses log lines, and nothing else.
 
 use std::io::{BufRead as _, BufReader, PipeReader, PipeWriter, Read as _, Write as _, pipe};
 use std::net::{SocketAddr, TcpListener};

@@ -1,5 +1,5 @@
-//! Tests of the stop of the daemon. Requests in work are finished, no new work begins, and a second
-//! signal stops the daemon at once.
+//! Tests of the stop of the daemon. The daemon finishes the requests that have begun, and begins no
+//! new work. A second signal stops the daemon at once.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ async fn slow_request(public: SocketAddr) -> TcpStream {
     let head = "POST /api/login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n\
                 Expect: 100-continue\r\nContent-Length: 2\r\n\r\n";
     stream.write_all(head.as_bytes()).await.expect("written");
-    // The server asks the client to send the body, so the request is in work.
+    // The server asks the client to send the body. This shows that the request has begun.
     let mut go_on = [0; 25];
     stream.read_exact(&mut go_on).await.expect("an answer");
     assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");

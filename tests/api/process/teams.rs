@@ -1,5 +1,5 @@
 //! Tests of `latchkey teams …` beside a running daemon. If an operator disables a team, this takes
-//! effect at once. If the operator enables the team again, nothing about it has changed.
+//! effect at once. If the operator enables the team again, the team is the same as before.
 
 use hyper::Method;
 use serde_json::{Value, json};

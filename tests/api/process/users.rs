@@ -37,7 +37,7 @@ async fn login(running: &Running, email: &str, password: &str) -> (u16, Value) {
     (answer.status, answer.json())
 }
 
-/// Runs every command that an operator can use for one account.
+/// Runs every command for a single account.
 async fn an_operator_looks_after_accounts(mut place: Place) {
     let running = place.start().await;
     let created = place.run(&[
@@ -175,7 +175,8 @@ async fn a_broken_import_goes_on(place: Place) {
     let mut command = place.command(&["users", "import", "people.jsonl"]);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs");
     let listed = || {
-        // On a busy machine the command may find no connection in time, so the test repeats it.
+        // On a busy machine the command sometimes gets no connection in time, so the test repeats
+        // it.
         let list = place.run(&["users", "list", "--json", "--limit", "1"]);
         let items = || value(&list.stdout())["items"].as_array().expect("a list").len();
         if list.code() == Some(0) { items() } else { 0 }
@@ -192,8 +193,8 @@ async fn a_broken_import_goes_on(place: Place) {
         value(&place.run(&["users", "import", "people.jsonl", "--json"]).expect(0).stdout());
     assert_eq!(third, json!({ "imported": 0, "exists": count, "refused": 0 }));
 
-    // An export can be imported into another database. The export of that database must be the
-    // same.
+    // The test imports an export into another database. An export of that database must have the
+    // same content.
     place.run(&["users", "export", "--with-password-hashes", "--out", "all.jsonl"]).expect(0);
     assert_eq!(super::mode(&place.path("all.jsonl")), 0o600);
     place.run(&["users", "export", "--out", "all.jsonl"]).expect(1);
@@ -224,8 +225,7 @@ async fn a_broken_import_goes_on_on_servers() {
     a_broken_import_goes_on(place).await;
 }
 
-/// SQLite allows one writer at a time. If an import made no pauses, it would block all other
-/// writes.
+/// SQLite allows one writer at a time. An import without pauses would block all other writes.
 #[tokio::test]
 async fn an_import_leaves_a_running_daemon_its_turn_embedded() {
     let mut place = Place::new().set("secrets.master_key", &"A".repeat(43));
@@ -238,7 +238,8 @@ async fn an_import_leaves_a_running_daemon_its_turn_embedded() {
     while changed < 200 && child.try_wait().expect("our own child").is_none() {
         let name = json!({ "name": format!("Ada {changed}") });
         let answer = ada.json(Method::PATCH, "/api/me", name).await;
-        // On a busy machine a batch can take longer than a request waits for the database.
+        // On a busy machine a batch sometimes takes longer than the time that a request waits for
+        // the database.
         if answer.status == 200 {
             changed += 1;
         } else {

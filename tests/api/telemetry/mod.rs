@@ -9,8 +9,8 @@ mod scraped;
 
 use std::fs;
 
-/// This page is generated from the registry. With INSTA_UPDATE=always the test writes the page, as
-/// it does for snapshots.
+/// docs/telemetry.md is generated from the registry. If INSTA_UPDATE is `always`, the test writes
+/// the page. The same variable updates the snapshots.
 #[test]
 fn the_documentation_is_the_registrys() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/telemetry.md");

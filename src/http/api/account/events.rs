@@ -17,8 +17,8 @@ use crate::http::request::Request;
 use crate::problem::{Code, Problem};
 use crate::session::Principal;
 
-/// A page contains the events before this id. The default is the greatest id, so that the first
-/// page begins with the newest event.
+/// A page contains the events before this id. The default is the maximum id, so the first page
+/// begins with the newest event.
 #[derive(Clone, Copy, Debug)]
 struct Before(Uuid);
 

@@ -3,9 +3,9 @@
 //! with a link that undoes the change.
 //!
 //! The endpoint sends a mail to an email address that the caller chooses, and it reveals whether an
-//! email address has an account. So a request counts against the limits of the endpoints that do
-//! one or the other, even if it comes from a known device. It also counts against a budget of three
-//! requests an hour for each account.
+//! email address has an account. So a request counts against the limit for resending the
+//! confirmation mail and against the limit of `/api/exist-email`, even if it comes from a known
+//! device. It also counts against a budget of three requests an hour for each account.
 
 use crate::account::AccountError;
 use crate::app::App;

@@ -1,7 +1,8 @@
 //! `GET /api/exist-email/{email}`: reports whether an email address has an account.
 //!
-//! The API promises this information, so latchkey limits how often a client may request it. The
-//! setting `registration.expose_existence` can require a captcha or turn the endpoint off.
+//! The API promises this information, so latchkey limits how often a client may request it. With
+//! the setting `registration.expose_existence`, an operator can require a captcha or turn the
+//! endpoint off.
 
 use crate::admission::{Action, Ask};
 use crate::app::App;

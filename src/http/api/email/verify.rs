@@ -1,10 +1,10 @@
 //! `GET /api/verify-email/{token}`: verifies an email address with the mailed token and opens a
 //! session.
 //!
-//! The first verification creates a default team and a default project. A used token returns
-//! `already-verified` until it would have expired. Every other invalid token returns
-//! `token-invalid`, whatever the reason is. The endpoint also accepts the token that confirms a
-//! change of the email address.
+//! The first verification creates a default team and a default project. A used token gets the error
+//! `already-verified` until its expiry time. Every other invalid token gets `token-invalid`,
+//! whatever the reason is. The endpoint also accepts the token that confirms a change of the email
+//! address.
 
 use crate::app::App;
 use crate::http::answer::{self, Answer};

@@ -44,8 +44,9 @@ pub fn operation() -> Operation {
         .describes(
             "Only the account with the invited email address can accept the invitation, and only \
              after the address is verified. Every other account gets `other-address`. The response \
-             is a 409 if the inviter may no longer invite, if the team is full, or if you are \
-             already a member. After you have joined, switch to the team to get tokens for it.",
+             is a 409 if the inviter is no longer allowed to invite, if the team has no room for a \
+             further member, or if you are already a member. After you have joined, switch to the \
+             team to get tokens for it.",
         )
         .bearer()
         .takes::<AcceptInvitation>()

@@ -1,7 +1,7 @@
 //! `POST /api/teams/{tid}/invitations`: invites an email address by mail.
 //!
-//! The endpoint does not check whether the address has an account. So the response, the time that
-//! it takes and the mail are the same in both cases. Every reason for a refusal is checked before
+//! The endpoint does not check whether the address has an account. So the response, its time and
+//! the mail are the same with and without an account. Every reason for a refusal is checked before
 //! the request counts against a budget.
 
 use super::{InvitationView, post};
@@ -23,7 +23,7 @@ request_body! {
         /// The email address to invite. Only the account with this address can accept the
         /// invitation, and only after the address is verified.
         email: EmailAddress,
-        /// `owner`, `admin`, `member` or `viewer`. The role may not be above your own.
+        /// `owner`, `admin`, `member` or `viewer`. The role must not be above your own.
         role: Role,
     }
 }

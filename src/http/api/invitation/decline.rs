@@ -24,7 +24,7 @@ pub async fn handle(
 pub fn operation() -> Operation {
     Operation::new("declineInvitation", Tag::Invitation, "Decline one of your invitations")
         .describes(
-            "The mailed link stops working too. The team sees that the invitation is gone and may \
+            "The mailed link stops working too. The team sees that the invitation is gone, and can \
              invite you again.",
         )
         .bearer()

@@ -27,8 +27,8 @@ request_body! {
     pub struct CreateKey {
         /// The name of the key, 1 to 100 characters.
         name: PersonName,
-        /// At least one of `vault:read`, `vault:write`, `vault:manage` and `team:own`. No scope may
-        /// be above your own role.
+        /// At least one of `vault:read`, `vault:write`, `vault:manage` and `team:own`. A scope must
+        /// not be above your own role.
         scopes: Scopes,
         /// When the key expires (RFC 3339). The time must be in the future. If this member is
         /// missing, the key is valid until it is revoked.

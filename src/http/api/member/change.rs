@@ -14,7 +14,7 @@ use crate::telemetry::labels::TenancyChange;
 request_body! {
     /// The change of the membership.
     pub struct ChangeMember {
-        /// `owner`, `admin`, `member` or `viewer`. The role may not be above your own.
+        /// `owner`, `admin`, `member` or `viewer`. The role must not be above your own.
         role: Role,
     }
 }
@@ -32,7 +32,7 @@ pub fn operation() -> Operation {
     Operation::of_roles("changeMember", Tag::Member, "Change a member's role")
         .describes(
             "You cannot give a role above your own, and you cannot change a member whose role is \
-             above your own. A team keeps at least one owner. After the member's next \
+             above your own. A team always has at least one owner. After the member's next \
              refresh, the member's tokens have the new role. Tokens from before the change have a \
              lower `mep`.",
         )

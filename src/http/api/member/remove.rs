@@ -13,9 +13,9 @@ use crate::telemetry::labels::TenancyChange;
 
 pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
     let user_id = request.id("userId");
-    // The route is open to every member, because every member may leave. A caller who may not
-    // manage members gets the same response for every other id, so the response does not reveal
-    // whether the id belongs to a member.
+    // The route is open to every member, because every member is allowed to leave. A caller who is
+    // not allowed to manage members gets the same response for every other id, so the response does
+    // not reveal whether the id belongs to a member.
     let is_self = user_id.as_ref().is_ok_and(|id| *id == member.actor.user_id);
     if !is_self && !Permission::ManageMembers.is_granted_to(member.role) {
         return Err(Code::Forbidden.into());

@@ -1,5 +1,5 @@
 //! `GET /api/captcha`: returns a challenge of the built-in captcha. If `captcha.fallback` is set,
-//! the endpoint returns one only while the captcha vendor does not respond.
+//! it returns a challenge only while the captcha vendor does not respond.
 
 use crate::admission::{Action, Ask};
 use crate::app::App;

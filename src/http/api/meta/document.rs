@@ -21,5 +21,5 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
 pub fn operation() -> Operation {
     Operation::new("openapi", Tag::Meta, "Get this OpenAPI document")
         .gives_json("The OpenAPI 3.1 document, generated from the code.")
-        .also(304, "The document has not changed: it is the one that `If-None-Match` names.")
+        .also(304, "The document still has the `ETag` in `If-None-Match`.")
 }

@@ -1,13 +1,14 @@
 //! Authentication of a client by its secret (RFC 6749 §2.3.1).
 //!
-//! A client authenticates with HTTP Basic, or with `client_id` and `client_secret` in the body, but
+//! A client authenticates with HTTP Basic or with `client_id` and `client_secret` in the body, but
 //! never in both ways. In HTTP Basic the id and the secret are form-encoded, as the RFC requires.
 //! They are also accepted without encoding, because many clients do not encode them. Every failed
 //! authentication gets the same error `invalid_client`.
 //!
 //! latchkey compares the secret in the request with the secrets of all clients of the operator,
-//! whichever id the request names. It compares digests. A project's key is looked up by its id,
-//! which is not secret. The lookup happens only if the checksum of the key is right.
+//! whichever id the request names. latchkey compares digests of the secrets. A project's key is
+//! looked up by its id, which is not secret. The lookup happens only if the checksum of the key is
+//! right.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -54,8 +55,8 @@ impl Client {
     }
 }
 
-/// The pairs of id and secret that a client may have meant. The first pair is as it was sent, the
-/// second pair is form-decoded.
+/// The possible pairs of id and secret. The first pair is as the client sent it. The second pair is
+/// form-decoded.
 struct Credentials {
     candidates: Vec<(String, Secret<String>)>,
 }
@@ -103,8 +104,7 @@ fn invalid_client() -> Problem {
 }
 
 impl Credentials {
-    /// Reads the credentials of a request. Returns none if the request has no credentials that can
-    /// be read.
+    /// Reads the credentials of a request. Returns none if the request has no readable credentials.
     fn of(request: &Request, form: &Form) -> Result<Option<Self>, Problem> {
         let two_ways = || {
             Problem::new(Code::MalformedRequest)

@@ -1,6 +1,6 @@
 //! `POST /api/introspect`: reports whether a token is active at this moment (RFC 7662).
 //!
-//! If a token is not active, or if the client may not see it, the response is exactly
+//! If a token is not active, or if the client is not allowed to see it, the response is exactly
 //! `{"active":false}`. This includes malformed, expired and forged tokens, and tokens of an ended
 //! session, a removed member or another team. If a dependency does not respond, the response is a
 //! 503 and never a statement about the token.

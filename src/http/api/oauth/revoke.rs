@@ -1,9 +1,9 @@
 //! `POST /api/revoke`: revokes a token before it expires (RFC 7009).
 //!
-//! A client needs only the token to revoke it (ASVS 10.4.9). This is safe, because a client with a
-//! stolen token could do worse than revoke it. It is necessary, because public clients have no
-//! secret. If a client sends credentials, they have to be right. For an unknown token the response
-//! is a 200, as for every other token.
+//! To revoke a token, a client needs nothing but this token (ASVS 10.4.9), because public clients
+//! have no secret. This is safe, because a client with a stolen token could do worse than revoke
+//! it. If a client sends credentials, they have to be right. For an unknown token the response is a
+//! 200, as for every other token.
 
 use uuid::Uuid;
 
@@ -28,7 +28,7 @@ use crate::token::{Expiry, UserClaims, revocation};
 request_form! {
     /// The token to revoke. The request is a form.
     pub struct RevokeRequest {
-        /// A vaultToken or a userToken. The userToken may have expired.
+        /// A vaultToken or a userToken. An expired userToken is accepted too.
         token: needed,
         /// latchkey accepts this parameter but does not need it, because the token itself shows its
         /// type.

@@ -120,8 +120,8 @@ pub fn operation() -> Operation {
     Operation::new("token", Tag::Key, "Get a vaultToken with a project key")
         .describes(
             "This endpoint follows RFC 6749 §4.4. The client is a project key: `client_id` is the id \
-             of the key, and `client_secret` is the whole `lk_…`. Send both with HTTP Basic or in \
-             the form. Errors also have the member `error` of the RFC: `invalid_client`, \
+             of the key, and `client_secret` is the whole key (`lk_…`). Send both with HTTP Basic \
+             or in the form. Errors also have the member `error` of the RFC: `invalid_client`, \
              `invalid_request`, `invalid_scope`, `unauthorized_client` or \
              `unsupported_grant_type`.",
         )

@@ -49,10 +49,10 @@ pub fn operation() -> Operation {
         .describes(
             "Every other session of the user ends. A verified email address gets a notice by mail, \
              at most one an hour. If there are more changes within the hour, one mail at the end \
-             of the hour reports them together. The right password can confirm at most ten \
-             changes of one account an hour. The response carries a new `X-Latchkey-Device`. Store \
+             of the hour reports them together. An account can confirm at most ten changes an hour \
+             with its password. The response carries a new `X-Latchkey-Device`. Store \
              it in place of the previous value. A device that sent a valid `X-Latchkey-Device` \
-             keeps its limits. Every other device becomes unknown again.",
+             stays known and keeps its limits. Every other device becomes unknown again.",
         )
         .bearer()
         .takes::<ChangePassword>()

@@ -1,8 +1,8 @@
 //! `POST /api/forgot-passsword` and `/api/forgot-password`: mails a recovery link if the email
 //! address has an account.
 //!
-//! For an email address without an account, the response, the time that it takes and the limits
-//! that it counts against are the same.
+//! The response, its time and the limits are the same for an email address with an account and for
+//! one without.
 
 use crate::app::App;
 use crate::http::answer::{self, Answer};

@@ -46,8 +46,8 @@ pub fn operation() -> Operation {
             "Every session of the user ends, and the user gets a notice by mail. An unverified \
              account becomes verified. The response carries `X-Latchkey-Device`. Store it together \
              with the email address and send it with the next login, so that latchkey knows the \
-             device. A device that sent a valid `X-Latchkey-Device` keeps its limits. Every other \
-             device becomes unknown again.",
+             device. A device that sent a valid `X-Latchkey-Device` stays known and keeps its \
+             limits. Every other device becomes unknown again.",
         )
         .takes::<ResetPassword>()
         .gives::<Done>("The new password is set.")

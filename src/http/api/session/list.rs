@@ -18,8 +18,8 @@ use crate::session::{self, Principal};
 /// A page of the sessions of a user.
 #[derive(Serialize, ToSchema)]
 pub struct Sessions {
-    /// The sessions, newest first. A user has at most 100 sessions. If such a user logs in again,
-    /// the session that was not used for the longest time ends.
+    /// The sessions, newest first. A user has at most 100 sessions. If a user with 100 sessions
+    /// logs in again, the session that was not used for the longest time ends.
     items: Vec<SessionView>,
     /// Send this value as `cursor` to get the next page. It is null on the last page.
     next: Option<String>,

@@ -22,7 +22,7 @@ request_body! {
 }
 
 pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
-    // Every member of the body is optional, so the body may be missing too.
+    // Every member of the body is optional, so the request needs no body.
     let body = if request.body.is_empty() { Object::default() } else { request.json()? };
     let SwitchTeam { project_id: wanted } = SwitchTeam::read(body)?;
     // A value that is not an id gives the same 404 as an unknown project.

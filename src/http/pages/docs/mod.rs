@@ -1,6 +1,6 @@
-//! `/docs`: renders an OpenAPI 3.1 document as one page, once, when the daemon starts. The page can
-//! be read without scripts. If scripts are allowed, the user can copy commands and, in development,
-//! send requests.
+//! `/docs`: renders an OpenAPI 3.1 document as one page, once, when the daemon starts. The page is
+//! readable without scripts. With scripts, a user can copy commands and, in development, send
+//! requests.
 //!
 //! The module knows nothing about latchkey's endpoints and renders any document. References into
 //! `#/components` are resolved. If a value is missing or has the wrong type, the page leaves it

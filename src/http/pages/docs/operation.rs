@@ -34,7 +34,7 @@ pub(super) struct Body {
     pub(super) fields: Vec<Field>,
 }
 
-/// A response: its status, and each content that it can have.
+/// A response: its status and its possible contents.
 pub(super) struct Response {
     pub(super) status: String,
     /// The first digit of the status.

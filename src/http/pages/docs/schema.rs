@@ -23,7 +23,7 @@ pub(super) struct Field {
 /// itself, which would otherwise never end.
 pub(super) const DEPTH_MAX: usize = 4;
 
-/// The most references that are followed to reach a schema.
+/// The maximum number of references that are followed to reach a schema.
 const HOPS_MAX: usize = 8;
 
 /// If the value has a `$ref`, returns the target in this document, or null if there is no such

@@ -1,4 +1,4 @@
-//! The form that sends a request from the page. Its fields have the order of the parts of the
+//! The form that sends a request from the page. The fields are in the order of the parts of the
 //! request.
 
 use serde_json::Value;
@@ -10,7 +10,7 @@ use super::{example, items, members, schema, slug, text};
 /// Whether the page offers to send requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trials {
-    /// The page offers it. This is the case in development.
+    /// The page offers to send requests. This is the case in development.
     Offered,
     /// The page sends no requests. This is the case in production, because users read the page
     /// while they are logged in to other services.
@@ -24,8 +24,8 @@ pub(super) struct Trial {
     pub(super) body: Option<Body>,
 }
 
-/// The field for the credentials of the first way to authenticate. The script fills in the field as
-/// soon as a response has a member with this name.
+/// The field for the credentials of the first way to authenticate. As soon as a response has a
+/// member with the name of the credentials, the script fills in the field.
 pub(super) struct Credential {
     pub(super) id: String,
     pub(super) name: String,

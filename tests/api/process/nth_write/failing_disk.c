@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 struct control {
-    atomic_int countdown; /* the write that counts down to 0 fails; if it is 0, no write fails */
+    atomic_int countdown; /* n: the n-th write from now on fails; 0: no write fails */
     atomic_int error;     /* the errno of the failure */
     atomic_int lasts;     /* if 1, all later writes fail too, until the test resets it */
     atomic_int failed;    /* the number of writes that failed */

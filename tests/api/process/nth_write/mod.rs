@@ -35,7 +35,7 @@ trait Fault {
     async fn disarm(&self) -> bool;
 }
 
-/// One run of a use case on a running daemon, with the fault that its request meets.
+/// One run of a use case on a running daemon, with the fault during its request.
 struct Stage<'a, F> {
     running: &'a Running,
     db: &'a Db,

@@ -122,8 +122,8 @@ impl UseCase {
         }
     }
 
-    /// Panics. The function of each group calls it for the use cases of other groups. This never
-    /// happens, because `attempt` chooses the right function.
+    /// Panics. The function of each group calls it for a use case of another group, which `attempt`
+    /// never passes to the wrong function.
     fn belongs_elsewhere(self) -> ! {
         panic!("{self:?} is another group's")
     }

@@ -89,7 +89,7 @@ async fn a_mail_server_that_repeats_the_login_is_not_quoted_embedded() {
     holds_no_marker("the log", &running.stop().await);
 }
 
-/// The test prints with `{:?}`, as a panic or careless logging would print.
+/// The test prints the daemon's state with `{:?}`, as a panic or a careless log message would do.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_part_of_a_daemon_shows_a_secret_in_debug_embedded() {
     let settings = secret_settings(MARKER, "127.0.0.1").into_iter();
