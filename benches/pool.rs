@@ -6,6 +6,7 @@ use std::time::{Duration, Instant as Moment};
 
 use latchkey::actor::{FlatReply, Limits, Pool, Root, Worker, WorkerError};
 use latchkey::telemetry::Metrics;
+use latchkey::telemetry::labels::PoolName;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -36,7 +37,9 @@ async fn measure(effort: Effort) {
     let metrics = Arc::new(Metrics::new().expect("metrics"));
     let root = Root::spawn(metrics.clone()).await.expect("a root");
     let limits = Limits { workers: 4, queue: 64, deadline: Duration::from_secs(5), give_up: None };
-    let pool = Pool::spawn("bench", limits, root.cell(), metrics, || Echo).await.expect("a pool");
+    let pool = Pool::spawn(PoolName::Captcha, limits, root.cell(), metrics, || Echo)
+        .await
+        .expect("a pool");
     Table::new("pool", effort);
     for callers in [1, 16] {
         let (mut asks, mut bare) = (Vec::new(), Vec::new());

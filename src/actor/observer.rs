@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use opentelemetry::KeyValue;
-
 use crate::telemetry::Metrics;
+use crate::telemetry::labels::{Crash, PoolName, ShedJob};
 
 /// Counters that can be read without a metrics backend.
 #[derive(Debug, Default)]
@@ -19,7 +18,7 @@ pub(super) struct Counts {
 /// Writes the counters, metrics and log lines of a pool.
 #[derive(Clone)]
 pub(super) struct Observer {
-    pub(super) name: &'static str,
+    pub(super) name: PoolName,
     pub(super) give_up: Option<Duration>,
     pub(super) counts: Arc<Counts>,
     pub(super) metrics: Arc<Metrics>,
@@ -29,8 +28,7 @@ impl Observer {
     /// Counts a job whose deadline passed while the job waited.
     pub(super) fn expired(&self) {
         self.counts.expired.fetch_add(1, Ordering::Relaxed);
-        let attributes = [KeyValue::new("pool", self.name), KeyValue::new("reason", "expired")];
-        self.metrics.pool_shed.add(1, &attributes);
+        self.metrics.pool_shed.one((self.name, ShedJob::Expired));
     }
 }
 
@@ -49,11 +47,13 @@ impl Drop for CrashGuard<'_> {
     fn drop(&mut self) {
         if self.armed {
             self.span.in_scope(|| {
-                tracing::error!(pool = self.observer.name, "a worker crashed and is replaced");
+                tracing::error!(
+                    pool = self.observer.name.name(),
+                    "a worker crashed and is replaced"
+                );
             });
             self.observer.counts.crashes.fetch_add(1, Ordering::Relaxed);
-            let attribute = [KeyValue::new("pool", self.observer.name)];
-            self.observer.metrics.pool_worker_crashes.add(1, &attribute);
+            self.observer.metrics.pool_worker_crashes.one(Crash::Worker(self.observer.name));
         }
     }
 }
@@ -70,7 +70,7 @@ mod tests {
         let writer = Arc::new(log.try_clone().unwrap());
         let subscriber = tracing_subscriber::fmt().with_writer(writer).with_ansi(false).finish();
         let observer = Observer {
-            name: "test",
+            name: PoolName::Captcha,
             give_up: None,
             counts: Arc::default(),
             metrics: Arc::new(Metrics::new().unwrap()),
@@ -88,7 +88,7 @@ mod tests {
         let mut told = String::new();
         log.rewind().unwrap();
         log.read_to_string(&mut told).unwrap();
-        assert!(told.contains(r#"request_id="r""#) && told.contains(r#"pool="test""#), "{told}");
+        assert!(told.contains(r#"request_id="r""#) && told.contains(r#"pool="captcha""#), "{told}");
         assert_eq!(observer.counts.crashes.load(Ordering::Relaxed), 2);
     }
 }

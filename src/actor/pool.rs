@@ -17,7 +17,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use opentelemetry::KeyValue;
 use ractor::factory::routing::QueuerRouting;
 use ractor::factory::{
     self, DiscardHandler, DiscardReason, Factory, FactoryArguments, FactoryMessage, Job,
@@ -33,6 +32,7 @@ use super::permits::{FairPermit, FairPermits, PermitHolder};
 use super::queue::InTurn;
 use crate::problem::Unavailable;
 use crate::telemetry::Metrics;
+use crate::telemetry::labels::{PoolName, ShedJob};
 use crate::telemetry::observed::PoolReading;
 
 /// The channel for a worker's reply. It is always the last field of a message. `is_closed()`
@@ -80,7 +80,7 @@ pub struct Limits {
 
 /// A bounded set of workers. All clones are handles of the same pool.
 pub struct Pool<M: Send + 'static> {
-    name: &'static str,
+    name: PoolName,
     limits: Limits,
     factory: FactoryRef<M>,
     permits: Arc<FairPermits>,
@@ -105,7 +105,7 @@ impl<M: Send + 'static> Pool<M> {
     /// `build` is called again when a crashed worker is replaced. It must do no I/O and must not
     /// fail, because a replacement that fails to start would end the whole factory.
     pub async fn spawn<W: Worker<Message = M>>(
-        name: &'static str,
+        name: PoolName,
         limits: Limits,
         root: ActorCell,
         metrics: Arc<Metrics>,
@@ -185,10 +185,13 @@ impl<M: Send + 'static> Pool<M> {
         self.send(holder, message(sender.into()), deadline)?;
         match tokio::time::timeout_at(deadline, receiver).await {
             Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(Unavailable::because(self.name, "the worker ended without a result")),
-            Err(_) => {
-                Err(Unavailable::because(self.name, "there was no result before the deadline"))
+            Ok(Err(_)) => {
+                Err(Unavailable::because(self.name.name(), "the worker ended without a result"))
             }
+            Err(_) => Err(Unavailable::because(
+                self.name.name(),
+                "there was no result before the deadline",
+            )),
         }
     }
 
@@ -211,10 +214,8 @@ impl<M: Send + 'static> Pool<M> {
     fn admit(&self, holder: PermitHolder) -> Result<FairPermit, Unavailable> {
         self.permits.take(holder).map_err(|_| {
             self.counts.shed.fetch_add(1, Ordering::Relaxed);
-            self.metrics
-                .pool_shed
-                .add(1, &[KeyValue::new("pool", self.name), KeyValue::new("reason", "queue_full")]);
-            Unavailable::shed(self.name)
+            self.metrics.pool_shed.one((self.name, ShedJob::QueueFull));
+            Unavailable::shed(self.name.name())
         })
     }
 
@@ -231,7 +232,7 @@ impl<M: Send + 'static> Pool<M> {
         let options = JobOptions::new(Some(deadline.saturating_duration_since(now)));
         self.factory
             .dispatch_with_options(holder, envelope, options)
-            .map_err(|_| Unavailable::because(self.name, "the pool is stopped"))
+            .map_err(|_| Unavailable::because(self.name.name(), "the pool is stopped"))
     }
 
     /// The number of admitted jobs that wait for a worker.
@@ -246,7 +247,7 @@ impl<M: Send + 'static> Pool<M> {
         let Some(stopped) = self.stopped.lock().await.take() else { return };
         if tokio::time::timeout(patience, stopped).await.is_err() {
             tracing::warn!(
-                pool = self.name,
+                pool = self.name.name(),
                 "the jobs of the pool did not end in time, the pool stops without them"
             );
             self.factory.kill();
@@ -255,7 +256,7 @@ impl<M: Send + 'static> Pool<M> {
 
     /// The pool's name, which is also in its metrics.
     pub fn name(&self) -> &'static str {
-        self.name
+        self.name.name()
     }
 
     /// The number of workers that crashed since the start.
@@ -282,7 +283,7 @@ impl<M: Send + 'static> Pool<M> {
 
 /// The load of a pool. If more jobs are admitted than there are workers, the surplus counts as
 /// waiting. The other admitted jobs count as running.
-fn reading(pool: &'static str, limits: Limits, permits: &FairPermits) -> PoolReading {
+fn reading(pool: PoolName, limits: Limits, permits: &FairPermits) -> PoolReading {
     let Limits { workers, queue, .. } = limits;
     let admitted = permits.taken();
     let waiting = admitted.saturating_sub(workers);
@@ -357,31 +358,30 @@ impl<W: Worker> factory::Worker for Seat<W> {
             self.observer.expired();
             return Ok(key);
         }
-        let attribute = [KeyValue::new("pool", self.observer.name)];
         self.observer
             .metrics
             .pool_wait_duration
-            .record((started - envelope.queued_at).as_secs_f64(), &attribute);
+            .record(started - envelope.queued_at, self.observer.name);
         let span = envelope.span;
         let mut crash = CrashGuard { observer: &self.observer, span: span.clone(), armed: true };
         // A test can make a worker crash at this point, for example with
         // FAILPOINTS='pool.password=25%panic'.
         #[cfg(feature = "failpoints")]
-        fail::fail_point!(&format!("pool.{}", self.observer.name));
+        fail::fail_point!(&format!("pool.{}", self.observer.name.name()));
         let work = worker.handle(envelope.message).instrument(span);
         let result = match self.observer.give_up {
             None => work.await,
             Some(limit) => tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
-                tracing::warn!(pool = self.observer.name, "a job took too long and was cancelled");
+                tracing::warn!(
+                    pool = self.observer.name.name(),
+                    "a job took too long and was cancelled"
+                );
                 Ok(())
             }),
         };
         crash.armed = result.is_err();
         drop(crash);
-        self.observer
-            .metrics
-            .pool_work_duration
-            .record(started.elapsed().as_secs_f64(), &attribute);
+        self.observer.metrics.pool_work_duration.record(started.elapsed(), self.observer.name);
         result.map(|()| key)
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::*;
 use crate::actor::Root;
 use crate::problem::Cause;
+use crate::telemetry::labels::PoolName;
 
 enum Message {
     /// The worker replies when the gate is opened.
@@ -70,7 +71,7 @@ impl Fixture {
         let echoed = Arc::new(AtomicU64::new(0));
         let rooms = echoed.clone();
         let pool = Pool::spawn(
-            "test",
+            PoolName::Captcha,
             Limits {
                 workers,
                 queue,

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Task;
 use crate::telemetry::Metrics;
+use crate::telemetry::labels::TaskName;
 
 /// The supervisor of all pools and tasks. All clones are handles of the same root.
 #[derive(Clone, Debug)]
@@ -47,9 +48,8 @@ impl Root {
         self.actor.get_cell()
     }
 
-    /// Creates a task that ends when `stop` is cancelled. `name` is one of
-    /// [`crate::telemetry::attributes::TASKS`].
-    pub fn task(&self, name: &'static str, stop: &CancellationToken) -> Task {
+    /// Creates a task that ends when `stop` is cancelled.
+    pub fn task(&self, name: TaskName, stop: &CancellationToken) -> Task {
         Task::new(name, self.clone(), stop.clone())
     }
 

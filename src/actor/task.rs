@@ -12,13 +12,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use opentelemetry::KeyValue;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Root;
-use crate::telemetry::attributes::TASKS;
+use crate::telemetry::labels::{Crash, TaskName};
 
 /// The pause after the first panic. Often the cause of the panic is gone after the pause. The pause
 /// also matters for a loop that panics immediately, because without a pause this loop would use a
@@ -36,7 +35,7 @@ const CRASHES_MAX: u32 = 6;
 /// A supervised background task. [`Root::task`] creates it.
 #[derive(Debug)]
 pub struct Task {
-    name: &'static str,
+    name: TaskName,
     root: Root,
     stop: CancellationToken,
     /// The number of panics since the last completed step.
@@ -44,8 +43,7 @@ pub struct Task {
 }
 
 impl Task {
-    pub(super) fn new(name: &'static str, root: Root, stop: CancellationToken) -> Self {
-        assert!(TASKS.contains(&name), "telemetry::attributes::TASKS lacks the task {name}");
+    pub(super) fn new(name: TaskName, root: Root, stop: CancellationToken) -> Self {
         Self { name, root, stop, crashes: 0 }
     }
 
@@ -96,7 +94,7 @@ impl Task {
         F: Future<Output = ()> + Send,
     {
         #[cfg(feature = "failpoints")]
-        let first = if failpoints::name(self.name) { Instant::now() } else { first };
+        let first = if failpoints::name(self.name.name()) { Instant::now() } else { first };
         let due = Due::new(first);
         let read = due.clone();
         self.root.metrics().observed.task(self.name, move || read.overdue());
@@ -121,11 +119,11 @@ impl Task {
     /// the task is stopped.
     pub async fn step<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
         #[cfg(feature = "failpoints")]
-        let work = failpoints::before(self.name, work);
+        let work = failpoints::before(self.name.name(), work);
         match AssertUnwindSafe(work).catch_unwind().await {
             Ok(done) => {
                 if std::mem::take(&mut self.crashes) > 0 {
-                    tracing::info!(task = self.name, "a background task works again");
+                    tracing::info!(task = self.name.name(), "a background task works again");
                 }
                 Some(done)
             }
@@ -141,9 +139,9 @@ impl Task {
     /// Logs and counts a panic.
     fn report(&mut self, panic: &(dyn Any + Send)) {
         self.crashes += 1;
-        let (task, reason, in_a_row) = (self.name, text(panic), self.crashes);
+        let (task, reason, in_a_row) = (self.name.name(), text(panic), self.crashes);
         tracing::error!(task, reason, in_a_row, "a background task crashed");
-        self.root.metrics().pool_worker_crashes.add(1, &[KeyValue::new("pool", task)]);
+        self.root.metrics().pool_worker_crashes.one(Crash::Task(self.name));
         self.root.count_crash();
     }
 
@@ -159,7 +157,7 @@ impl Task {
             }
         } else {
             tracing::error!(
-                task = self.name,
+                task = self.name.name(),
                 "a background task crashes again and again, stopping the daemon"
             );
             self.root.failed().cancel();
@@ -173,7 +171,7 @@ impl Drop for Task {
     fn drop(&mut self) {
         if std::thread::panicking() {
             tracing::error!(
-                task = self.name,
+                task = self.name.name(),
                 "a background task ended with a crash, stopping the daemon"
             );
             self.root.failed().cancel();

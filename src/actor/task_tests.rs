@@ -6,8 +6,9 @@ use tokio::time::{advance, sleep_until};
 
 use super::*;
 use crate::telemetry::Metrics;
+use crate::telemetry::labels::TaskName;
 
-const NAME: &str = "key_rotation";
+const NAME: TaskName = TaskName::KeyRotation;
 const PERIOD: Duration = Duration::from_mins(1);
 
 struct Fixture {
@@ -192,11 +193,4 @@ fn the_text_of_a_panic_is_read() {
     assert_eq!(text(&"a word"), "a word");
     assert_eq!(text(&"a sentence".to_owned()), "a sentence");
     assert_eq!(text(&7), "a panic value that is not text");
-}
-
-#[tokio::test]
-#[should_panic(expected = "TASKS lacks the task of_nobody")]
-async fn a_task_without_a_row_in_the_registry_does_not_start() {
-    let it = Fixture::new().await;
-    drop(it.root.task("of_nobody", &it.stop));
 }

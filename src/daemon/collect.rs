@@ -8,6 +8,7 @@ use crate::admission::budgets::Budget;
 use crate::audit::Action;
 use crate::egress::Collector;
 use crate::http::router;
+use crate::telemetry::labels::TaskName;
 use crate::telemetry::{Connect, DeclaredValues, Exports, FLUSH_EVERY};
 use crate::{admission, mail};
 
@@ -29,14 +30,14 @@ pub fn declared_values() -> DeclaredValues {
 pub fn export(exports: &Exports, root: &Root, stop: &CancellationToken) {
     if exports.exports_traces() {
         let exports = exports.clone();
-        root.task("export_traces", stop).every(FLUSH_EVERY, move || {
+        root.task(TaskName::ExportTraces, stop).every(FLUSH_EVERY, move || {
             let exports = exports.clone();
             async move { exports.flush_traces().await }
         });
     }
     if exports.exports_logs() {
         let exports = exports.clone();
-        root.task("export_logs", stop).every(FLUSH_EVERY, move || {
+        root.task(TaskName::ExportLogs, stop).every(FLUSH_EVERY, move || {
             let exports = exports.clone();
             async move { exports.flush_logs().await }
         });

@@ -36,6 +36,7 @@ use crate::http::admin::Admin;
 use crate::http::dispatch::Dispatcher;
 use crate::http::front::Front;
 use crate::http::tls::Tls;
+use crate::telemetry::labels::TaskName;
 use crate::telemetry::{self, Exports, Metrics};
 
 pub use build::StartError;
@@ -101,12 +102,12 @@ impl Daemon {
         let (stop, stop_admin) = (CancellationToken::new(), CancellationToken::new());
         let (started, startup) = (Arc::new(OnceLock::new()), Arc::new(Startup::default()));
         let admin_service = Arc::new(Admin::new(started.clone(), startup.clone(), metrics.clone()));
-        let accepting = root.task("accept_admin", &stop_admin);
+        let accepting = root.task(TaskName::AcceptAdmin, &stop_admin);
         let admin_server = admin_server.spawn(admin_service, accepting, Duration::from_secs(1));
         let ticking = CancellationToken::new();
         tick::push(&metrics, config.telemetry.interval, &root, &ticking);
         let front = Arc::new(Front::new(&config.public_url));
-        let accepting = root.task("accept_public", &stop);
+        let accepting = root.task(TaskName::AcceptPublic, &stop);
         let mut building = Box::pin(build::build(config, clock, metrics, (&root, &startup)));
         // If the start does not have to wait for the database, clients wait in the kernel's queue
         // for this short time. If the start has to wait, clients get status 503.

@@ -17,6 +17,7 @@ use crate::password::{PasswordWorker, Passwords, ReplaceHash, Setup};
 use crate::session::{Issuer, SessionWorker, Sessions};
 use crate::store::{KeyBudget, Store};
 use crate::telemetry::Metrics;
+use crate::telemetry::labels::PoolName;
 use crate::token::KeyRing;
 
 pub struct Handles {
@@ -51,7 +52,7 @@ impl Dependencies<'_> {
     async fn pool<W: Worker>(
         &self,
         root: &Root,
-        name: &'static str,
+        name: PoolName,
         limits: Limits,
         build: impl FnMut() -> W + Send + Sync + 'static,
     ) -> Result<Pool<W::Message>, SpawnError> {
@@ -113,7 +114,7 @@ impl Dependencies<'_> {
         let accounts = self
             .pool(
                 root,
-                "registration",
+                PoolName::Registration,
                 limits(account_workers, 32 * account_workers, 5),
                 move || account_worker.clone(),
             )
@@ -125,19 +126,23 @@ impl Dependencies<'_> {
         let password_worker =
             move || PasswordWorker::new(hashing.clone(), metrics.clone(), replace_hash.clone());
         let password_limits = Limits { give_up: None, ..limits(password.workers, queue, 2) };
-        let passwords = self.pool(root, "password", password_limits, password_worker).await?;
-        let sessions =
-            self.pool(root, "session", limits(16, 256, 3), move || session_worker.clone()).await?;
-        let captchas =
-            self.pool(root, "captcha", limits(8, 32, 3), move || captcha_worker.clone()).await?;
+        let passwords =
+            self.pool(root, PoolName::Password, password_limits, password_worker).await?;
+        let sessions = self
+            .pool(root, PoolName::Session, limits(16, 256, 3), move || session_worker.clone())
+            .await?;
+        let captchas = self
+            .pool(root, PoolName::Captcha, limits(8, 32, 3), move || captcha_worker.clone())
+            .await?;
         // A delivery continues until no mail is due, so the deadline limits only the time until a
         // worker is free. A worker that hangs is given up after 10 minutes. The mails that it had
         // claimed are due again when their lease ends.
         let mail_limits = Limits { give_up: Some(Duration::from_mins(10)), ..limits(2, 2, 60) };
         let deliveries =
-            self.pool(root, "mailer", mail_limits, move || mail_worker.clone()).await?;
-        let shared_limits =
-            self.pool(root, "limits", limits(2, 256, 1), move || limits_worker.clone()).await?;
+            self.pool(root, PoolName::Mailer, mail_limits, move || mail_worker.clone()).await?;
+        let shared_limits = self
+            .pool(root, PoolName::Limits, limits(2, 256, 1), move || limits_worker.clone())
+            .await?;
         let deliveries = Deliveries::new(deliveries);
         let issuer = Issuer {
             keys: self.keys.clone(),

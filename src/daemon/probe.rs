@@ -17,6 +17,7 @@ use crate::app::App;
 use crate::database::{DatabaseError, of_exhausted_pool};
 use crate::health::{Probed, Reason, StoreHealth};
 use crate::telemetry::labels::StoreName;
+use crate::telemetry::labels::TaskName;
 
 /// The time between two probes of a store that works.
 const EVERY: Duration = Duration::from_secs(10);
@@ -73,7 +74,7 @@ impl Prober {
     /// other store.
     pub fn start(self: &Arc<Self>, root: &Root, stop: &CancellationToken) {
         let this = self.clone();
-        root.task("probe_database", stop).every(TICK, move || {
+        root.task(TaskName::ProbeDatabase, stop).every(TICK, move || {
             let this = this.clone();
             async move {
                 let app = &this.app;
@@ -84,7 +85,7 @@ impl Prober {
             }
         });
         let this = self.clone();
-        root.task("probe_token_store", stop).every(TICK, move || {
+        root.task(TaskName::ProbeTokenStore, stop).every(TICK, move || {
             let this = this.clone();
             async move {
                 if is_due(&this.token_store, this.app.store.health(), false) {

@@ -14,6 +14,7 @@ use crate::audit::{self, checkpoint};
 use crate::clock::{UnixMillis, millis};
 use crate::http::tls::Tls;
 use crate::telemetry::Metrics;
+use crate::telemetry::labels::TaskName;
 use crate::telemetry::observed::KeyReading;
 use crate::token::keys::Key;
 use crate::{mail, team, token};
@@ -39,26 +40,26 @@ pub fn tick(app: &Arc<App>, tls: Option<Arc<Tls>>, root: &Root, stop: &Cancellat
     let task = |name| root.task(name, stop);
     // These tasks run at once, because some mails were perhaps due when the previous daemon stopped
     // or died.
-    task("mail_delivery").soon_and_every(DELIVERY_EVERY, on(app, deliver_mail));
-    task("outbox_count").soon_and_every(OUTBOX_EVERY, on(app, count_outbox));
-    task("limits_sweep").every(MINUTE, on(app, sweep_limits));
-    task("migrations_count").every(MINUTE, on(app, count_pending));
-    task("key_rotation").every(token::keys::RELOAD_EVERY, on(app, turn_keys));
-    task("account_sweep").every(SWEEP_EVERY, on(app, sweep_accounts));
-    task("outbox_sweep").every(SWEEP_EVERY, on(app, sweep_outbox));
-    task("revocation_sweep").every(SWEEP_EVERY, on(app, sweep_revocations));
-    task("invitation_sweep").every(SWEEP_EVERY, on(app, sweep_invitations));
+    task(TaskName::MailDelivery).soon_and_every(DELIVERY_EVERY, on(app, deliver_mail));
+    task(TaskName::OutboxCount).soon_and_every(OUTBOX_EVERY, on(app, count_outbox));
+    task(TaskName::LimitsSweep).every(MINUTE, on(app, sweep_limits));
+    task(TaskName::MigrationsCount).every(MINUTE, on(app, count_pending));
+    task(TaskName::KeyRotation).every(token::keys::RELOAD_EVERY, on(app, turn_keys));
+    task(TaskName::AccountSweep).every(SWEEP_EVERY, on(app, sweep_accounts));
+    task(TaskName::OutboxSweep).every(SWEEP_EVERY, on(app, sweep_outbox));
+    task(TaskName::RevocationSweep).every(SWEEP_EVERY, on(app, sweep_revocations));
+    task(TaskName::InvitationSweep).every(SWEEP_EVERY, on(app, sweep_invitations));
     let audited = Arc::new(AuditKeeper::new(app.clone()));
     // This task runs at once, and then every hour. Otherwise a daemon that is restarted every hour
     // would never log heads.
-    task("audit").soon_and_every(AUDIT_EVERY, move || {
+    task(TaskName::Audit).soon_and_every(AUDIT_EVERY, move || {
         let audited = audited.clone();
         async move {
             audited.keep().await;
         }
     });
     if let Some(tls) = tls {
-        task("tls_reload").every(TLS_EVERY, move || {
+        task(TaskName::TlsReload).every(TLS_EVERY, move || {
             tls.reload();
             ready(())
         });
@@ -69,7 +70,7 @@ pub fn tick(app: &Arc<App>, tls: Option<Arc<Tls>>, root: &Root, stop: &Cancellat
 pub fn push(metrics: &Arc<Metrics>, interval: Duration, root: &Root, stop: &CancellationToken) {
     if metrics.is_pushed() {
         let metrics = metrics.clone();
-        root.task("metrics_push", stop).every(interval, move || {
+        root.task(TaskName::MetricsPush, stop).every(interval, move || {
             let metrics = metrics.clone();
             async move { metrics.push().await }
         });

@@ -125,29 +125,6 @@ const fn optional(key: &'static str, values: Values) -> Attribute {
     Attribute { key, values, is_optional: true }
 }
 
-/// The worker pools, as `daemon/pools.rs` opens them.
-pub const POOLS: &[&str] = &["password", "session", "registration", "captcha", "mailer", "limits"];
-/// The tasks that start by themselves, with the names that [`crate::actor::Root::task`] receives.
-pub const TASKS: &[&str] = &[
-    "accept_public",
-    "accept_admin",
-    "account_sweep",
-    "audit",
-    "export_logs",
-    "export_traces",
-    "invitation_sweep",
-    "key_rotation",
-    "limits_sweep",
-    "mail_delivery",
-    "metrics_push",
-    "migrations_count",
-    "outbox_count",
-    "outbox_sweep",
-    "probe_database",
-    "probe_token_store",
-    "revocation_sweep",
-    "tls_reload",
-];
 /// HTTP methods. `_OTHER` stands for every other method (OpenTelemetry's conventions).
 const METHODS: &[&str] =
     &["GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS", "PUT", "CONNECT", "TRACE", "_OTHER"];
@@ -192,10 +169,4 @@ pub(super) const DB_STATE: Attribute =
 pub(super) const CPU_MODE: Attribute = needed("cpu.mode", Values::Of(&["user", "system"]));
 
 pub(super) const KEY_KIND: Attribute = needed("kind", Values::Of(&["user", "vault"]));
-pub(super) const POOL: Attribute = needed("pool", Values::Of(POOLS));
-/// The name of a task as a value of `pool`: crashes of tasks are counted together with crashes of
-/// workers.
-pub(super) const TASK_AS_POOL: Attribute = needed("pool", Values::Of(TASKS));
-pub(super) const TASK: Attribute = needed("task", Values::Of(TASKS));
-pub(super) const POOL_REASON: Attribute = needed("reason", Values::Of(&["queue_full", "expired"]));
 pub(super) const SIGNAL: Attribute = needed("signal", Values::Of(&["traces", "metrics", "logs"]));

@@ -6,6 +6,38 @@ use super::attributes::{Attribute, Values};
 use super::typed::{Label, Outcome, Series, declared_words, words};
 
 words! {
+    /// A worker pool.
+    PoolName = "pool" {
+        Password = "password",
+        Session = "session",
+        Registration = "registration",
+        Captcha = "captcha",
+        Mailer = "mailer",
+        Limits = "limits",
+    }
+    /// Why a pool did not do a job.
+    ShedJob = "reason" { QueueFull = "queue_full", Expired = "expired" }
+    /// A background task, which starts with the daemon.
+    TaskName = "task" {
+        AcceptPublic = "accept_public",
+        AcceptAdmin = "accept_admin",
+        AccountSweep = "account_sweep",
+        Audit = "audit",
+        ExportLogs = "export_logs",
+        ExportTraces = "export_traces",
+        InvitationSweep = "invitation_sweep",
+        KeyRotation = "key_rotation",
+        LimitsSweep = "limits_sweep",
+        MailDelivery = "mail_delivery",
+        MetricsPush = "metrics_push",
+        MigrationsCount = "migrations_count",
+        OutboxCount = "outbox_count",
+        OutboxSweep = "outbox_sweep",
+        ProbeDatabase = "probe_database",
+        ProbeTokenStore = "probe_token_store",
+        RevocationSweep = "revocation_sweep",
+        TlsReload = "tls_reload",
+    }
     /// The outcome of an operation that succeeded.
     Done = "outcome" { Success = "success" }
     /// How a user proves their identity in a login.
@@ -196,5 +228,29 @@ impl Label for Version {
 
     fn word(self) -> &'static str {
         env!("CARGO_PKG_VERSION")
+    }
+}
+
+/// Jobs that a pool did not do.
+pub type ShedJobs = (PoolName, ShedJob);
+
+/// A crash of a worker or of a task. The name of the task is in the attribute `pool`.
+#[derive(Clone, Copy, Debug)]
+pub enum Crash {
+    Worker(PoolName),
+    Task(TaskName),
+}
+
+impl Series for Crash {
+    const SHAPES: &'static [&'static [Attribute]] = &[
+        &[PoolName::ATTRIBUTE],
+        &[Attribute { key: PoolName::ATTRIBUTE.key, ..TaskName::ATTRIBUTE }],
+    ];
+
+    fn attributes(self) -> impl AsRef<[KeyValue]> {
+        [match self {
+            Self::Worker(pool) => pool.key_value(),
+            Self::Task(task) => KeyValue::new(PoolName::ATTRIBUTE.key, task.name()),
+        }]
     }
 }

@@ -170,7 +170,7 @@ mod tests {
     fn no_code_can_make_more_series_than_a_row_allows() {
         let metrics = Metrics::new().unwrap();
         for number in 0..500 {
-            metrics.pool_shed.add(1, &[KeyValue::new("pool", number.to_string())]);
+            metrics.pool_shed.0.add(1, &[KeyValue::new("pool", number.to_string())]);
         }
         let text = metrics.render();
         let lines = text.lines().filter(|it| it.starts_with("latchkey_pool_shed_total{")).count();

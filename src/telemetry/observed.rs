@@ -10,7 +10,9 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::Meter;
 
 use super::instrument::Instrument;
+use super::labels::{PoolName, TaskName};
 use super::registry;
+use super::typed::Label as _;
 
 /// How often the wait for a database connection timed out. The counter is global, because the error
 /// is created where no instrument is available.
@@ -70,7 +72,7 @@ pub fn dropped_so_far(signal: Signal) -> u64 {
 /// The state of a worker pool at one moment.
 #[derive(Clone, Copy, Debug)]
 pub struct PoolReading {
-    pub pool: &'static str,
+    pub pool: PoolName,
     /// The number of all workers.
     pub workers: usize,
     /// The number of workers that work on a job.
@@ -109,7 +111,7 @@ pub struct Observed {
     pools: Mutex<Vec<Source<PoolReading>>>,
     connections: Mutex<Vec<(&'static str, Source<ConnectionsReading>)>>,
     signing_keys: Mutex<Option<Source<Vec<KeyReading>>>>,
-    tasks: Mutex<Vec<(&'static str, Source<Duration>)>>,
+    tasks: Mutex<Vec<(TaskName, Source<Duration>)>>,
 }
 
 impl Observed {
@@ -137,7 +139,7 @@ impl Observed {
     }
 
     /// Adds a task. `overdue` returns how long its next run is overdue.
-    pub fn task(&self, task: &'static str, overdue: impl Fn() -> Duration + Send + Sync + 'static) {
+    pub fn task(&self, task: TaskName, overdue: impl Fn() -> Duration + Send + Sync + 'static) {
         let mut sources = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         sources.retain(|(name, _)| *name != task);
         sources.push((task, Box::new(overdue)));
@@ -189,7 +191,7 @@ impl Observed {
         float_gauge(meter, &registry::TASK_OVERDUE, move |observe| {
             let sources = this.tasks.lock().unwrap_or_else(PoisonError::into_inner);
             for (task, overdue) in sources.iter() {
-                observe(overdue().as_secs_f64(), &[KeyValue::new("task", *task)]);
+                observe(overdue().as_secs_f64(), &[task.key_value()]);
             }
         });
         let row = &registry::DB_CONNECTION_TIMEOUTS;
@@ -232,7 +234,7 @@ impl Observed {
             .with_description(row.description)
             .with_callback(move |observer| {
                 for it in this.pools() {
-                    observer.observe(of(&it) as u64, &[KeyValue::new("pool", it.pool)]);
+                    observer.observe(of(&it) as u64, &[it.pool.key_value()]);
                 }
             })
             .build();

@@ -12,9 +12,10 @@ use super::create;
 use super::instrument::Instrument;
 use super::instrument::Kind::{self, Counter, Gauge, Histogram, UpDown};
 use super::labels::{
-    AuditEvents, BreachOutcome, CaptchaVerifications, Done, EndReason, ForwardAuth, Grant,
-    HashOperation, Introspected, Logins, MailDeliveries, PasswordResets, RateDecision,
-    RefreshOutcome, RevokedType, ShedReason, StoreName, TenancyChange, TokenType, Version,
+    AuditEvents, BreachOutcome, CaptchaVerifications, Crash, Done, EndReason, ForwardAuth, Grant,
+    HashOperation, Introspected, Logins, MailDeliveries, PasswordResets, PoolName, RateDecision,
+    RefreshOutcome, RevokedType, ShedJobs, ShedReason, StoreName, TaskName, TenancyChange,
+    TokenType, Version,
 };
 use super::typed::{Count, Level, Outcome, Series as _, Timing};
 
@@ -189,30 +190,30 @@ instruments! {
         "New passwords that were checked for breaches. Every outcome except `hit` accepts the \
          password."
         => breach_checks: counted Count<BreachOutcome>;
-    POOL_QUEUE_DEPTH = Gauge, "latchkey.pool.queue.depth", "{job}", &[&[of::POOL]],
+    POOL_QUEUE_DEPTH = Gauge, "latchkey.pool.queue.depth", "{job}", PoolName::SHAPES,
         "Jobs that wait for a worker.";
-    POOL_QUEUE_LIMIT = Gauge, "latchkey.pool.queue.limit", "{job}", &[&[of::POOL]],
+    POOL_QUEUE_LIMIT = Gauge, "latchkey.pool.queue.limit", "{job}", PoolName::SHAPES,
         "The maximum number of jobs that wait. The pool refuses further jobs.";
-    POOL_BUSY = Gauge, "latchkey.pool.busy", "{worker}", &[&[of::POOL]],
+    POOL_BUSY = Gauge, "latchkey.pool.busy", "{worker}", PoolName::SHAPES,
         "Workers that are busy.";
-    POOL_WORKERS = Gauge, "latchkey.pool.workers", "{worker}", &[&[of::POOL]],
+    POOL_WORKERS = Gauge, "latchkey.pool.workers", "{worker}", PoolName::SHAPES,
         "All workers of the pool.";
-    POOL_SHED = Counter, "latchkey.pool.shed", "{job}", &[&[of::POOL, of::POOL_REASON]],
+    POOL_SHED = Counter, "latchkey.pool.shed", "{job}", ShedJobs::SHAPES,
         "Jobs that were not done. `queue_full`: the queue was full. `expired`: the deadline passed \
          before a worker was free."
-        => pool_shed: count otel::Counter<u64>;
-    POOL_WAIT_DURATION = POOL, "latchkey.pool.wait.duration", "s", &[&[of::POOL]],
+        => pool_shed: counted Count<ShedJobs>;
+    POOL_WAIT_DURATION = POOL, "latchkey.pool.wait.duration", "s", PoolName::SHAPES,
         "Time that a job waits for a free worker."
-        => pool_wait_duration: seconds otel::Histogram<f64>;
-    POOL_WORK_DURATION = POOL, "latchkey.pool.work.duration", "s", &[&[of::POOL]],
+        => pool_wait_duration: timing Timing<PoolName>;
+    POOL_WORK_DURATION = POOL, "latchkey.pool.work.duration", "s", PoolName::SHAPES,
         "Time that a worker needs for a job."
-        => pool_work_duration: seconds otel::Histogram<f64>;
+        => pool_work_duration: timing Timing<PoolName>;
     POOL_WORKER_CRASHES = Counter, "latchkey.pool.worker.crashes", "{crash}",
-        &[&[of::POOL], &[of::TASK_AS_POOL]],
+        Crash::SHAPES,
         "Crashes of workers, which were replaced, and of background tasks, which were restarted. \
          For a task, `pool` is the name of the task. Each crash is a defect: report it."
-        => pool_worker_crashes: count otel::Counter<u64>;
-    TASK_OVERDUE = Gauge, "latchkey.task.overdue", "s", &[&[of::TASK]],
+        => pool_worker_crashes: counted Count<Crash>;
+    TASK_OVERDUE = Gauge, "latchkey.task.overdue", "s", TaskName::SHAPES,
         "How long the next run of a task is overdue. The value stays near 0. It grows while a run \
          of the task hangs, or while the runs crash.";
     RATE_LIMIT_DECISIONS = Counter, "latchkey.rate_limit.decisions", "{decision}",

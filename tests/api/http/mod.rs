@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use latchkey::actor::{Root, Task};
 use latchkey::telemetry::Metrics;
+use latchkey::telemetry::labels::TaskName;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -29,7 +30,7 @@ use crate::app::TestApp;
 /// Returns the accept task of a listener without a daemon.
 pub async fn accept_task(stop: &CancellationToken) -> Task {
     let metrics = Arc::new(Metrics::new().expect("instruments"));
-    Root::spawn(metrics).await.expect("a root").task("accept_public", stop)
+    Root::spawn(metrics).await.expect("a root").task(TaskName::AcceptPublic, stop)
 }
 
 /// A response in the form in which it came from the socket.

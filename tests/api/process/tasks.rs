@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use latchkey::telemetry::attributes::TASKS;
+use latchkey::telemetry::labels::TaskName;
+use latchkey::telemetry::typed::Words as _;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -54,10 +55,11 @@ fn busy(collector: &Collector) -> Place {
 #[tokio::test]
 async fn every_task_that_crashes_is_logged_counted_and_works_again() {
     let collector = Collector::start().await;
-    let faults: Vec<String> = TASKS.iter().map(|task| format!("task.{task}=1*panic")).collect();
+    let faults: Vec<String> =
+        TaskName::ALL.iter().map(|task| format!("task.{task}=1*panic")).collect();
     let mut place = busy(&collector).variable("FAILPOINTS", &faults.join(";"));
     let running = place.start().await;
-    let all: BTreeSet<String> = TASKS.iter().map(|task| (*task).to_owned()).collect();
+    let all: BTreeSet<String> = TaskName::ALL.iter().map(|task| (*task).to_owned()).collect();
     eventually("the work of each task after its crash", PATIENCE, async || {
         // One step of an accept loop accepts one connection.
         for address in [running.public, running.admin] {
@@ -82,7 +84,7 @@ async fn every_task_that_crashes_is_logged_counted_and_works_again() {
         .filter(|it| it.name == "latchkey_task_overdue_seconds")
         .map(|it| it.labels["task"].clone())
         .collect();
-    for task in TASKS {
+    for task in TaskName::ALL {
         let count = sum(&text, "latchkey_pool_worker_crashes_total", &[("pool", task)]);
         assert!((count - 1.0).abs() < f64::EPSILON, "{task}: {count}");
         assert_eq!(overdue.contains(*task), !task.starts_with("accept_"), "{task}");

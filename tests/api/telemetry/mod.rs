@@ -7,6 +7,8 @@ pub mod pushed;
 pub mod registry;
 mod scraped;
 
+use latchkey::telemetry::labels::PoolName;
+use latchkey::telemetry::typed::Words as _;
 use std::fs;
 
 /// docs/telemetry.md is generated from the registry. If INSTA_UPDATE is `always`, the test writes
@@ -27,7 +29,7 @@ fn the_documentation_is_the_registrys() {
 #[test]
 fn the_rule_of_tasks_leaves_out_every_pool() {
     let rules = include_str!("../../../helm/latchkey/rules/latchkey.yaml");
-    let pools = latchkey::telemetry::attributes::POOLS.join("|");
+    let pools = PoolName::ALL.join("|");
     assert!(rules.contains(&format!("latchkey_pool_worker_crashes_total{{pool!~\"{pools}\"}}")));
 }
 
