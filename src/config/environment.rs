@@ -8,6 +8,9 @@ use super::source::{Given, Raw, Source};
 
 /// Variables that Kubernetes sets for a service named latchkey.
 const OF_KUBERNETES: [&str; 2] = ["LATCHKEY_SERVICE_", "LATCHKEY_PORT"];
+/// `deploy/compose/compose.yaml` reads the name of the image from this variable. So it can be set
+/// where an operator runs a command of latchkey.
+const OF_COMPOSE: &str = "LATCHKEY_IMAGE";
 
 /// The variables of the process that latchkey reads: `LATCHKEY_…`, `OTEL_…` and `NO_COLOR`.
 ///
@@ -45,14 +48,50 @@ pub(super) fn given(environment: &BTreeMap<String, String>) -> Vec<Given> {
         }
         (None, None) => name.to_owned(),
     };
+    let is_known = |name: &str| {
+        known.contains_key(name)
+            || name.strip_suffix("_FILE").is_some_and(|stem| known.contains_key(stem))
+    };
     environment
         .iter()
         .filter(|(name, _)| name.starts_with(PREFIX))
-        .filter(|(name, _)| !OF_KUBERNETES.iter().any(|prefix| name.starts_with(prefix)))
+        .filter(|(name, value)| is_known(name) || !is_of_others(name, value))
         .map(|(name, value)| Given {
             key: key(name),
             raw: Raw::Plain(value.clone()),
             source: Source::Variable(name.clone()),
         })
         .collect()
+}
+
+/// Whether a variable with latchkey's prefix was set for another purpose.
+fn is_of_others(name: &str, value: &str) -> bool {
+    name == OF_COMPOSE
+        || OF_KUBERNETES.iter().any(|prefix| name.starts_with(prefix))
+        || is_service_link(name, value)
+}
+
+/// Whether Kubernetes set this variable in every pod of a namespace, because the namespace has a
+/// service. For a service named latchkey-db with the port 5432 it sets `LATCHKEY_DB_SERVICE_HOST`,
+/// `LATCHKEY_DB_SERVICE_PORT`, `LATCHKEY_DB_SERVICE_PORT_` and the name of the port,
+/// `LATCHKEY_DB_PORT`, `LATCHKEY_DB_PORT_5432_TCP`, and the last one with `_PROTO`, `_PORT` and
+/// `_ADDR`.
+///
+/// `LATCHKEY_HTTP_PORT=8080` is more likely a setting that does not exist. The value of Kubernetes'
+/// `…_PORT` is a URL: `tcp://10.0.0.1:5432`. A name with `__` is the path of a setting.
+pub(super) fn is_service_link(name: &str, value: &str) -> bool {
+    let is_of_port = || {
+        let ends = ["_PROTO", "_PORT", "_ADDR"];
+        let stem = ends.iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+        let port = stem.rsplit_once("_PORT_").and_then(|(_, port)| port.split_once('_'));
+        port.is_some_and(|(number, protocol)| {
+            number.parse::<u16>().is_ok() && ["TCP", "UDP", "SCTP"].contains(&protocol)
+        })
+    };
+    !name.contains("__")
+        && (name.ends_with("_SERVICE_HOST")
+            || name.ends_with("_SERVICE_PORT")
+            || name.contains("_SERVICE_PORT_")
+            || (name.ends_with("_PORT") && value.contains("://"))
+            || is_of_port())
 }

@@ -5,7 +5,7 @@
 //! the value of a secret.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -63,7 +63,8 @@ pub enum Kind {
 pub enum Item {
     /// A network such as `10.0.0.0/8`, or one IP address.
     Network,
-    /// The origin of a web page, such as `https://app.example.com`.
+    /// The origin of a web page, such as `https://app.example.com`. It is converted to the form in
+    /// which a browser sends it.
     Origin,
     /// One of these words.
     Word(&'static [&'static str]),
@@ -227,7 +228,7 @@ impl Item {
             Self::Network => network(given).map(|network| network.to_string()).ok_or_else(|| {
                 Refusal::of(given, "is not a network", "write it as 10.0.0.0/8 or fd00::/8")
             }),
-            Self::Origin => base_url(given),
+            Self::Origin => origin(given),
             Self::Word(words) => text::word(given, words).map(str::to_owned),
             Self::Domain => text::domain(given),
             Self::Pepper => text::pepper(given).map(|_| given.to_owned()),
@@ -243,10 +244,18 @@ impl Item {
     }
 }
 
-/// Reads a network. A single IP address is read as the network that contains only this address.
+/// Reads a network. A single IP address is read as the network that contains only this address. A
+/// network of IPv4 addresses that are mapped to IPv6 (`::ffff:10.0.0.0/104`) becomes the network of
+/// the IPv4 addresses, because latchkey compares it with IPv4 addresses only.
 pub fn network(given: &str) -> Option<IpNet> {
-    let address = || given.parse::<std::net::IpAddr>().map(IpNet::from);
-    given.parse::<IpNet>().or_else(|_| address()).ok().map(|network| network.trunc())
+    let address = || given.parse::<IpAddr>().map(IpNet::from);
+    let network = given.parse::<IpNet>().or_else(|_| address()).ok()?.trunc();
+    match (network.network().to_canonical(), network.prefix_len()) {
+        (IpAddr::V4(mapped), length @ 96..) if matches!(network, IpNet::V6(_)) => {
+            IpNet::new(mapped.into(), length - 96).ok()
+        }
+        _ => Some(network),
+    }
 }
 
 /// The items of a list in text: split at commas and line ends, without empty items.
@@ -272,6 +281,35 @@ fn base_url(given: &str) -> Result<String, Refusal> {
     Ok(given.strip_suffix('/').unwrap_or(given).to_owned())
 }
 
+/// Reads the origin of a web page. Returns it in the form that a browser sends in `Origin`: in
+/// lower case, with A-labels, and without the default port of its scheme (RFC 6454 §6.2, WHATWG
+/// HTML §7.1.1).
+fn origin(given: &str) -> Result<String, Refusal> {
+    let refuse = |reason| {
+        Err(Refusal::of(given, reason, "list the origin of each page: https://app.example.com"))
+    };
+    if given == "null" || given.contains('*') {
+        return refuse("is not the origin of one web page");
+    }
+    if given.contains(',') {
+        return refuse("contains a comma");
+    }
+    let lower = match given.split_once("://") {
+        Some((scheme, rest)) => format!("{}://{rest}", scheme.to_ascii_lowercase()),
+        None => given.to_owned(),
+    };
+    let host = Url::parse(&lower).map_or("", |url| url.host);
+    let ascii = match idna::domain_to_ascii(host) {
+        Ok(ascii) if !host.is_ascii() => lower.replacen(host, &ascii, 1),
+        _ => lower,
+    };
+    match ::url::Url::parse(&base_url(&ascii)?) {
+        Ok(url) if url.port() == Some(0) => refuse("has the port 0, which no web page has"),
+        Ok(url) => Ok(url.origin().ascii_serialization()),
+        Err(_) => refuse("has a host that no browser accepts"),
+    }
+}
+
 /// Returns the same refusal with the value, because this value is not a secret.
 fn naming(given: &str, refusal: Refusal) -> Refusal {
     Refusal::of(given, refusal.reason, refusal.fix)
@@ -282,4 +320,75 @@ fn key(given: &str) -> Result<[u8; 32], Refusal> {
     text::base64(given.trim()).and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| {
         Refusal::new("is not 32 bytes in base64", "create one: openssl rand -base64 32")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_read_as_browsers_send_it() {
+        for (given, sent) in [
+            ("https://app.example.com", "https://app.example.com"),
+            ("https://App.Example.com/", "https://app.example.com"),
+            ("HTTPS://app.example.com", "https://app.example.com"),
+            ("https://app.example.com:443", "https://app.example.com"),
+            ("https://app.example.com:80", "https://app.example.com:80"),
+            ("http://app.example.com:80", "http://app.example.com"),
+            ("http://localhost:03000", "http://localhost:3000"),
+            ("https://b\u{fc}cher.example", "https://xn--bcher-kva.example"),
+            ("https://B\u{dc}CHER.example:8443", "https://xn--bcher-kva.example:8443"),
+            (
+                "https://\u{939}\u{93f}\u{928}\u{94d}\u{926}\u{940}.example",
+                "https://xn--j2bd4cyah0f.example",
+            ),
+            ("https://fa\u{df}.example", "https://xn--fa-hia.example"),
+            ("https://my_app.example", "https://my_app.example"),
+            ("https://app.example.com.", "https://app.example.com."),
+            ("http://127.1:3000", "http://127.0.0.1:3000"),
+            ("http://[0:0:0:0:0:0:0:1]:3000", "http://[::1]:3000"),
+            ("http://[::FFFF:192.0.2.1]", "http://[::ffff:c000:201]"),
+        ] {
+            assert_eq!(origin(given).as_deref(), Ok(sent), "{given}");
+            assert_eq!(origin(sent).as_deref(), Ok(sent), "{sent}");
+        }
+    }
+
+    #[test]
+    fn what_no_browser_sends_as_an_origin_is_refused_with_a_fix() {
+        for (given, reason) in [
+            ("*", "is not the origin of one web page"),
+            ("null", "is not the origin of one web page"),
+            ("https://*.example.com", "is not the origin of one web page"),
+            ("https://a.example,https://b.example", "contains a comma"),
+            ("app.example.com", "is not a URL"),
+            ("", "is not a URL"),
+            ("file:///index.html", "has a scheme that is not allowed here"),
+            ("https://app.example.com/login", "contains more than scheme, host and port"),
+            ("https://app.example.com?a", "contains more than scheme, host and port"),
+            ("https://ada@app.example.com", "contains a user name"),
+            ("https://app.example.com:0", "has the port 0"),
+            ("https://app.example.com:99999", "has an invalid port"),
+            ("https://", "contains no host"),
+            ("https://xn--a.example", "has a host that no browser accepts"),
+            ("https://1.2.3.4.5", "has a host that no browser accepts"),
+            ("https://\u{fffe}.example", "contains no host"),
+        ] {
+            let refusal = origin(given).expect_err(given);
+            assert!(refusal.what(true).contains(reason), "{given}: {}", refusal.what(true));
+            assert!(!refusal.fix.is_empty() && !refusal.fix.contains("redis"), "{given}");
+        }
+    }
+
+    #[test]
+    fn a_mapped_network_is_the_network_of_its_ipv4_addresses() {
+        let read = |given| network(given).map(|network| network.to_string());
+        assert_eq!(read("::ffff:10.0.0.0/104").as_deref(), Some("10.0.0.0/8"));
+        assert_eq!(read("::ffff:192.0.2.1").as_deref(), Some("192.0.2.1/32"));
+        assert_eq!(read("::ffff:0:0/96").as_deref(), Some("0.0.0.0/0"));
+        assert_eq!(read("fd00::/8").as_deref(), Some("fd00::/8"));
+        assert_eq!(read("10.1.2.3/8").as_deref(), Some("10.0.0.0/8"));
+        assert_eq!(read("::/0").as_deref(), Some("::/0"));
+        assert_eq!(read("10.0.0.0/33"), None);
+    }
 }

@@ -11,7 +11,7 @@ use std::path::Path;
 use super::holds::SecretFiles;
 use super::kind::{Kind, Refusal, Value, split};
 use super::problems::Problem;
-use super::setting::{Fallback, Setting};
+use super::setting::{Fallback, PREFIX, Setting};
 use super::settings;
 use super::source::{Given, Raw, Source};
 
@@ -237,6 +237,13 @@ fn is_name(given: &Given) -> bool {
         && given.key.chars().all(|c| is_plain(c) || (!is_flag && c.is_ascii_uppercase()))
 }
 
+/// How similar two keys or two variables are. The prefix of all variables does not count, because
+/// it would make any two variables similar.
+fn likeness(known: &str, given: &str) -> f64 {
+    let [known, given] = [known, given].map(|name| name.strip_prefix(PREFIX).unwrap_or(name));
+    strsim::jaro_winkler(known, given)
+}
+
 fn unknown(given: &Given) -> Problem {
     if !is_name(given) {
         let what = format!("is an unknown key{}", given.source.place());
@@ -258,7 +265,7 @@ fn unknown(given: &Given) -> Problem {
     } else {
         names
             .iter()
-            .map(|name| (strsim::jaro_winkler(name, &given.key), name))
+            .map(|name| (likeness(name, &given.key), name))
             .filter(|(alike, _)| *alike >= ALIKE)
             .max_by(|a, b| a.0.total_cmp(&b.0))
             .map_or_else(

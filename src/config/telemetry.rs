@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 
+use super::environment::is_service_link;
 use super::layers::Values;
 use super::problems::Problem;
 use super::settings::TelemetrySettings;
@@ -123,7 +124,7 @@ pub(super) fn unheard(
     let given = environment.iter().filter(|(_, value)| !value.trim().is_empty());
     for (name, value) in given.filter(|(name, _)| name.starts_with("OTEL_")) {
         let value = value.trim();
-        if !is_read(name) {
+        if !is_read(name) && !is_service_link(name, value) {
             let fix = "remove it; docs/telemetry.md lists the variables that latchkey reads";
             warnings.push(Problem::new(name, "is not read by latchkey", fix));
         } else if name == "OTEL_SDK_DISABLED"

@@ -8,6 +8,7 @@ use listeners::{Listener, Protocol, SocketState};
 
 use super::StartError;
 use crate::config::Config;
+use crate::http::idle::IdleTimeouts;
 use crate::http::server::Server;
 use crate::http::sources::Sources;
 use crate::http::tls::Tls;
@@ -20,10 +21,14 @@ pub fn tls(config: &Config) -> Result<Option<Arc<Tls>>, StartError> {
     Ok(Some(Arc::new(tls)))
 }
 
-/// Creates the limits that share the connections of the public listener between clients.
-pub fn sources(config: &Config) -> Arc<Sources> {
-    let max = config.http.max_connections_per_source;
-    Sources::new(max, config.http.trusted_proxies.clone())
+/// Binds the public listener. Its connections are shared between clients, and trusted proxies keep
+/// theirs for longer.
+pub async fn bind_public(config: &Config, tls: Option<Arc<Tls>>) -> Result<Server, StartError> {
+    let (http, other) = (&config.http, config.admin.listen);
+    let server = bind("http.listen", http.listen, other, tls, http.max_connections).await?;
+    let sources = Sources::new(http.max_connections_per_source, http.trusted_proxies.clone());
+    let idle = IdleTimeouts::new(http.idle_timeout, http.trusted_proxies.clone());
+    Ok(server.sharing(sources).closing_idle(idle))
 }
 
 /// Binds `address`, the value of `setting`. `other` is the IP address and port of the daemon's
@@ -74,7 +79,10 @@ pub fn holder(port: u16) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::config::{self, Inputs, Machine};
 
     fn at(port: u16) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], port))
@@ -87,6 +95,27 @@ mod tests {
         let error = bind("http.listen", taken, at(9), None, 1).await.unwrap_err().to_string();
         assert!(error.contains(&format!("(pid {})", std::process::id())), "{error}");
         assert!(error.contains("LATCHKEY_HTTP__LISTEN="), "{error}");
+    }
+
+    #[tokio::test]
+    async fn the_settings_decide_when_an_idle_connection_is_closed() {
+        for (setting, client, proxy) in [(None, 75, 620), (Some("10s"), 10, 620)] {
+            let mut flags = vec![
+                "http.listen=127.0.0.1:0".to_owned(),
+                "http.trusted_proxies=10.0.0.0/8".to_owned(),
+            ];
+            flags.extend(setting.map(|it| format!("http.idle_timeout={it}")));
+            let loaded = config::load(&Inputs {
+                files: Vec::new(),
+                environment: &BTreeMap::new(),
+                flags: &flags,
+                machine: Machine { cores: 1, log_on_terminal: false },
+            });
+            let server = bind_public(&loaded.unwrap().config, None).await.unwrap();
+            for (address, seconds) in [([192, 0, 2, 1], client), ([10, 0, 0, 1], proxy)] {
+                assert_eq!(server.idle_within(address.into()).as_secs(), seconds, "{setting:?}");
+            }
+        }
     }
 
     #[tokio::test]

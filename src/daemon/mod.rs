@@ -90,11 +90,7 @@ impl Daemon {
     ) -> Result<Self, StartError> {
         let tls = listen::tls(&config)?;
         let (listen_public, listen_admin) = (config.http.listen, config.admin.listen);
-        let connections_max = config.http.max_connections;
-        let public_server =
-            listen::bind("http.listen", listen_public, listen_admin, tls.clone(), connections_max)
-                .await?;
-        let public_server = public_server.sharing(listen::sources(&config));
+        let public_server = listen::bind_public(&config, tls.clone()).await?;
         let admin_server =
             listen::bind("admin.listen", listen_admin, listen_public, None, 64).await?;
         let public = public_server.local_addr()?;

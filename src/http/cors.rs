@@ -9,6 +9,15 @@ const EXPOSED: HeaderValue = HeaderValue::from_static(
     "X-Request-Id, X-Latchkey-Device, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate",
 );
 
+/// The headers that a page may send: those that the API reads, and those that the tracing SDKs of
+/// browsers add to each request (W3C Trace Context, W3C Baggage, Sentry, request ids). If one of
+/// the requested headers is not on the list, the browser does not send the request. The tracing
+/// headers carry no authority. The list is fixed and does not depend on the request.
+const ALLOWED: HeaderValue = HeaderValue::from_static(
+    "Authorization, Content-Type, X-Latchkey-Device, X-Request-Id, traceparent, tracestate, \
+     baggage, sentry-trace",
+);
+
 /// Lets an origin on the list read the response. If the list is not empty, every response has
 /// `Vary: Origin`.
 pub fn allow(headers: &mut HeaderMap, origin: Option<&HeaderValue>, allowed: &[String]) {
@@ -32,10 +41,7 @@ pub fn preflight(methods: &str) -> Answer {
         headers.insert(header::ALLOW, methods.clone());
         headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
     }
-    headers.insert(
-        header::ACCESS_CONTROL_ALLOW_HEADERS,
-        HeaderValue::from_static("Authorization, Content-Type, X-Latchkey-Device"),
-    );
+    headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, ALLOWED);
     headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
     answer
 }

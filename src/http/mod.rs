@@ -19,6 +19,7 @@ pub mod form;
 mod forwarded;
 pub mod front;
 pub mod head;
+pub mod idle;
 pub mod json;
 mod lead;
 pub mod limit;

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ use super::answer::Answer;
 use super::body::BODY_BYTES_MAX;
 use super::cx::{Peer, Transport};
 use super::head::HEADERS_MAX;
+use super::idle::IdleTimeouts;
 use super::sources::Sources;
 use super::tls::Tls;
 use super::watch::{LOOK_EVERY, QUIET_LOOK_EVERY, Sent, Watch, Watched};
@@ -73,6 +74,7 @@ pub struct Server {
     tls: Option<Arc<Tls>>,
     connections_max: usize,
     sources: Arc<Sources>,
+    idle: IdleTimeouts,
 }
 
 impl Server {
@@ -83,7 +85,8 @@ impl Server {
     ) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let sources = Sources::new(usize::MAX, Vec::new());
-        Ok(Self { listener, tls, connections_max, sources })
+        let idle = IdleTimeouts::default();
+        Ok(Self { listener, tls, connections_max, sources, idle })
     }
 
     /// Limits the connections of each source, so that one source cannot use up `connections_max`.
@@ -92,6 +95,18 @@ impl Server {
     pub fn sharing(mut self, sources: Arc<Sources>) -> Self {
         self.sources = sources;
         self
+    }
+
+    /// Closes connections that are without a request for longer than these timeouts.
+    #[must_use]
+    pub fn closing_idle(mut self, idle: IdleTimeouts) -> Self {
+        self.idle = idle;
+        self
+    }
+
+    /// For how long a connection from this IP address may be without a request.
+    pub fn idle_within(&self, address: IpAddr) -> Duration {
+        self.idle.of(address)
     }
 
     /// The address of the listener. If port 0 was requested, the address contains the real port.
@@ -119,10 +134,11 @@ impl Server {
         let begin = |permit: OwnedSemaphorePermit, stream: TcpStream, address: SocketAddr| {
             let Some(share) = self.sources.admit(address.ip()) else { return };
             let (service, tls, stop) = (service.clone(), self.tls.clone(), stop.clone());
+            let idle_within = self.idle.of(address.ip());
             // The permits limit the number of these tasks. The tasks end when `stop` is cancelled.
             open.spawn(async move {
                 let _place = (permit, share);
-                connect(stream, address, tls, service, stop).await;
+                connect(stream, address, tls, service, (idle_within, stop)).await;
             });
         };
         while !stop.is_cancelled() {
@@ -192,25 +208,30 @@ async fn connect<S: Service>(
     address: SocketAddr,
     tls: Option<Arc<Tls>>,
     service: Arc<S>,
-    stop: CancellationToken,
+    until: (Duration, CancellationToken),
 ) {
     let _ = stream.set_nodelay(true);
     let Some(tls) = tls else {
         let peer = Peer { address: address.ip(), transport: Transport::Plain };
-        return serve(stream, peer, service, stop).await;
+        return serve(stream, peer, service, until).await;
     };
     let handshake = tls.acceptor().accept(stream);
     if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE_WITHIN, handshake).await {
         let peer = Peer { address: address.ip(), transport: Transport::Tls };
-        serve(stream, peer, service, stop).await;
+        serve(stream, peer, service, until).await;
     }
 }
 
-async fn serve<S: Service, I>(stream: I, peer: Peer, service: Arc<S>, stop: CancellationToken)
-where
+/// Serves a connection until its peer closes it, it is idle for too long, or the listener stops.
+async fn serve<S: Service, I>(
+    stream: I,
+    peer: Peer,
+    service: Arc<S>,
+    (idle_within, stop): (Duration, CancellationToken),
+) where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let watch = Watch::new();
+    let watch = Watch::new(idle_within);
     let io = TokioIo::new(Watched::new(stream, watch.clone()));
     let in_work = watch.clone();
     let handler = service_fn(move |request: hyper::Request<Incoming>| {
@@ -246,6 +267,9 @@ where
     let mut look = tokio::time::interval(LOOK_EVERY);
     loop {
         tokio::select! {
+            // The connection comes first. A request that has already arrived is then read before
+            // the timeouts are checked.
+            biased;
             // An error is not logged, because it only means that the client has broken off the
             // connection.
             _ = connection.as_mut() => return,

@@ -2,11 +2,11 @@
 //!
 //! hyper's `header_read_timeout` also ends idle keep-alive connections, and hyper's auto builder
 //! waits forever for a first byte. So this module has its own timers. A head has to be complete
-//! within 10 seconds after its first byte. A connection is allowed to be idle for 60 seconds.
-//! [`Watched`] reports the bytes that arrive, and the service reports when a request begins and
-//! ends. [`Watch::overdue`] decides whether a timeout has passed. If a head arrives before the
-//! previous request has ended, its 10 seconds begin at the end of that request, because latchkey
-//! cannot read the head earlier.
+//! within 10 seconds after its first byte. For how long a connection may be idle is decided by
+//! [`IdleTimeouts`](super::idle::IdleTimeouts). [`Watched`] reports the bytes that arrive, and the
+//! service reports when a request begins and ends. [`Watch::overdue`] decides whether a timeout has
+//! passed. If a head arrives before the previous request has ended, its 10 seconds begin at the end
+//! of that request, because latchkey cannot read the head earlier.
 
 use std::io;
 use std::pin::Pin;
@@ -24,9 +24,7 @@ use super::lead::{Lead, Speaks};
 
 /// The head of a request has to arrive within this time, from its first byte to its last byte.
 pub const HEAD_WITHIN: Duration = Duration::from_secs(10);
-/// A connection is allowed to be without a request for this time at most.
-pub const IDLE_WITHIN: Duration = Duration::from_mins(1);
-/// The time between two checks of a connection. A timeout takes effect late by this time at most.
+/// How often a connection is checked. So a timeout can take effect later, by this time at most.
 pub const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// When the listener stops, it closes a connection that has been without a request for this time.
 /// Until then, a request is perhaps on its way, for example directly after the client has connected
@@ -39,6 +37,8 @@ pub const QUIET_LOOK_EVERY: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct Watch {
     born: Instant,
+    /// The connection may be without a request for this time.
+    idle_within: Duration,
     requests: AtomicU32,
     /// When the last request ended or the connection began, in milliseconds since `born`.
     idle_since_ms: AtomicU64,
@@ -51,9 +51,10 @@ pub struct Watch {
 }
 
 impl Watch {
-    pub fn new() -> Arc<Self> {
+    pub fn new(idle_within: Duration) -> Arc<Self> {
         Arc::new(Self {
             born: Instant::now(),
+            idle_within,
             requests: AtomicU32::new(0),
             idle_since_ms: AtomicU64::new(0),
             head_since_ms: AtomicU64::new(0),
@@ -101,14 +102,17 @@ impl Watch {
         self.lead.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a timeout has passed.
+    /// Whether a timeout has passed. A connection on which a head arrives is not idle. Otherwise a
+    /// request that begins just before the idle timeout would be lost.
     pub fn overdue(&self) -> bool {
         if self.requests.load(Ordering::Acquire) > 0 {
             return false;
         }
         let head = self.head_since_ms.load(Ordering::Acquire);
-        (head > 0 && self.over(head, HEAD_WITHIN))
-            || self.over(self.idle_since_ms.load(Ordering::Acquire), IDLE_WITHIN)
+        if head > 0 {
+            return self.over(head, HEAD_WITHIN);
+        }
+        self.over(self.idle_since_ms.load(Ordering::Acquire), self.idle_within)
     }
 
     /// Whether a stopping listener may end this connection. If it ends the connection, a request in
@@ -214,10 +218,11 @@ mod tests {
     const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
     const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
     const NONE: Sent = Sent::Length(0);
+    const IDLE: Duration = Duration::from_secs(75);
 
     #[tokio::test(start_paused = true)]
     async fn a_head_has_ten_seconds_from_its_first_byte() {
-        let watch = Watch::new();
+        let watch = Watch::new(IDLE);
         tokio::time::advance(Duration::from_secs(30)).await;
         watch.saw(b"G");
         tokio::time::advance(Duration::from_secs(9)).await;
@@ -228,23 +233,36 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_may_be_idle_for_a_minute_between_requests() {
-        let watch = Watch::new();
+    async fn a_connection_may_be_idle_for_its_timeout_between_requests() {
+        let watch = Watch::new(IDLE);
         watch.saw(GET);
         let work = watch.begin(NONE);
         tokio::time::advance(Duration::from_secs(100)).await;
         assert!(!watch.overdue(), "a connection with a request in progress is not idle");
         drop(work);
-        tokio::time::advance(Duration::from_secs(59)).await;
+        tokio::time::advance(Duration::from_secs(74)).await;
         assert!(!watch.overdue());
         tokio::time::advance(Duration::from_secs(2)).await;
         assert!(watch.overdue());
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_head_that_begins_before_the_idle_timeout_may_end_after_it() {
+        let watch = Watch::new(IDLE);
+        watch.saw(GET);
+        drop(watch.begin(NONE));
+        tokio::time::advance(Duration::from_secs(74)).await;
+        watch.saw(&GET[..8]);
+        tokio::time::advance(Duration::from_secs(5)).await;
+        assert!(!watch.overdue(), "its 10 seconds have not passed");
+        tokio::time::advance(Duration::from_secs(6)).await;
+        assert!(watch.overdue());
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_head_ahead_of_its_turn_has_ten_seconds_from_its_turn() {
         for ahead in [true, false] {
-            let watch = Watch::new();
+            let watch = Watch::new(IDLE);
             let behind: &[u8] = if ahead { b"GET / HT" } else { b"" };
             watch.saw(&[GET, behind].concat());
             let work = watch.begin(NONE);
@@ -264,7 +282,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_only_begins_like_http_2_has_a_heads_time() {
         for bytes in [b"PRIVATE / HTTP/1.1\r\n".as_slice(), b"PRI", &PREFACE[..20]] {
-            let watch = Watch::new();
+            let watch = Watch::new(IDLE);
             watch.saw(bytes);
             tokio::time::advance(Duration::from_secs(11)).await;
             assert!(watch.overdue(), "{bytes:?}");
@@ -273,17 +291,17 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn http_2_is_bounded_by_idleness_alone() {
-        let watch = Watch::new();
+        let watch = Watch::new(IDLE);
         watch.saw(PREFACE);
         tokio::time::advance(Duration::from_secs(30)).await;
         assert!(!watch.overdue());
-        tokio::time::advance(Duration::from_secs(31)).await;
+        tokio::time::advance(Duration::from_secs(46)).await;
         assert!(watch.overdue());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_may_end_in_a_request_or_when_quiet_but_not_in_a_head() {
-        let watch = Watch::new();
+        let watch = Watch::new(IDLE);
         assert!(!watch.may_end(), "the first request may be on its way");
         tokio::time::advance(Duration::from_millis(501)).await;
         assert!(watch.may_end());
@@ -300,7 +318,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn http_2_may_end_at_any_time() {
-        let watch = Watch::new();
+        let watch = Watch::new(IDLE);
         watch.saw(PREFACE);
         assert!(watch.may_end());
     }

@@ -10,7 +10,7 @@ use super::settings;
 use crate::config::kind::Item::{Network, Origin};
 use crate::config::kind::Kind::{self, Address, Integer, List, Path};
 use crate::config::setting::Fallback::{Is, Nothing};
-use crate::config::setting::M;
+use crate::config::setting::{H, M, S};
 
 settings! {
     /// The public listener
@@ -26,8 +26,9 @@ settings! {
         /// no `X-Forwarded-For`. If you do not set it, all clients behind a proxy count as one IP
         /// address.
         trusted_proxies: Vec<IpNet> = "http.trusted_proxies", List(Network), Is("");
-        /// The origins of web pages that may call the API from a browser. An origin must match
-        /// exactly.
+        /// The origins of web pages that may call the API from a browser, without patterns. Each
+        /// origin is converted to the form that browsers send: lower case, no default port, an
+        /// internationalized domain as `xn--…`. `config print` shows this form.
         cors_origins: Vec<String> = "http.cors_origins", List(Origin), Is("");
         /// The maximum number of connections that are open at once. Further connections wait until
         /// an open connection is closed.
@@ -41,6 +42,11 @@ settings! {
         /// The maximum number of requests in progress, and also of requests whose body is still
         /// being sent. One IP address may use half of each number. Further requests get status 503.
         max_in_flight: usize = "http.max_in_flight", Integer(1, 100_000), Is("1024");
+        /// How long a connection may be without a request before it is closed. It has to be longer
+        /// than the idle timeout of your load balancer. If the balancer is one of
+        /// `http.trusted_proxies`, its connections have at least 620 s.
+        // A client that is still reading a response counts as idle. So 10 s are the shortest time.
+        idle_timeout: Duration = "http.idle_timeout", Kind::Duration(10 * S, H), Is("75s");
         /// How long a stopping daemon still serves new requests after `/readyz` has reported that
         /// the daemon stops. Load balancers need this time to send no more requests to this daemon.
         drain_delay: Duration = "http.drain_delay", Kind::Duration(0, 5 * M), Is("5s");

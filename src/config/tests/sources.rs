@@ -133,10 +133,64 @@ fn kubernetes_own_variables_are_ignored() {
 }
 
 #[test]
+fn the_links_of_other_kubernetes_services_are_ignored() {
+    let links = |prefix: &str| {
+        Given::default()
+            .variable(&format!("{prefix}_SERVICE_HOST"), "10.0.0.2")
+            .variable(&format!("{prefix}_SERVICE_PORT"), "5432")
+            .variable(&format!("{prefix}_SERVICE_PORT_TCP_POSTGRESQL"), "5432")
+            .variable(&format!("{prefix}_PORT"), "tcp://10.0.0.2:5432")
+            .variable(&format!("{prefix}_PORT_5432_TCP"), "tcp://10.0.0.2:5432")
+            .variable(&format!("{prefix}_PORT_5432_TCP_PROTO"), "tcp")
+            .variable(&format!("{prefix}_PORT_5432_TCP_PORT"), "5432")
+            .variable(&format!("{prefix}_PORT_5432_TCP_ADDR"), "10.0.0.2")
+            .variable(&format!("{prefix}_PORT_53_UDP_ADDR"), "10.0.0.2")
+    };
+    for prefix in
+        ["LATCHKEY_POSTGRESQL", "LATCHKEY_REDIS_MASTER", "LATCHKEY_ADMIN", "OTEL_COLLECTOR"]
+    {
+        assert_eq!(links(prefix).loaded().warnings, [], "{prefix}");
+    }
+    assert_eq!(variable("LATCHKEY_IMAGE", "latchkey:0.1.0").loaded().warnings, []);
+}
+
+#[test]
+fn a_misspelled_setting_is_no_link_of_a_service() {
+    for (name, value) in [
+        ("LATCHKEY_HTTP_LISTEN", "127.0.0.1:1"),
+        ("LATCHKEY_HTTP_PORT", "8080"),
+        ("LATCHKEY_HTTP__PORT", "tcp://10.0.0.2:80"),
+        ("LATCHKEY_HTTP__SERVICE_HOST", "10.0.0.2"),
+        ("LATCHKEY_DB_PORT_X_TCP", "5432"),
+        ("LATCHKEY_DB_PORT_5432_HTTP", "5432"),
+        ("LATCHKEY_SMTP_HOST", "mail.example.com"),
+    ] {
+        let problems = variable(name, value).problems();
+        assert_eq!(keys(&problems), [name]);
+        assert_eq!(problems[0].what, "is an unknown variable", "{name}");
+    }
+    let problems = variable("LATCHKEY_POSTGRESQL_HOST", "10.0.0.2").problems();
+    assert!(!problems[0].fix.contains("did you mean"), "{problems:?}");
+}
+
+#[test]
+fn no_setting_looks_like_the_link_of_a_service() {
+    for setting in crate::config::settings::all() {
+        for name in [setting.variable(), format!("{}_FILE", setting.variable())] {
+            let is_link = crate::config::environment::is_service_link(&name, "tcp://10.0.0.2:1");
+            assert!(!is_link, "{name}");
+        }
+    }
+}
+
+#[test]
 fn lists_come_by_commas_from_variables_and_as_lists_from_files() {
     let loaded = variable("LATCHKEY_HTTP__TRUSTED_PROXIES", "10.0.0.0/8, fd00::/8,192.0.2.1")
         .variable("LATCHKEY_CAPTCHA__ON", "")
-        .file("a.toml", "http.cors_origins = ['https://app.example.com/']\ncaptcha.on = ['forgot']")
+        .file(
+            "a.toml",
+            "http.cors_origins = ['HTTPS://App.example.com:443/']\ncaptcha.on = ['forgot']",
+        )
         .loaded();
     let proxies: Vec<_> =
         loaded.config.http.trusted_proxies.iter().map(ToString::to_string).collect();

@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 use hyper::{Request, Response};
 use latchkey::http::answer::Answer;
 use latchkey::http::cx::Peer;
+use latchkey::http::idle::IdleTimeouts;
 use latchkey::http::server::{Server, Service};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
@@ -130,7 +131,12 @@ impl Service for Plain {
 /// Starts a listener with its timers and without the stores, because the threads of the stores do
 /// not use the test clock.
 async fn listener() -> (std::net::SocketAddr, CancellationToken) {
+    listener_with(IdleTimeouts::default()).await
+}
+
+async fn listener_with(idle: IdleTimeouts) -> (std::net::SocketAddr, CancellationToken) {
     let server = Server::bind(([127, 0, 0, 1], 0).into(), None, 64).await.expect("bound");
+    let server = server.closing_idle(idle);
     let address = server.local_addr().expect("an address");
     let stop = CancellationToken::new();
     drop(server.spawn(Arc::new(Plain), accept_task(&stop).await, Duration::ZERO));
@@ -178,20 +184,20 @@ async fn a_head_that_drips_is_cut_after_ten_seconds_embedded() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_that_says_nothing_is_cut_after_a_minute_embedded() {
+async fn a_connection_that_says_nothing_is_cut_after_75_seconds_embedded() {
     let (address, stop) = listener().await;
     let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".as_slice();
     for (name, parts, least, most) in [
-        ("nothing", vec![], 60, 63),
+        ("nothing", vec![], 75, 78),
         (
             "a request, then nothing",
             vec![(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n".as_slice(), 0)],
-            60,
-            63,
+            75,
+            78,
         ),
         // The keep-alive of HTTP/2 sends a ping after 20 s. It closes the connection 10 s later if
         // no reply came.
-        ("HTTP/2, then nothing", vec![(preface, 0)], 28, 63),
+        ("HTTP/2, then nothing", vec![(preface, 0)], 28, 78),
         // A client in the middle of a header block cannot reply to the ping.
         ("half a head of HTTP/2", vec![(preface, 1), (b"\0\0\x01\x01\0\0\0\0\x01\x82", 0)], 28, 33),
         ("half of HTTP/2's preface", vec![(&preface[..10], 0)], 10, 13),
@@ -225,14 +231,14 @@ async fn a_connection_that_says_nothing_is_cut_after_a_minute_embedded() {
                 b"GET / HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n".as_slice(),
                 0,
             )],
-            60,
-            63,
+            75,
+            78,
         ),
         (
             "a request with a body, then nothing",
             vec![(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}".as_slice(), 0)],
-            60,
-            63,
+            75,
+            78,
         ),
     ] {
         let (seconds, _) = until_closed(address, &parts).await;
@@ -275,9 +281,9 @@ async fn a_head_of_http_2_that_drips_is_cut_by_the_ping_embedded() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_does_not_read_the_answer_is_cut_after_a_minute_embedded() {
+async fn who_does_not_read_the_answer_is_cut_after_75_seconds_embedded() {
     let (address, stop) = listener().await;
-    for (waits, whole) in [(50, true), (63, false)] {
+    for (waits, whole) in [(70, true), (78, false)] {
         let mut stream = TcpStream::connect(address).await.expect("connected");
         stream.write_all(b"GET /much HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("written");
         // The test looks at the first byte of the response and leaves it in the socket. The rest of
@@ -290,4 +296,18 @@ async fn who_does_not_read_the_answer_is_cut_after_a_minute_embedded() {
         assert_eq!(told.len() > MUCH, whole, "{} bytes after {waits} s", told.len());
     }
     stop.cancel();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trusted_proxy_may_keep_an_idle_connection_for_620_seconds_embedded() {
+    let request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n".as_slice();
+    for (network, least) in [("127.0.0.0/8", 620), ("192.0.2.0/24", 75)] {
+        let proxies = vec![network.parse().expect("a network")];
+        let idle = IdleTimeouts::new(Duration::from_secs(75), proxies);
+        let (address, stop) = listener_with(idle).await;
+        let (seconds, told) = until_closed(address, &[(request, 0)]).await;
+        assert!((least..=least + 3).contains(&seconds), "{network}: {seconds} s");
+        assert_eq!(Raw::only(&told).status, 200);
+        stop.cancel();
+    }
 }

@@ -162,6 +162,51 @@ both!(without_a_list_no_origin_may_read, async |app| {
 });
 
 both!(
+    an_origin_is_listed_in_any_form_and_compared_as_browsers_send_it,
+    ["http.cors_origins" = "HTTPS://App.Example.com,https://app2.example.com:443/,\
+                               https://b\u{fc}cher.example,http://[0::1]:3000"],
+    async |app| {
+        for origin in [
+            "https://app.example.com",
+            "https://app2.example.com",
+            "https://xn--bcher-kva.example",
+            "http://[::1]:3000",
+        ] {
+            let answer = app.anonymous().header("Origin", origin).get("/api/me").await;
+            assert_eq!(answer.header("access-control-allow-origin"), Some(origin));
+        }
+    }
+);
+
+both!(
+    a_page_may_send_the_headers_of_tracing_sdks_and_no_others,
+    ["http.cors_origins" = "https://app.example"],
+    async |app| {
+        let browser = app
+            .anonymous()
+            .header("Origin", "https://app.example")
+            .header("Access-Control-Request-Method", "POST");
+        let wanted = "baggage,content-type,sentry-trace,traceparent,tracestate,x-request-id";
+        let mut listed = Vec::new();
+        for wanted in [wanted, "x-arbitrary", "*"] {
+            let preflight = browser
+                .header("Access-Control-Request-Headers", wanted)
+                .bare(Method::OPTIONS, "/api/login")
+                .await
+                .expect(204);
+            let headers = preflight.header("access-control-allow-headers").unwrap_or_default();
+            listed.push(headers.to_ascii_lowercase());
+        }
+        let names: Vec<_> = listed[0].split(", ").collect();
+        for name in wanted.split(',') {
+            assert!(names.contains(&name), "{name}: {names:?}");
+        }
+        // The list does not depend on what the page asks for.
+        assert!(listed.iter().all(|list| *list == listed[0]), "{listed:?}");
+    }
+);
+
+both!(
     only_listed_origins_may_read,
     ["http.cors_origins" = "https://app.example,http://localhost:3000"],
     async |app| {
