@@ -21,8 +21,6 @@ use crate::{mail, team, token};
 /// How often the heads of the audit are logged, and old events deleted.
 const AUDIT_EVERY: Duration = Duration::from_hours(1);
 
-/// How often the mailer looks for mails that have become due. A new mail wakes it at once.
-const DELIVERY_EVERY: Duration = Duration::from_secs(5);
 /// How often the mails that wait are counted.
 const OUTBOX_EVERY: Duration = Duration::from_secs(10);
 /// How often the limits forget clients without recent requests, and how often pending migrations
@@ -39,7 +37,7 @@ pub fn tick(app: &Arc<App>, tls: Option<Arc<Tls>>, root: &Root, stop: &Cancellat
     let task = |name| root.task(name, stop);
     // These tasks run at once, because mails may have been due when the previous daemon stopped or
     // died.
-    task("mail_delivery").soon_and_every(DELIVERY_EVERY, on(app, deliver_mail));
+    task("mail_delivery").soon_and_every(mail::SWEEP_EVERY, on(app, deliver_mail));
     task("outbox_count").soon_and_every(OUTBOX_EVERY, on(app, count_outbox));
     task("limits_sweep").every(MINUTE, on(app, sweep_limits));
     task("migrations_count").every(MINUTE, on(app, count_pending));
