@@ -91,7 +91,7 @@ enum Command {
     ///
     /// It checks the configuration, file modes, the master key, the database (reachability, writes,
     /// version, schema, rights, row-level security, clock), the signing keys, Redis (writes, role,
-    /// version, eviction, persistence, memory, clock), SMTP up to the login, mails that wait or
+    /// version, eviction, persistence, memory, clock), SMTP up to the sender, mails that wait or
     /// were given up, the captcha vendor and its secret, the certificate, `public_url`, ports, the
     /// services that the daemon contacts, the cost of a hash and the memory for all hashes, and the
     /// disk. It creates and sends nothing, and changes nothing except what a daemon's own probe

@@ -1,11 +1,12 @@
 //! Defaults that depend on other settings or on the machine.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::kind::Value;
 use super::layers::Values;
 use super::load::Machine;
-use super::text::host;
+use super::text::{domain, helo_name, host};
 use super::url::Url;
 
 /// Sets the defaults of settings that no source gave. If the value of a setting was refused,
@@ -18,6 +19,7 @@ pub fn derive(values: &mut Values, machine: Machine) {
     if let Some(public_url) = values.text("public_url").map(str::to_owned) {
         let from = format!("latchkey <no-reply@{}>", mail_host(&public_url));
         values.derive("mail.from", Value::Text(from));
+        values.derive("mail.helo", Value::Text(default_helo(&public_url)));
         let host = Url::parse(&public_url).and_then(|url| host(url.host).ok());
         values.derive("captcha.hostnames", Value::List(host.into_iter().collect()));
         values.derive("tokens.issuer", Value::Text(public_url));
@@ -48,12 +50,21 @@ fn ttl(values: &Values, which: &str) -> Option<Duration> {
     values.read::<Duration>(&format!("sessions.{which}_ttl"))
 }
 
-/// The host of the default sender: the host of `public_url` if that host is a name with a dot,
-/// otherwise `localhost`.
-fn mail_host(public_url: &str) -> &str {
+/// The host of the default sender, in A-labels: the host of `public_url` if that host is a name
+/// with a dot, otherwise `localhost`.
+fn mail_host(public_url: &str) -> String {
     Url::parse(public_url)
-        .map(|url| url.host)
-        .filter(|host| host.contains('.') && !host.contains(['_', ',']))
-        .filter(|host| host.parse::<std::net::IpAddr>().is_err())
-        .unwrap_or("localhost")
+        .filter(|url| url.host.parse::<IpAddr>().is_err())
+        .and_then(|url| domain(url.host).ok())
+        .unwrap_or_else(|| "localhost".to_owned())
+}
+
+/// The default name in EHLO: the host of `public_url` if that host is a domain name or an IP
+/// address of an interface. Otherwise an address literal: a server that requires a full domain name refuses
+/// names such as `localhost`.
+fn default_helo(public_url: &str) -> String {
+    Url::parse(public_url)
+        .filter(|url| !url.host.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified()))
+        .and_then(|url| helo_name(url.host).ok())
+        .unwrap_or_else(|| "[127.0.0.1]".to_owned())
 }

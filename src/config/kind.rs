@@ -48,6 +48,8 @@ pub enum Kind {
     Text,
     /// The sender of mails: `Name <address>` or an email address.
     Mailbox,
+    /// The name in EHLO: a domain name, or an IP address, which becomes an address literal.
+    HeloName,
     /// Directives of the log filter.
     Filter,
     /// Text that is never shown.
@@ -198,6 +200,7 @@ impl Kind {
             Self::List(_) => self.read_list(&split(given)),
             Self::Path | Self::Text => text::line(given).map(Value::Text),
             Self::Mailbox => text::mailbox(given).map(Value::Text),
+            Self::HeloName => text::helo_name(given).map(Value::Text),
             Self::Filter => tracing_subscriber::EnvFilter::try_new(given)
                 .map(|_| Value::Text(given.to_owned()))
                 .map_err(|_| {

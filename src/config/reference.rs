@@ -127,6 +127,7 @@ pub fn form(kind: Kind) -> String {
         Kind::Path => "A path.".to_owned(),
         Kind::Text => "A string.".to_owned(),
         Kind::Mailbox => "`Name <address>` or an email address.".to_owned(),
+        Kind::HeloName => "A domain name or an IP address.".to_owned(),
         Kind::Filter => "Filter directives of `tracing`.".to_owned(),
         Kind::Secret | Kind::Key | Kind::Pepper => "Secret.".to_owned(),
     }

@@ -84,9 +84,13 @@ fn shape(kind: Kind) -> Map<String, Json> {
         Kind::List(_) => json!({ "type": "array", "items": { "type": "string", "minLength": 1 } }),
         Kind::Key => json!({ "type": "string", "pattern": KEY }),
         Kind::Pepper => json!({ "type": "string", "pattern": PEPPER }),
-        Kind::Address | Kind::Path | Kind::Text | Kind::Mailbox | Kind::Filter | Kind::Secret => {
-            json!({ "type": "string", "minLength": 1 })
-        }
+        Kind::Address
+        | Kind::Path
+        | Kind::Text
+        | Kind::Mailbox
+        | Kind::HeloName
+        | Kind::Filter
+        | Kind::Secret => json!({ "type": "string", "minLength": 1 }),
     };
     match shape {
         Json::Object(shape) => shape,

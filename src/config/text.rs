@@ -93,6 +93,23 @@ pub fn host(given: &str) -> Result<String, Refusal> {
     })
 }
 
+/// Reads the name in EHLO (RFC 5321 §4.1.1.1): a domain name with a dot, or an IP address. A name
+/// becomes lower-case A-labels, and an IP address becomes an address literal.
+pub fn helo_name(given: &str) -> Result<String, Refusal> {
+    let bare = given.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(given);
+    match bare.strip_prefix("IPv6:").unwrap_or(bare).parse() {
+        Ok(std::net::IpAddr::V4(address)) => Ok(format!("[{address}]")),
+        Ok(std::net::IpAddr::V6(address)) => Ok(format!("[IPv6:{address}]")),
+        Err(_) => domain(given).map_err(|_| {
+            Refusal::of(
+                given,
+                "is neither a full domain name nor an IP address",
+                "write it as auth.example.com or [203.0.113.7]",
+            )
+        }),
+    }
+}
+
 /// Reads a number from 0 to 1: digits, and optionally a point with one to three more digits.
 pub fn fraction(given: &str) -> Result<String, Refusal> {
     let (whole, part) = given.split_once('.').unwrap_or((given, "0"));
@@ -261,6 +278,22 @@ mod tests {
         assert_eq!(host("[::1]").as_deref(), Ok("::1"));
         for wrong in ["", "https://a.example", "a.example:443", "a/b", "a b"] {
             assert!(host(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_name_in_ehlo_is_a_full_domain_name_or_an_address_literal() {
+        for (given, read) in [
+            ("Auth.Bücher.Example", "auth.xn--bcher-kva.example"),
+            ("203.0.113.7", "[203.0.113.7]"),
+            ("[203.0.113.7]", "[203.0.113.7]"),
+            ("2001:db8::1", "[IPv6:2001:db8::1]"),
+            ("[IPv6:2001:db8::1]", "[IPv6:2001:db8::1]"),
+        ] {
+            assert_eq!(helo_name(given).as_deref(), Ok(read));
+        }
+        for wrong in ["4f2a9c0b1d2e", "localhost", "a_b.example", "a b.example", "[a.example]"] {
+            assert!(helo_name(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -241,7 +241,7 @@ async fn warn_of_bypass(db: &Db) {
 
 async fn transport(config: &Config) -> Result<(Transport, Option<Arc<Mailbox>>), StartError> {
     if let Some(url) = &config.mail.smtp_url {
-        let smtp = Transport::smtp(url)
+        let smtp = Transport::smtp(url, &config.mail.helo)
             .map_err(|error| StartError::Settings(format!("mail.smtp_url: {error}")))?;
         return Ok((smtp, None));
     }

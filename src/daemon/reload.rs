@@ -104,7 +104,8 @@ impl Current {
         if let (Some(before), Some(url)) = (&old.mail.smtp_url, &new.mail.smtp_url)
             && before.expose() != url.expose()
         {
-            daemon.mailer.transport().replace(url).map_err(|error| error.to_string())?;
+            let replaced = daemon.mailer.transport().replace(url, &old.mail.helo);
+            replaced.map_err(|error| error.to_string())?;
             changed.push("mail.smtp_url");
         }
         if old.log.filter != new.log.filter {

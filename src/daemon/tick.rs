@@ -22,8 +22,6 @@ use crate::{mail, team, token};
 /// How often the heads of the audit are logged, and old events deleted.
 const AUDIT_EVERY: Duration = Duration::from_hours(1);
 
-/// How often the mailer looks for mails that have become due. A new mail wakes it at once.
-const DELIVERY_EVERY: Duration = Duration::from_secs(5);
 /// How often the mails that wait are counted.
 const OUTBOX_EVERY: Duration = Duration::from_secs(10);
 /// How often the limits forget clients without recent requests, and how often pending migrations
@@ -40,7 +38,7 @@ pub fn tick(app: &Arc<App>, tls: Option<Arc<Tls>>, root: &Root, stop: &Cancellat
     let task = |name| root.task(name, stop);
     // These tasks run at once, because some mails were perhaps due when the previous daemon stopped
     // or died.
-    task(TaskName::MailDelivery).soon_and_every(DELIVERY_EVERY, on(app, deliver_mail));
+    task(TaskName::MailDelivery).soon_and_every(mail::SWEEP_EVERY, on(app, deliver_mail));
     task(TaskName::OutboxCount).soon_and_every(OUTBOX_EVERY, on(app, count_outbox));
     task(TaskName::LimitsSweep).every(MINUTE, on(app, sweep_limits));
     task(TaskName::MigrationsCount).every(MINUTE, on(app, count_pending));

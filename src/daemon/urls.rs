@@ -33,7 +33,8 @@ pub fn check_urls(mut loaded: Loaded) -> Result<Loaded, Problems> {
             "write it as redis://user:password@host:port/0, with user and password percent-encoded";
         refuse("redis.url", "is not a URL that the Redis driver can read", fix);
     }
-    if let Some(Err(bad)) = config.mail.smtp_url.as_ref().map(Transport::smtp) {
+    let smtp = |url| Transport::smtp(url, &config.mail.helo);
+    if let Some(Err(bad)) = config.mail.smtp_url.as_ref().map(smtp) {
         refuse("mail.smtp_url", bad.reason(), bad.fix());
     }
     if !problems.is_empty() {

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::clock::{Clock, UnixMillis, millis};
 use crate::database::Db;
-use crate::mail::letter::{BadSender, Sender};
+use crate::mail::letter::{self, BadSender, Sender};
 use crate::mail::prepare::{Known, Prepared};
 use crate::mail::queue::{self, Claim, Marked};
 use crate::mail::transport::{Failure, Transport};
@@ -26,8 +26,12 @@ use crate::store::{PutToken, Store};
 use crate::telemetry::labels::MailOutcome;
 use crate::telemetry::trace::{self, SpanAttributes};
 
-/// How long the queue pauses before it tries a failing server again.
-const PROBE: Duration = Duration::from_secs(5);
+/// How often a periodic task sweeps the outbox. A new mail causes a sweep at once.
+pub const SWEEP_EVERY: Duration = Duration::from_secs(5);
+/// How long the queue pauses before it tries a failing server again. It is shorter than
+/// [`SWEEP_EVERY`], so that a periodic sweep rarely meets a pause that is about to end. While no
+/// mail is written, the server is tried every [`SWEEP_EVERY`].
+const PAUSE: Duration = Duration::from_secs(2);
 /// How long a sweep may take before it ends and reports its results. The metrics are scraped one or
 /// two times in this time, so they show the progress even in a backlog of hours.
 const ROUND: Duration = Duration::from_secs(30);
@@ -105,12 +109,10 @@ impl Swept {
 
 impl Mailer {
     /// Creates a mailer. Fails if `from` is not an address.
-    pub fn new(setup: Setup) -> Result<Self, BadSender> {
+    pub fn new(mut setup: Setup) -> Result<Self, BadSender> {
         let sender = Sender::parse(&setup.from)?;
-        let host = url::Url::parse(&setup.public_url)
-            .ok()
-            .and_then(|url| url.host_str().map(str::to_owned))
-            .unwrap_or_else(|| "localhost".to_owned());
+        let (base, host) = letter::base_of_links(&setup.public_url);
+        setup.public_url = base;
         let service = sender.name().unwrap_or(&host).to_owned();
         let (paused_at, stopping) = (Mutex::default(), AtomicBool::new(false));
         Ok(Self { setup, sender, host, service, paused_at, stopping })
@@ -134,7 +136,7 @@ impl Mailer {
                     error = %unavailable,
                     "the delivery of mails stopped before the queue was empty"
                 );
-                swept.next_due = Some(self.now() + millis(PROBE));
+                swept.next_due = Some(self.now() + millis(PAUSE));
                 Ok(swept)
             }
             Ok(()) => Ok(swept),
@@ -262,7 +264,7 @@ impl Mailer {
         if now >= claim.row.created_at + millis(GIVE_UP) {
             return self.refused(claim, why).await;
         }
-        claim.release(&self.setup.db, now + millis(PROBE)).await?;
+        claim.release(&self.setup.db, now + millis(PAUSE)).await?;
         Ok(MailOutcome::Released)
     }
 
@@ -310,15 +312,16 @@ impl Mailer {
     /// The end of the pause. If the clock was set back, the pause is over.
     fn paused_until(&self) -> Option<UnixMillis> {
         let paused_at = (*self.paused_at.lock().unwrap_or_else(PoisonError::into_inner))?;
-        let rests = (0..millis(PROBE)).contains(&(self.now() - paused_at));
-        rests.then_some(paused_at + millis(PROBE))
+        let rests = (0..millis(PAUSE)).contains(&(self.now() - paused_at));
+        rests.then_some(paused_at + millis(PAUSE))
     }
 
     fn pause(&self, why: &str) {
         let before =
             self.paused_at.lock().unwrap_or_else(PoisonError::into_inner).replace(self.now());
         if before.is_none() {
-            tracing::warn!(error = why, probe_s = PROBE.as_secs(), "the mail queue is paused");
+            let (pause_s, probe_s) = (PAUSE.as_secs(), SWEEP_EVERY.as_secs());
+            tracing::warn!(error = why, pause_s, probe_s, "the mail queue is paused");
         } else {
             tracing::debug!(error = why, "the mail queue stays paused");
         }

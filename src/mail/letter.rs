@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::{Duration, UNIX_EPOCH};
 
+use lettre::address::Envelope;
 use lettre::message::header::{ContentTransferEncoding, HeaderName, HeaderValue};
 use lettre::message::{Body, Mailbox, Message, MultiPart, SinglePart};
 use lettre::{Address, message};
@@ -37,20 +38,34 @@ pub(super) struct Sender(Mailbox);
 
 /// `mail.from` is neither an address nor `Name <address>`.
 #[derive(Debug)]
-pub struct BadSender(lettre::address::AddressError);
+pub struct BadSender;
 
 impl fmt::Display for BadSender {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "mail.from is not an address: {}", self.0)
+        f.write_str("mail.from is not an email address, or its domain cannot be used")
     }
 }
 
 impl std::error::Error for BadSender {}
 
 impl Sender {
-    /// Reads `mail.from`.
+    /// Reads `mail.from`. The domain becomes A-labels.
     pub(super) fn parse(from: &str) -> Result<Self, BadSender> {
-        from.parse().map(Self).map_err(BadSender)
+        let read: Mailbox = from.parse().map_err(|_| BadSender)?;
+        let email = address(read.email.as_ref()).map_err(|_| BadSender)?;
+        Ok(Self(Mailbox::new(read.name, email)))
+    }
+
+    /// The email address, as SMTP gets it.
+    pub(super) fn address(&self) -> &Address {
+        &self.0.email
+    }
+
+    /// An envelope with this sender, for a check without a mail. It names the sender as its
+    /// recipient too, because an envelope needs one.
+    pub(super) fn envelope(&self) -> Envelope {
+        let (from, to) = (self.0.email.clone(), vec![self.0.email.clone()]);
+        Envelope::new(Some(from), to).expect("there is a recipient")
     }
 
     /// The display name, if there is one.
@@ -101,8 +116,7 @@ pub(super) fn test(
     at: UnixMillis,
 ) -> Result<Message, String> {
     let to = address(to).map_err(|_| format!("{to} is not an email address"))?;
-    let host = url::Url::parse(public_url).ok().and_then(|url| url.host_str().map(str::to_owned));
-    let host = host.unwrap_or_else(|| "localhost".to_owned());
+    let (public_url, host) = base_of_links(public_url);
     let since = Duration::from_millis(u64::try_from(at).unwrap_or(0));
     let text = format!(
         "This is a test mail of latchkey at {public_url}.\n\nMails of latchkey arrive here. You do not have to do anything.\n"
@@ -121,11 +135,22 @@ pub(super) fn test(
         .map_err(|error| error.to_string())
 }
 
+/// The base of links, with its host as A-labels, and this host. A link is ASCII text then, which a
+/// transfer encoding does not break into several lines.
+pub(super) fn base_of_links(public_url: &str) -> (String, String) {
+    let url = url::Url::parse(public_url).ok();
+    let base = url.as_ref().map(|url| url.origin().ascii_serialization());
+    let host = url.as_ref().and_then(|url| url.host_str().map(str::to_owned));
+    (base.unwrap_or_else(|| public_url.to_owned()), host.unwrap_or_else(|| "localhost".to_owned()))
+}
+
 /// The text without a transfer encoding, if possible. In the source of the mail, quoted-printable
 /// would break the link into several lines.
 fn plain(text: &str) -> Body {
-    // RFC 5322 §2.1.1: at most 998 characters in a line, without the line end.
-    if text.is_ascii() && text.lines().all(|line| line.len() <= 998) {
+    // RFC 5322 §2.1.1: at most 998 characters in a line, without the line end. §2.3: CR and LF only
+    // together. `lines` ends a line at LF and at CRLF, but not at a bare CR.
+    let fits = |line: &str| line.len() <= 998 && !line.contains('\r');
+    if text.is_ascii() && text.lines().all(fits) {
         let lines: Vec<_> = text.lines().collect();
         let bytes = format!("{}\r\n", lines.join("\r\n")).into_bytes();
         Body::dangerous_pre_encoded(bytes, ContentTransferEncoding::SevenBit)
@@ -139,6 +164,9 @@ fn plain(text: &str) -> Body {
 fn address(recipient: &str) -> Result<Address, Unrenderable> {
     let bad = Unrenderable("the recipient is not an email address");
     let (local, domain) = recipient.rsplit_once('@').ok_or(bad)?;
+    if !local.is_ascii() {
+        return Err(bad);
+    }
     let domain = idna::domain_to_ascii(domain).map_err(|_| bad)?;
     Address::new(local, domain).map_err(|_| bad)
 }

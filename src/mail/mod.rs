@@ -16,6 +16,8 @@
 //! | `locale`, `words` | the languages, and the words around every text |
 //! | `render`, `letter` | text and HTML from the words, and the RFC 5322 message |
 //! | `transport`, `smtp`, `mailbox` | sending a mail by SMTP, or into files for development |
+//! | `refusal` | what an error of SMTP means |
+//! | `wire` | the connection below lettre, which rewrites replies that lettre cannot read |
 //! | `mailbox_key` | the key that opens the built-in mailbox |
 //! | `operator` | what the command line does to the outbox |
 //! | `probe` | a check of SMTP step by step, for `mail test` and `doctor` |
@@ -37,17 +39,19 @@ mod outbox;
 mod prepare;
 mod probe;
 mod queue;
+mod refusal;
 mod render;
 mod smtp;
 mod transport;
 pub mod undo;
+mod wire;
 mod words;
 mod worker;
 
 #[cfg(test)]
 mod tests;
 
-pub use delivery::{Delivery, Mailer, Setup, Swept};
+pub use delivery::{Delivery, Mailer, SWEEP_EVERY, Setup, Swept};
 pub use kinds::{INVITATION_TTL, Kind, LinkKind, LinkTtls, NoticeKind};
 pub use letter::BadSender;
 pub use locale::Locale;

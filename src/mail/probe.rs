@@ -9,8 +9,9 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 use crate::clock::UnixMillis;
+use crate::config;
 use crate::mail::letter::{self, Sender};
-use crate::mail::smtp::{BadSmtpUrl, Smtp};
+use crate::mail::smtp::{BadSmtpUrl, Smtp, with_crlf};
 use crate::secret::{Redactor, Secret};
 
 /// How long each step may take.
@@ -29,6 +30,8 @@ pub enum Step {
     StartTls,
     /// Logs in with AUTH, if the URL names a user.
     Login,
+    /// Checks the sender: MAIL FROM with `mail.from`, and RSET.
+    Sender,
     /// Sends a mail with MAIL, RCPT and DATA.
     Send,
 }
@@ -41,6 +44,7 @@ impl Step {
             Self::Connect => "connect",
             Self::StartTls => "starttls",
             Self::Login => "login",
+            Self::Sender => "sender",
             Self::Send => "send",
         }
     }
@@ -79,16 +83,20 @@ impl TestMail {
 #[derive(Debug)]
 pub struct Probe {
     smtp: Smtp,
+    /// `mail.from`.
+    from: String,
     redactor: Redactor,
 }
 
 impl Probe {
-    /// The server of `mail.smtp_url`. Nothing is connected yet.
+    /// The server at `url`, which is `mail.smtp_url`, with the other settings of `mail`. Nothing is
+    /// connected yet.
     ///
     /// # Errors
     /// If the URL cannot be read.
-    pub fn new(url: &Secret<String>) -> Result<Self, BadSmtpUrl> {
-        Ok(Self { smtp: Smtp::from_url(url)?, redactor: Redactor::of_url(url.expose()) })
+    pub fn new(url: &Secret<String>, mail: &config::Mail) -> Result<Self, BadSmtpUrl> {
+        let smtp = Smtp::from_url(url, &mail.helo)?;
+        Ok(Self { smtp, from: mail.from.clone(), redactor: Redactor::of_url(url.expose()) })
     }
 
     /// Takes the steps one after another until one fails, and reports each when it ends. The last
@@ -111,36 +119,45 @@ impl Probe {
             Ok((found.join(", "), ()))
         });
         found.await?;
-        let mut connection = run(Step::Connect, tell, async {
-            let connection = smtp.connect().await.map_err(|it| whole(&it))?;
-            Ok((format!("{host}:{port}, {}", smtp.security()), connection))
+        let mut session = run(Step::Connect, tell, async {
+            let session = smtp.connect().await.map_err(|it| whole(&it))?;
+            Ok((format!("{host}:{port}, {}", smtp.security()), session))
         })
         .await?;
         if smtp.starts_tls() {
-            let secured = run(Step::StartTls, tell, async {
-                smtp.secure(&mut connection).await.map_err(|it| whole(&it))?;
-                Ok(("the certificate is valid".to_owned(), ()))
-            });
-            secured.await?;
+            session = run(Step::StartTls, tell, async {
+                let session = smtp.secure(session).await.map_err(|it| whole(&it))?;
+                Ok(("the certificate is valid".to_owned(), session))
+            })
+            .await?;
         }
         if smtp.logs_in() {
             let login = run(Step::Login, tell, async {
-                smtp.login(&mut connection).await.map_err(|it| whole(&it))?;
+                smtp.login(&mut session).await.map_err(|it| whole(&it))?;
                 Ok(("accepted".to_owned(), ()))
             });
             login.await?;
         }
+        let sender = run(Step::Sender, tell, async {
+            let sender = Sender::parse(&self.from).map_err(|it| it.to_string())?;
+            let envelope = sender.envelope();
+            session.begin(&envelope).await.map_err(|it| whole(&it))?;
+            session.reset().await.map_err(|it| whole(&it))?;
+            Ok((format!("{} is accepted", sender.address()), ()))
+        });
+        sender.await?;
         if let Some(TestMail(message)) = mail {
-            let bytes = message.formatted();
+            let bytes = with_crlf(message.formatted());
             let sent = run(Step::Send, tell, async {
-                let taken = connection.send(message.envelope(), &bytes).await;
+                session.begin(message.envelope()).await.map_err(|it| whole(&it))?;
+                let taken = session.hand_over(message.envelope(), &bytes).await;
                 let taken = taken.map_err(|it| whole(&it))?;
                 Ok((one_line(taken.first_line().unwrap_or("taken")), ()))
             });
             sent.await?;
         }
         // The check is complete. It does not matter if the server does not respond to QUIT.
-        let _ = timeout(STEP_WITHIN, connection.quit()).await;
+        let _ = timeout(STEP_WITHIN, session.quit()).await;
         Ok(())
     }
 }

@@ -6,19 +6,28 @@
 //! connections of lettre.
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use lettre::Message;
+use lettre::address::Envelope;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
+#[expect(deprecated, reason = "see the module `wire`")]
+use lettre::transport::smtp::client::AsyncNetworkStream;
 use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
-use lettre::transport::smtp::extension::ClientId;
+use lettre::transport::smtp::commands::{Data, Mail, Rcpt, Rset, Starttls};
+use lettre::transport::smtp::extension::{ClientId, Extension};
+use lettre::transport::smtp::response::Response;
 use lettre::transport::smtp::{Error, SMTP_PORT, SUBMISSION_PORT, SUBMISSIONS_PORT};
 use percent_encoding::percent_decode_str;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::mail::refusal::{refusal, told};
 use crate::mail::transport::Failure;
+use crate::mail::wire::{Network, Wire};
 use crate::secret::Secret;
 
 /// The time limit for the whole delivery of a mail: connect, TLS, login and message. A worker's
@@ -30,8 +39,10 @@ const CONNECTIONS_MAX: usize = 4;
 /// A connection that was idle for longer than this is not used again. Servers close idle
 /// connections after some minutes (five, by RFC 5321 §4.5.3.2.7).
 const IDLE_MAX: Duration = Duration::from_mins(1);
-/// How long a kept connection may take to respond to NOOP.
-const NOOP_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a kept connection may take to respond to MAIL FROM.
+const KEPT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a server may take to respond to QUIT after it refused a mail.
+const QUIT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// When a connection is encrypted.
 enum Security {
@@ -47,6 +58,8 @@ pub struct Smtp {
     host: String,
     port: u16,
     security: Security,
+    /// `mail.helo`. lettre writes the text of [`ClientId::Domain`] unchanged, so the text may also
+    /// be an address literal.
     hello: ClientId,
     credentials: Option<Credentials>,
     permits: Semaphore,
@@ -54,8 +67,46 @@ pub struct Smtp {
     timeout: Duration,
 }
 
-struct Kept {
+/// A connection to the server.
+pub(super) struct Session {
     connection: AsyncSmtpConnection,
+    network: Network,
+}
+
+impl Session {
+    /// Names the sender of a mail (MAIL FROM). Addresses and text are ASCII, so no parameter is
+    /// needed.
+    pub(super) async fn begin(&mut self, envelope: &Envelope) -> Result<(), Error> {
+        let mail = Mail::new(envelope.from().cloned(), Vec::new());
+        self.connection.command(mail).await.map(drop)
+    }
+
+    /// Forgets the sender (RSET).
+    pub(super) async fn reset(&mut self) -> Result<(), Error> {
+        self.connection.command(Rset).await.map(drop)
+    }
+
+    /// Sends the recipients and the text of a mail whose sender was accepted.
+    pub(super) async fn hand_over(
+        &mut self,
+        envelope: &Envelope,
+        bytes: &[u8],
+    ) -> Result<Response, Error> {
+        for recipient in envelope.to() {
+            self.connection.command(Rcpt::new(recipient.clone(), Vec::new())).await?;
+        }
+        self.connection.command(Data).await?;
+        self.connection.message(bytes).await
+    }
+
+    /// Ends the session (QUIT).
+    pub(super) async fn quit(&mut self) -> Result<(), Error> {
+        self.connection.quit().await.map(drop)
+    }
+}
+
+struct Kept {
+    session: Session,
     since: Instant,
 }
 
@@ -98,7 +149,7 @@ impl fmt::Debug for Smtp {
 
 impl Smtp {
     /// Reads the URL, as [`Transport::smtp`](crate::mail::Transport::smtp) describes it.
-    pub(super) fn from_url(url: &Secret<String>) -> Result<Self, BadSmtpUrl> {
+    pub(super) fn from_url(url: &Secret<String>, helo: &str) -> Result<Self, BadSmtpUrl> {
         let bad = |why: &str| BadSmtpUrl(why.to_owned());
         let url = url::Url::parse(url.expose()).map_err(|error| BadSmtpUrl(error.to_string()))?;
         let host =
@@ -136,7 +187,7 @@ impl Smtp {
             port: url.port().unwrap_or(port),
             host,
             security,
-            hello: ClientId::default(),
+            hello: ClientId::Domain(helo.to_owned()),
             credentials,
             permits: Semaphore::new(CONNECTIONS_MAX),
             kept: Mutex::default(),
@@ -151,67 +202,106 @@ impl Smtp {
         self
     }
 
+    /// The same server with STARTTLS or TLS that accepts any certificate, for tests.
+    #[cfg(test)]
+    pub(super) fn trusting_every_certificate(mut self) -> Self {
+        if let Security::StartTls(tls) | Security::Implicit(tls) = &mut self.security {
+            let trusting = TlsParameters::builder(self.host.clone());
+            *tls = trusting.dangerous_accept_invalid_certs(true).build().unwrap();
+        }
+        self
+    }
+
     /// Hands a message over. The whole delivery takes at most the time limit.
     pub(super) async fn deliver(&self, message: &Message) -> Result<(), Failure> {
+        // Boxed, because the future is large.
+        catching_panics(Box::pin(self.deliver_within(message))).await
+    }
+
+    async fn deliver_within(&self, message: &Message) -> Result<(), Failure> {
         let deadline = Instant::now() + self.timeout;
+        let envelope = message.envelope();
         let session = async {
             // The semaphore is never closed, so there is always a permit.
             let permit = self.permits.acquire().await.ok();
-            self.session().await.map(|connection| (permit, connection))
+            self.session(envelope).await.map(|session| (permit, session))
         };
-        let (_permit, mut connection) = match timeout_at(deadline, session).await {
+        let (_permit, mut session) = match timeout_at(deadline, session).await {
             Ok(Ok(session)) => session,
             Ok(Err(error)) => return Err(Failure::NoSession(told(&error))),
             Err(_) => return Err(Failure::NoSession("timeout".to_owned())),
         };
-        let bytes = message.formatted();
-        match timeout_at(deadline, connection.send(message.envelope(), &bytes)).await {
+        let bytes = with_crlf(message.formatted());
+        match timeout_at(deadline, session.hand_over(envelope, &bytes)).await {
             Ok(Ok(_)) => {
-                self.keep(connection);
+                self.keep(session);
                 Ok(())
             }
-            Ok(Err(error)) => Err(refusal(&error)),
+            Ok(Err(error)) => {
+                // The reply is known. It does not matter whether the server responds to QUIT.
+                let _ = timeout(QUIT_TIMEOUT, session.connection.abort()).await;
+                Err(refusal(&error))
+            }
             Err(_) => Err(Failure::Broken("timeout".to_owned())),
         }
     }
 
-    /// A connection that is ready for a mail: a kept one that still responds, or a new one.
-    async fn session(&self) -> Result<AsyncSmtpConnection, Error> {
+    /// A session whose server has accepted the sender: a kept one, or a new one.
+    ///
+    /// Up to this point all mails are the same to the server. So an error here concerns all mails,
+    /// and no attempt of this mail.
+    async fn session(&self, envelope: &Envelope) -> Result<Session, Error> {
         while let Some(mut kept) = self.take() {
-            if timeout(NOOP_TIMEOUT, kept.test_connected()).await.unwrap_or(false) {
+            // A server may end a session, or refuse another mail in it. Then a new session helps.
+            if let Ok(Ok(())) = timeout(KEPT_TIMEOUT, kept.begin(envelope)).await {
                 return Ok(kept);
             }
         }
-        let mut connection = self.connect().await?;
-        self.secure(&mut connection).await?;
-        self.login(&mut connection).await?;
-        Ok(connection)
+        let session = self.connect().await?;
+        let mut session = self.secure(session).await?;
+        self.login(&mut session).await?;
+        session.begin(envelope).await?;
+        Ok(session)
     }
 
-    /// A connection after the greeting and EHLO, over TLS if the URL says `smtps`.
-    pub(super) async fn connect(&self) -> Result<AsyncSmtpConnection, Error> {
+    /// A session after the greeting and EHLO, over TLS if the URL says `smtps`.
+    pub(super) async fn connect(&self) -> Result<Session, Error> {
         let implicit = match &self.security {
             Security::Implicit(tls) => Some(tls.clone()),
             Security::Plain | Security::StartTls(_) => None,
         };
         let server = (self.host.as_str(), self.port);
-        let (timeout, hello) = (Some(self.timeout), &self.hello);
-        AsyncSmtpConnection::connect_tokio1(server, timeout, hello, implicit, None).await
+        #[expect(deprecated, reason = "see the module `wire`")]
+        let network =
+            AsyncNetworkStream::connect_tokio1(server, Some(self.timeout), implicit, None).await?;
+        let network = Arc::new(tokio::sync::Mutex::new(network));
+        self.greet(Wire::new(network.clone()), network).await
     }
 
     /// Starts TLS, if the URL asks for it. Fails if the server does not offer it, so that no mail
     /// is sent without the encryption that the operator requires.
-    pub(super) async fn secure(&self, connection: &mut AsyncSmtpConnection) -> Result<(), Error> {
-        match &self.security {
-            Security::StartTls(tls) => connection.starttls(tls.clone(), &self.hello).await,
-            Security::Plain | Security::Implicit(_) => Ok(()),
+    pub(super) async fn secure(&self, mut session: Session) -> Result<Session, Error> {
+        let Security::StartTls(tls) = &self.security else { return Ok(session) };
+        if !session.connection.server_info().supports_feature(Extension::StartTls) {
+            // lettre sends nothing in this case, and returns the error that says why.
+            session.connection.starttls(tls.clone(), &self.hello).await?;
         }
+        session.connection.command(Starttls).await?;
+        session.network.lock().await.upgrade_tls(tls.clone()).await?;
+        let network = session.network;
+        self.greet(Wire::after_starttls(network.clone()), network).await
+    }
+
+    async fn greet(&self, wire: Wire, network: Network) -> Result<Session, Error> {
+        let wire = Box::new(wire);
+        let connection = AsyncSmtpConnection::connect_with_transport(wire, &self.hello).await?;
+        Ok(Session { connection, network })
     }
 
     /// Logs in with AUTH, if the URL names a user.
-    pub(super) async fn login(&self, connection: &mut AsyncSmtpConnection) -> Result<(), Error> {
+    pub(super) async fn login(&self, session: &mut Session) -> Result<(), Error> {
         let Some(credentials) = &self.credentials else { return Ok(()) };
-        connection.auth(DEFAULT_MECHANISMS, credentials).await.map(drop)
+        session.connection.auth(DEFAULT_MECHANISMS, credentials).await.map(drop)
     }
 
     pub(super) fn authority(&self) -> (&str, u16) {
@@ -237,52 +327,64 @@ impl Smtp {
         }
     }
 
-    fn take(&self) -> Option<AsyncSmtpConnection> {
+    fn take(&self) -> Option<Session> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|kept| kept.since.elapsed() < IDLE_MAX);
-        kept.pop().map(|kept| kept.connection)
+        kept.pop().map(|kept| kept.session)
     }
 
-    fn keep(&self, connection: AsyncSmtpConnection) {
+    fn keep(&self, session: Session) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() < CONNECTIONS_MAX && !connection.has_broken() {
-            kept.push(Kept { connection, since: Instant::now() });
+        if kept.len() < CONNECTIONS_MAX && !session.connection.has_broken() {
+            kept.push(Kept { session, since: Instant::now() });
         }
     }
 }
 
-/// What an error after the start of a session means: whether it concerns one mail or all mails.
-fn refusal(error: &Error) -> Failure {
-    let told = told(error);
-    match error.status().map(u16::from) {
-        // RFC 4954 §6: the server requires a login, or a stronger one. It would accept no mail at
-        // all.
-        Some(530 | 534 | 535 | 538) => Failure::NoSession(told),
-        Some(_) if error.is_permanent() => Failure::Permanent(told),
-        Some(_) => Failure::Transient(told),
-        None if error.is_client() => Failure::Transient(told),
-        None => Failure::Broken(told),
-    }
+/// Runs a delivery. A panic in lettre costs this mail one attempt, and does not end the worker.
+async fn catching_panics(
+    delivery: impl Future<Output = Result<(), Failure>>,
+) -> Result<(), Failure> {
+    let done = AssertUnwindSafe(delivery).catch_unwind().await;
+    done.unwrap_or_else(|_| Err(Failure::Transient("panic in the SMTP client".to_owned())))
 }
 
-/// An error as its codes: the reply code, and the enhanced code (RFC 3463) if there is one. The
-/// text of a server is left out, because some servers repeat the address.
-fn told(error: &Error) -> String {
-    let Some(code) = error.status() else {
-        let kind = match error {
-            it if it.is_tls() => "tls",
-            it if it.is_timeout() => "timeout",
-            it if it.is_response() => "unreadable reply",
-            it if it.is_client() => "not offered by the server",
-            _ => "connection",
-        };
-        return kind.to_owned();
-    };
-    let prose = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-    let enhanced = prose.split_ascii_whitespace().next().filter(|word| {
-        let parts: Vec<_> = word.split('.').collect();
-        let number = |part: &&str| part.len() <= 3 && part.parse::<u16>().is_ok();
-        parts.len() == 3 && parts.iter().all(number)
-    });
-    enhanced.map_or_else(|| code.to_string(), |enhanced| format!("{code} {enhanced}"))
+/// The message with CRLF in place of each bare CR and each bare LF. lettre doubles a leading dot
+/// only after CRLF, and some servers end a line at a bare CR or LF. With such a line end, the text
+/// of a mail could end the mail and begin another one ("SMTP smuggling").
+pub(super) fn with_crlf(message: Vec<u8>) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(message.len());
+    let mut last = 0;
+    for byte in message {
+        match byte {
+            b'\n' if last == b'\r' => {}
+            b'\n' | b'\r' => bytes.extend(b"\r\n"),
+            _ => bytes.push(byte),
+        }
+        last = byte;
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_of_the_client_costs_one_attempt() {
+        let delivery = async { panic!("a panic in lettre") };
+        assert!(matches!(catching_panics(delivery).await, Err(Failure::Transient(_))));
+    }
+
+    #[test]
+    fn every_line_end_becomes_crlf() {
+        for (given, sent) in [
+            ("a\r.\r\nb", "a\r\n.\r\nb"),
+            ("a\n.\nb\r", "a\r\n.\r\nb\r\n"),
+            ("\r\r\n\n", "\r\n\r\n\r\n"),
+            ("a\r\n.\r\n", "a\r\n.\r\n"),
+        ] {
+            assert_eq!(with_crlf(given.as_bytes().to_vec()), sent.as_bytes(), "{given:?}");
+        }
+    }
 }

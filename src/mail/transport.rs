@@ -33,15 +33,15 @@ pub(super) enum Failure {
 }
 
 impl Transport {
-    /// An SMTP server, given by its URL. The user and the password, both percent-encoded, come
-    /// before the host. Nothing is connected yet.
+    /// An SMTP server, given by its URL. User and password are percent-encoded before the host.
+    /// `helo` is the name in EHLO, as `mail.helo`. Nothing is connected yet.
     ///
     /// - `smtp://host`: no encryption, port 25 by default.
     /// - `smtp://host?tls=required`: STARTTLS, port 587 by default. Without STARTTLS, nothing is
     ///   sent.
     /// - `smtps://host`: TLS from the first byte, port 465 by default.
-    pub fn smtp(url: &Secret<String>) -> Result<Self, BadSmtpUrl> {
-        Ok(Self::over(Smtp::from_url(url)?))
+    pub fn smtp(url: &Secret<String>, helo: &str) -> Result<Self, BadSmtpUrl> {
+        Ok(Self::over(Smtp::from_url(url, helo)?))
     }
 
     pub(super) fn over(smtp: Smtp) -> Self {
@@ -50,9 +50,9 @@ impl Transport {
 
     /// Replaces the SMTP server, or its login. Mails that are being sent still use the old one. The
     /// built-in mailbox is never replaced.
-    pub fn replace(&self, url: &Secret<String>) -> Result<(), BadSmtpUrl> {
+    pub fn replace(&self, url: &Secret<String>, helo: &str) -> Result<(), BadSmtpUrl> {
         if let Self::Smtp(current) = self {
-            current.store(Arc::new(Smtp::from_url(url)?));
+            current.store(Arc::new(Smtp::from_url(url, helo)?));
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Checks mail: whether the mail server accepts latchkey's login, and which mails wait.
+//! Checks mail: whether the mail server accepts latchkey's login and sender, and which mails wait.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::{Finding, Patient};
 use crate::clock::Clock;
 use crate::config::Profile;
 use crate::mail::operator::{self, Filter, OutboxState};
-use crate::mail::{self, Probe, Tried};
+use crate::mail::{self, Probe, Step, Tried};
 
 /// A mail that has waited this long is late. Greylisting, which delays mails for some minutes, is
 /// over by then.
@@ -14,8 +14,8 @@ const LATE: Duration = Duration::from_mins(15);
 /// At most this many mails that were given up are counted.
 const DEAD_MAX: u64 = 1_000;
 
-/// Checks each step of a connection to the mail server: resolves the name, connects, encrypts and
-/// logs in. Sends no mail.
+/// Checks each step of a connection to the mail server: resolves the name, connects, encrypts, logs
+/// in and names the sender. Sends no mail.
 pub(super) async fn smtp(patient: &Patient<'_>) -> Vec<Finding> {
     let Some(url) = &patient.config.mail.smtp_url else {
         let (text, fix) = ("mails stay in the built-in mailbox", "set `mail.smtp_url`");
@@ -28,7 +28,7 @@ pub(super) async fn smtp(patient: &Patient<'_>) -> Vec<Finding> {
             ),
         }];
     };
-    let probe = match Probe::new(url) {
+    let probe = match Probe::new(url, &patient.config.mail) {
         Ok(probe) => probe,
         Err(error) => return vec![Finding::failed(error.to_string(), "see docs/mail.md")],
     };
@@ -37,16 +37,26 @@ pub(super) async fn smtp(patient: &Patient<'_>) -> Vec<Finding> {
         let (name, ms) = (tried.step.name(), tried.took.as_millis());
         found.push(match tried.outcome {
             Ok(said) => Finding::ok(format!("{name}: {said} ({ms} ms)")),
-            Err(why) => Finding::failed(
-                format!("{name}: {why}"),
-                "check the host, port, tls, user and password of `mail.smtp_url`; many networks \
-                 block port 25",
-            ),
+            Err(why) => Finding::failed(format!("{name}: {why}"), fix(tried.step)),
         });
     };
     // If a step fails, `tell` has already reported it.
     let _ = probe.walk(None, &mut tell).await;
     found
+}
+
+/// What to do if this step fails.
+fn fix(step: Step) -> &'static str {
+    match step {
+        Step::Sender => {
+            "set `mail.from` to a sender that the server accepts for this user, and `mail.helo` to \
+             a domain name of this machine"
+        }
+        Step::Resolve | Step::Connect | Step::StartTls | Step::Login | Step::Send => {
+            "check the host, port, tls, user and password of `mail.smtp_url`; many networks block \
+             port 25"
+        }
+    }
 }
 
 /// Reports the mails that wait, and the mails that were given up.

@@ -29,7 +29,7 @@ pub(super) async fn run(test: &Test, config: &Config, json: bool, talk: Talk) ->
             "`mail.smtp_url` is not set, so mails stay in the built-in mailbox",
         );
     };
-    let probe = match Probe::new(url) {
+    let probe = match Probe::new(url, &config.mail) {
         Ok(probe) => probe,
         Err(error) => return with(BAD_CONFIGURATION, &error.to_string()),
     };

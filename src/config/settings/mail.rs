@@ -1,7 +1,7 @@
 //! The settings of mail: `mail.*`.
 
 use super::settings;
-use crate::config::kind::Kind::{Bool, Mailbox, SecretUrl};
+use crate::config::kind::Kind::{Bool, HeloName, Mailbox, SecretUrl};
 use crate::config::setting::Fallback::{Derived, Is, Nothing};
 use crate::secret::Secret;
 
@@ -19,6 +19,13 @@ settings! {
             Derived(
                 "`latchkey <no-reply@HOST>` with the host of `public_url`",
                 "latchkey <no-reply@example.com>",
+            );
+        /// The name with which latchkey introduces itself to the SMTP server, in EHLO. Many servers
+        /// accept only a full domain name or an address literal such as `[203.0.113.7]`.
+        helo: String = "mail.helo", HeloName,
+            Derived(
+                "the host of `public_url`, if it is a domain name, otherwise an address literal",
+                "auth.example.com",
             );
         /// Whether users get a mail about a login from a new device.
         new_device: bool = "mail.new_device", Bool, Is("true");

@@ -27,6 +27,19 @@ fn defaults_follow_what_was_given() {
     assert_eq!(tls.config.public_url, "https://[::1]:0");
     assert_eq!(tls.config.mail.from, "latchkey <no-reply@localhost>");
 
+    for (url, helo, domain) in [
+        ("https://auth.example.com:8443", "auth.example.com", "auth.example.com"),
+        ("https://Bücher.example", "xn--bcher-kva.example", "xn--bcher-kva.example"),
+        ("http://192.0.2.7:8080", "[192.0.2.7]", "localhost"),
+        ("http://[::1]:8080", "[IPv6:::1]", "localhost"),
+        ("http://localhost:8080", "[127.0.0.1]", "localhost"),
+        ("http://0.0.0.0:8080", "[127.0.0.1]", "localhost"),
+    ] {
+        let mail = toml(&format!("public_url = '{url}'")).loaded().config.mail;
+        assert_eq!(mail.helo, helo, "{url}");
+        assert_eq!(mail.from, format!("latchkey <no-reply@{domain}>"), "{url}");
+    }
+
     let postgres = variable("LATCHKEY_DATABASE__URL", "postgresql://db/latchkey")
         .variable("LATCHKEY_SECRETS__MASTER_KEY", KEY)
         .loaded();

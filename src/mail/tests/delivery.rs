@@ -7,7 +7,7 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::EntityTrait;
 
 use super::sink::Sink;
-use super::{HOUR, NOW, World, data};
+use super::{HELO, HOUR, NOW, World, data};
 use crate::clock::millis;
 use crate::mail::{Kind, LinkKind, Locale, MailData, Transport, depth, forget, mailed_token};
 use crate::secret::{MasterKey, Secret, sha256};
@@ -251,7 +251,7 @@ async fn deleting_a_person_deletes_their_mail_and_old_rows_are_forgotten() {
 
 #[test]
 fn a_url_that_could_fall_back_to_plain_text_is_refused() {
-    let refused = |url: &str| Transport::smtp(&Secret::new(url.to_owned())).is_err();
+    let refused = |url: &str| Transport::smtp(&Secret::new(url.to_owned()), HELO).is_err();
     assert!(refused("smtp://mail.example.com?tls=opportunistic"));
     assert!(refused("smtp://mail.example.com?TLS=required"));
     assert!(refused("http://mail.example.com"));
@@ -260,4 +260,20 @@ fn a_url_that_could_fall_back_to_plain_text_is_refused() {
     assert!(!refused("smtp://[::1]:2525"));
     assert!(!refused("smtp://u%40x:p%3Aw@mail.example.com?tls=required"));
     assert!(!refused("smtps://u:p@mail.example.com"));
+}
+
+#[tokio::test]
+async fn the_domains_of_sender_and_links_are_a_labels() {
+    let (world, sink) = (World::new().await, Sink::start().await);
+    world.confirmation("ada@example.com").await;
+    let transport = Transport::smtp(&Secret::new(sink.url()), HELO).unwrap();
+    let (url, from) = ("https://bücher.example", "Bücher <no-reply@bücher.example>");
+    let mailer = world.mailer_of(url, from, transport);
+    assert_eq!(mailer.sweep().await.unwrap().count(MailOutcome::Sent), 1);
+    assert_eq!(sink.heard("MAIL FROM:<no-reply@xn--bcher-kva.example>"), 1);
+    let mail = sink.mails().remove(0);
+    assert!(mail.data.is_ascii());
+    assert!(mail.header("From").ends_with(" <no-reply@xn--bcher-kva.example>"), "{}", mail.data);
+    assert!(mail.header("Message-ID").ends_with("@xn--bcher-kva.example>"));
+    assert!(mail.link().starts_with("https://xn--bcher-kva.example/verify-email?token="));
 }

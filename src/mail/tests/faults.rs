@@ -8,14 +8,18 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::EntityTrait;
 
 use super::sink::{DROP, HANG, Sink};
-use super::{HOUR, NOW, World};
+use super::{HELO, HOUR, NOW, World};
 use crate::clock::millis;
-use crate::mail::Kind;
 use crate::mail::delivery::back_off;
+use crate::mail::letter::{self, Sender};
+use crate::mail::smtp::Smtp;
+use crate::mail::{Kind, SWEEP_EVERY};
+use crate::secret::Secret;
 use crate::telemetry::labels::MailOutcome;
 
 const MINUTE: Duration = Duration::from_mins(1);
-const PROBE: Duration = Duration::from_secs(5);
+/// How long the queue pauses.
+const PAUSE: Duration = Duration::from_secs(2);
 
 #[tokio::test]
 async fn a_server_that_is_down_and_comes_back_loses_nothing_and_costs_no_try() {
@@ -31,9 +35,9 @@ async fn a_server_that_is_down_and_comes_back_loses_nothing_and_costs_no_try() {
     for _ in 0..20 {
         let swept = mailer.sweep().await.unwrap();
         assert_eq!(swept.count(MailOutcome::Released), 1);
-        assert_eq!(swept.next_due, Some(world.clock.now() + 5_000));
+        assert_eq!(swept.next_due, Some(world.clock.now() + millis(PAUSE)));
         assert!(mailer.sweep().await.unwrap().deliveries.is_empty(), "the queue rests");
-        world.clock.advance(PROBE);
+        world.clock.advance(PAUSE);
     }
     // The outage lasts longer than a row may wait, but an outage of the mail server does not count
     // against a row.
@@ -54,6 +58,11 @@ async fn a_refused_session_pauses_the_queue_and_counts_nothing() {
         ("AUTH", "535 5.7.8 wrong password"),
         ("MAIL", "530 5.7.0 authentication required"),
         ("BANNER", DROP),
+        ("EHLO", "504 5.5.2 <4f2a9c0b1d2e>: need a fully qualified host name"),
+        ("MAIL", "553 5.7.1 sender address rejected: not owned by user"),
+        ("MAIL", "554 5.7.1 quota"),
+        ("MAIL", "452 4.3.1 no space"),
+        ("MAIL", DROP),
     ] {
         let (world, sink) = (World::new().await, Sink::start().await);
         let ids =
@@ -66,9 +75,101 @@ async fn a_refused_session_pauses_the_queue_and_counts_nothing() {
             assert_eq!((row.state.as_str(), row.attempts), ("pending", 0), "{line} {reply}");
             assert_eq!((row.leased_until, row.due_at), (0, NOW));
         }
-        world.clock.advance(PROBE);
+        world.clock.advance(PAUSE);
         assert_eq!(mailer.sweep().await.unwrap().count(MailOutcome::Sent), 2, "{line} {reply}");
     }
+}
+
+#[tokio::test]
+async fn every_periodic_sweep_tests_a_server_that_is_down() {
+    let (world, sink) = (World::new().await, Sink::start().await);
+    world.confirmation("ada@example.com").await;
+    sink.answer("BANNER", "421 4.3.2 too busy", usize::MAX);
+    let mailer = world.mailer(&sink.url());
+    // The attempt begins some milliseconds after its sweep.
+    world.clock.advance(Duration::from_millis(20));
+    for attempts in 1..=4 {
+        mailer.sweep().await.unwrap();
+        assert_eq!(sink.heard("BANNER"), attempts);
+        let late = Duration::from_millis(if attempts == 1 { 20 } else { 0 });
+        world.clock.advance(SWEEP_EVERY.saturating_sub(late));
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_of_our_name_or_sender_at_the_recipient_costs_no_mail() {
+    for reply in [
+        "504 5.5.2 <4f2a9c0b1d2e>: Helo command rejected: need fully-qualified hostname",
+        "553 5.7.1 <no-reply@example.com>: Sender address rejected: not owned by user",
+        "554 5.7.1 <unknown[203.0.113.7]>: Client host rejected: Access denied",
+        "421 4.7.0 Try again later, closing connection. (EHLO)",
+    ] {
+        let (world, sink) = (World::new().await, Sink::start().await);
+        let id = world.confirmation("ada@example.com").await;
+        sink.answer("RCPT", reply, 1);
+        let mailer = world.mailer(&sink.url());
+        assert_eq!(mailer.sweep().await.unwrap().count(MailOutcome::Released), 1, "{reply}");
+        assert_eq!(world.row(id).await.attempts, 0, "{reply}");
+        world.clock.advance(PAUSE);
+        assert_eq!(mailer.sweep().await.unwrap().count(MailOutcome::Sent), 1, "{reply}");
+    }
+}
+
+#[tokio::test]
+async fn a_kept_session_that_takes_no_more_mails_is_replaced_at_once() {
+    let (world, sink) = (World::new().await, Sink::start().await);
+    let mailer = world.mailer(&sink.url());
+    world.confirmation("a@example.com").await;
+    assert_eq!(mailer.sweep().await.unwrap().count(MailOutcome::Sent), 1);
+    for reply in ["421 4.7.0 too many mails", "451 4.7.0 too many mails", DROP] {
+        world.confirmation(&format!("b{}@example.com", sink.mails().len())).await;
+        sink.answer("MAIL", reply, 1);
+        assert_eq!(mailer.sweep().await.unwrap().count(MailOutcome::Sent), 1, "{reply}");
+    }
+    assert_eq!(sink.heard("BANNER"), 4);
+}
+
+#[tokio::test]
+async fn the_name_in_ehlo_is_the_setting() {
+    let (world, sink) = (World::new().await, Sink::start().await);
+    world.confirmation("ada@example.com").await;
+    world.mailer(&sink.url()).sweep().await.unwrap();
+    assert_eq!(sink.heard(&format!("EHLO {HELO}")), 1);
+}
+
+#[tokio::test]
+async fn lower_case_keywords_and_replies_without_text_are_understood() {
+    for (line, reply) in [
+        ("EHLO", "250-sink\r\n250-8bitmime\r\n250 auth login plain"),
+        ("EHLO", "250-   \r\n250-   \r\n250 AUTH PLAIN"),
+        ("BANNER", "220"),
+        ("MAIL", "250"),
+        ("RCPT", "250-\r\n250"),
+        ("END", "250"),
+        ("AUTH", "235"),
+    ] {
+        let (world, sink) = (World::new().await, Sink::start().await);
+        let id = world.confirmation("ada@example.com").await;
+        sink.answer(line, reply, 1);
+        let mailer = world.mailer(&format!("smtp://user:secret@{}", sink.address));
+        mailer.sweep().await.unwrap();
+        assert_eq!(world.state(id).await, "sent", "{line} {reply:?}");
+    }
+}
+
+#[tokio::test]
+async fn no_bare_line_end_of_a_text_reaches_the_server() {
+    let sink = Sink::start().await;
+    let sender = Sender::parse("no-reply@example.com").unwrap();
+    let text = "a\r.\r\nb\n.\rc";
+    let message = letter::test(&sender, "ada@example.com", text, NOW).unwrap();
+    let smtp = Smtp::from_url(&Secret::new(sink.url()), HELO).unwrap();
+    smtp.deliver(&message).await.unwrap();
+    let data = sink.mails().remove(0).data;
+    let rest = data.replace("\r\n", "");
+    assert!(!rest.contains(['\r', '\n']), "{data:?}");
+    assert!(data.contains("\r\n..\r\n") || !data.contains("\r\n.\r\nb"), "{data:?}");
+    assert_eq!(sink.heard("END"), 1);
 }
 
 #[tokio::test]
@@ -171,7 +272,7 @@ async fn a_mail_that_breaks_every_connection_lets_the_others_go_first() {
     sink.answer("RCPT TO:<bad@", DROP, usize::MAX);
     let mailer = world.mailer(&sink.url());
     assert_eq!(mailer.sweep().await.unwrap().count(MailOutcome::Released), 1);
-    world.clock.advance(PROBE);
+    world.clock.advance(PAUSE);
     mailer.sweep().await.unwrap();
     assert_eq!(world.state(good).await, "sent");
     assert_eq!(world.row(bad).await.attempts, 0);
@@ -191,7 +292,7 @@ async fn a_server_that_hangs_is_left_in_time_and_the_mail_comes_again() {
     let mailer = world.hasty_mailer(&sink.url());
     assert_eq!(mailer.sweep().await.unwrap().count(MailOutcome::Released), 1);
     assert_eq!(world.row(id).await.attempts, 0);
-    world.clock.advance(PROBE);
+    world.clock.advance(PAUSE);
     assert_eq!(mailer.sweep().await.unwrap().count(MailOutcome::Sent), 1);
 }
 

@@ -6,6 +6,7 @@ mod mailbox;
 mod notices;
 mod rendering;
 mod sink;
+mod starttls;
 
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ use crate::store::{OneTimeToken, Store};
 
 /// 23 November 2026, 21:03:11 UTC.
 pub(super) const NOW: UnixMillis = 1_795_467_791_042;
+/// `mail.helo` of the test mailers.
+pub(super) const HELO: &str = "auth.example.com";
 pub(super) const HOUR: Duration = Duration::from_hours(1);
 
 /// A database with its clock and store.
@@ -50,25 +53,31 @@ impl World {
 
     /// A mailer that sends to `url`, like the mailer of another process.
     pub fn mailer(&self, url: &str) -> Mailer {
-        self.mailer_over(Transport::smtp(&Secret::new(url.to_owned())).unwrap())
+        self.mailer_over(Transport::smtp(&Secret::new(url.to_owned()), HELO).unwrap())
     }
 
     /// A mailer with a short time limit.
     pub fn hasty_mailer(&self, url: &str) -> Mailer {
-        let smtp = Smtp::from_url(&Secret::new(url.to_owned())).unwrap();
+        let smtp = Smtp::from_url(&Secret::new(url.to_owned()), HELO).unwrap();
         self.mailer_over(Transport::over(smtp.with_timeout(Duration::from_millis(200))))
     }
 
     pub fn mailer_over(&self, transport: Transport) -> Mailer {
+        let from = "Example <no-reply@example.com>";
+        self.mailer_of("https://auth.example.com:8443", from, transport)
+    }
+
+    /// A mailer of a daemon with this `public_url` and `mail.from`.
+    pub fn mailer_of(&self, public_url: &str, from: &str, transport: Transport) -> Mailer {
         Mailer::new(Setup {
             db: self.db.clone(),
             store: self.store.clone(),
             transport,
             clock: self.clock.clone(),
             token_key: MasterKey::new([7; 32]).derive("mail-token"),
-            public_url: "https://auth.example.com:8443".to_owned(),
+            public_url: public_url.to_owned(),
             link_ttls: LinkTtls { verification: 24 * HOUR, recovery: HOUR / 2 },
-            from: "Example <no-reply@example.com>".to_owned(),
+            from: from.to_owned(),
         })
         .unwrap()
     }

@@ -129,6 +129,8 @@ async fn a_mail_server_that_refuses_the_login_is_told_and_gets_no_mail() {
     sink.require_login("ada", "hunter2");
     let place = Place::new().set("mail.smtp_url", &sink.url());
     says(&place.run(JSON).expect(0), "smtp", "ok login");
+    sink.fail_at(Stage::Sender, Fault::Refuse(553));
+    says(&place.run(JSON).expect(3), "smtp", "failed sender");
     sink.fail_at(Stage::Login, Fault::Refuse(535));
     let ended = place.run(JSON).expect(3);
     says(&ended, "smtp", "failed login");

@@ -112,7 +112,7 @@ async fn a_test_mail_leaves_and_every_step_is_said() {
         .lines()
         .map(|line| line.split_whitespace().take(2).collect::<Vec<_>>().join(" "))
         .collect();
-    assert_eq!(steps, ["ok resolve", "ok connect", "ok login", "ok send"]);
+    assert_eq!(steps, ["ok resolve", "ok connect", "ok login", "ok sender", "ok send"]);
     let mails = sink.mails();
     assert_eq!(mails.len(), 1);
     assert_eq!(mails[0].to, "ops@work.example");

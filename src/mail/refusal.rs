@@ -1,0 +1,65 @@
+//! What an error of SMTP means: whether it concerns one mail or all mails, and what a log may say.
+
+use lettre::transport::smtp::Error;
+
+use crate::mail::transport::Failure;
+
+/// What an error after MAIL FROM means: whether it concerns one mail or all mails.
+pub(super) fn refusal(error: &Error) -> Failure {
+    let told = told(error);
+    match error.status().map(u16::from) {
+        // RFC 4954 §6: the server requires a login, or a stronger one. It would accept no mail at
+        // all.
+        Some(530 | 534 | 535 | 538) => Failure::NoSession(told),
+        Some(code) if concerns_the_session(code, &prose(error)) => Failure::Broken(told),
+        Some(_) if error.is_permanent() => Failure::Permanent(told),
+        Some(_) => Failure::Transient(told),
+        None if error.is_client() => Failure::Transient(told),
+        None => Failure::Broken(told),
+    }
+}
+
+/// Whether a refusal of a recipient is about our name in EHLO, our network or our sender. Postfix
+/// delays these refusals up to RCPT TO (`smtpd_delay_reject`). It uses general codes for them, so
+/// its text decides.
+fn concerns_the_session(code: u16, prose: &str) -> bool {
+    // 421: the server ends the session. 503, 504, 555: it does not accept the dialogue.
+    matches!(code, 421 | 503 | 504 | 555)
+        || [": Helo command rejected", ": Sender address rejected", ": Client host rejected"]
+            .iter()
+            .any(|phrase| prose.contains(phrase) && !prose.contains(" said: "))
+}
+
+/// The text of an error. It may contain an address, so no log and no row has it.
+fn prose(error: &Error) -> String {
+    std::error::Error::source(error).map(ToString::to_string).unwrap_or_default()
+}
+
+/// An error as its codes: the reply code, and the enhanced code (RFC 3463) if there is one. The
+/// text of a server is left out, because it may repeat the address.
+pub(super) fn told(error: &Error) -> String {
+    let prose = prose(error);
+    let Some(code) = error.status() else {
+        let kind = match error {
+            it if it.is_tls() => "tls",
+            it if it.is_timeout() => "timeout",
+            it if it.is_response() => "unreadable reply",
+            // These texts are lettre's own.
+            it if it.is_client() && prose.contains("STARTTLS") => {
+                "STARTTLS is not offered by the server"
+            }
+            it if it.is_client() && prose.contains("authentication mechanism") => {
+                "AUTH PLAIN and AUTH LOGIN are not offered by the server"
+            }
+            it if it.is_client() => "not offered by the server",
+            _ => "connection",
+        };
+        return kind.to_owned();
+    };
+    let enhanced = prose.split_ascii_whitespace().next().filter(|word| {
+        let parts: Vec<_> = word.split('.').collect();
+        let number = |part: &&str| part.len() <= 3 && part.parse::<u16>().is_ok();
+        parts.len() == 3 && parts.iter().all(number)
+    });
+    enhanced.map_or_else(|| code.to_string(), |enhanced| format!("{code} {enhanced}"))
+}
