@@ -60,8 +60,8 @@ fn mail_host(public_url: &str) -> String {
 }
 
 /// The default name in EHLO: the host of `public_url` if that host is a domain name or an IP
-/// address of an interface. Otherwise an address literal: a server that requires a full domain name refuses
-/// names such as `localhost`.
+/// address of an interface. Otherwise an address literal, because a server that requires a full
+/// domain name refuses names such as `localhost`.
 fn default_helo(public_url: &str) -> String {
     Url::parse(public_url)
         .filter(|url| !url.host.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified()))

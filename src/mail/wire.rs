@@ -1,4 +1,5 @@
-//! The connection below lettre. It rewrites the replies of a server into the form that lettre reads.
+//! The connection below lettre. It rewrites the replies of a server into the form that lettre
+//! reads.
 //!
 //! RFC 5321 allows, or servers send, replies that lettre 0.11.23 misreads:
 //!
