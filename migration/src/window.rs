@@ -68,8 +68,9 @@ impl Schema {
                 "the schema is of a development version from before 0.1.0: it contains the \
                  migration {name}"
             );
-            let fix = "export the users with that version (`latchkey users export`), use an empty \
-                       database (with SQLite: another `data_dir`), and import them there";
+            let fix = "export the users with that version (`latchkey users export \
+                       --with-password-hashes`), use an empty database (with SQLite: another \
+                       `data_dir`), and import them there";
             return Some(Outside { what, fix });
         }
         let name = self.newer.iter().find(|name| name.contains(CONTRACT))?;

@@ -67,7 +67,7 @@ pub(super) fn given(environment: &BTreeMap<String, String>) -> Vec<Given> {
 /// Whether a variable with latchkey's prefix was set for another purpose.
 fn is_of_others(name: &str, value: &str) -> bool {
     name == OF_COMPOSE
-        || OF_KUBERNETES.iter().any(|prefix| name.starts_with(prefix))
+        || (OF_KUBERNETES.iter().any(|prefix| name.starts_with(prefix)) && !name.contains("__"))
         || is_service_link(name, value)
 }
 

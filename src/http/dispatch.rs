@@ -301,7 +301,8 @@ impl Dispatcher {
         } else {
             tracing::warn!(
                 "client.address" = %cx.client,
-                "x-forwarded-for or forwarded of a trusted proxy cannot be read, so its clients count as one IP address"
+                "the header x-forwarded-for or forwarded of a trusted proxy cannot be read, so all \
+                 clients of this proxy count as one IP address"
             );
         }
     }

@@ -150,7 +150,7 @@ impl Probe {
             let bytes = with_crlf(message.formatted());
             let sent = run(Step::Send, tell, async {
                 session.begin(message.envelope()).await.map_err(|it| whole(&it))?;
-                let taken = session.hand_over(message.envelope(), &bytes).await;
+                let taken = session.hand_over(message.envelope(), &bytes, &mut false).await;
                 let taken = taken.map_err(|it| whole(&it))?;
                 Ok((one_line(taken.first_line().unwrap_or("taken")), ()))
             });

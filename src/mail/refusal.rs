@@ -8,9 +8,6 @@ use crate::mail::transport::Failure;
 pub(super) fn refusal(error: &Error) -> Failure {
     let told = told(error);
     match error.status().map(u16::from) {
-        // RFC 4954 §6: the server requires a login, or a stronger one. It would accept no mail at
-        // all.
-        Some(530 | 534 | 535 | 538) => Failure::NoSession(told),
         Some(code) if concerns_the_session(code, &prose(error)) => Failure::Broken(told),
         Some(_) if error.is_permanent() => Failure::Permanent(told),
         Some(_) => Failure::Transient(told),
@@ -23,11 +20,20 @@ pub(super) fn refusal(error: &Error) -> Failure {
 /// delays these refusals up to RCPT TO (`smtpd_delay_reject`). It uses general codes for them, so
 /// its text decides.
 fn concerns_the_session(code: u16, prose: &str) -> bool {
-    // 421: the server ends the session. 503, 504, 555: it does not accept the dialogue.
-    matches!(code, 421 | 503 | 504 | 555)
-        || [": Helo command rejected", ": Sender address rejected", ": Client host rejected"]
-            .iter()
-            .any(|phrase| prose.contains(phrase) && !prose.contains(" said: "))
+    // A server that asks another server about the recipient quotes its reply after " said: ". That
+    // part is about the recipient.
+    let own = prose.split(" said: ").next().unwrap_or_default();
+    // 421: the server ends the session. 503, 504, 555: it does not accept the dialogue. 530, 534,
+    // 535, 538 (RFC 4954 §6): it requires a login, or a stronger one.
+    matches!(code, 421 | 503 | 504 | 530 | 534 | 535 | 538 | 555)
+        || [
+            "Helo command rejected",
+            "Sender address rejected",
+            "Client host rejected",
+            "; Client host [",
+        ]
+        .iter()
+        .any(|phrase| own.contains(phrase))
 }
 
 /// The text of an error. It may contain an address, so no log and no row has it.

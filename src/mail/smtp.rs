@@ -86,16 +86,19 @@ impl Session {
         self.connection.command(Rset).await.map(drop)
     }
 
-    /// Sends the recipients and the text of a mail whose sender was accepted.
+    /// Sends the recipients and the text of a mail whose sender was accepted. `is_text_sent` is
+    /// true from the moment at which the server perhaps has the mail.
     pub(super) async fn hand_over(
         &mut self,
         envelope: &Envelope,
         bytes: &[u8],
+        is_text_sent: &mut bool,
     ) -> Result<Response, Error> {
         for recipient in envelope.to() {
             self.connection.command(Rcpt::new(recipient.clone(), Vec::new())).await?;
         }
         self.connection.command(Data).await?;
+        *is_text_sent = true;
         self.connection.message(bytes).await
     }
 
@@ -232,18 +235,30 @@ impl Smtp {
             Err(_) => return Err(Failure::NoSession("timeout".to_owned())),
         };
         let bytes = with_crlf(message.formatted());
-        match timeout_at(deadline, session.hand_over(envelope, &bytes)).await {
+        let mut is_text_sent = false;
+        let failure = match timeout_at(
+            deadline,
+            session.hand_over(envelope, &bytes, &mut is_text_sent),
+        )
+        .await
+        {
             Ok(Ok(_)) => {
                 self.keep(session);
-                Ok(())
+                return Ok(());
             }
             Ok(Err(error)) => {
                 // The reply is known. It does not matter whether the server responds to QUIT.
                 let _ = timeout(QUIT_TIMEOUT, session.connection.abort()).await;
-                Err(refusal(&error))
+                refusal(&error)
             }
-            Err(_) => Err(Failure::Broken("timeout".to_owned())),
-        }
+            Err(_) => Failure::Broken("timeout".to_owned()),
+        };
+        Err(match failure {
+            // The server perhaps has the mail. Each further attempt perhaps delivers it once more,
+            // so it counts and the pauses between attempts grow.
+            Failure::Broken(told) if is_text_sent => Failure::Transient(told),
+            failure => failure,
+        })
     }
 
     /// A session whose server has accepted the sender: a kept one, or a new one.

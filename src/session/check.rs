@@ -205,7 +205,8 @@ impl Check<'_> {
         if claims.generation > session.generation {
             return Err(Refused::Invalid);
         }
-        if claims.generation == session.generation && !session.used {
+        let is_current = claims.generation == session.generation && claims.jti == session.jti;
+        if is_current && !session.used {
             // From now on, a use of the previous token after the grace period counts as theft. If
             // this cannot be stored, the request is refused.
             self.store.mark_used(user_id, &claims.sid, claims.generation).await?;

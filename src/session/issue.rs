@@ -98,6 +98,20 @@ pub fn tokens(
         amr: session.amr.clone(),
         auth_time: session.auth_time.div_euclid(1000),
     };
+    let vault_token = vault_token(keys, config, session, standing, now)?;
+    Ok(Tokens { user_token: mint(&keys.user, &user)?, vault_token })
+}
+
+/// Creates a vaultToken for a session.
+pub fn vault_token(
+    keys: &KeySet,
+    config: &config::Tokens,
+    session: &Session,
+    standing: &AccountStatus,
+    now: UnixMillis,
+) -> Result<String, KeyError> {
+    let iat = now.div_euclid(1000);
+    let ttl = i64::try_from(config.vault_ttl.as_secs()).unwrap_or(i64::MAX);
     // If the user's email address is not proven, the token names no team, even if the user has
     // memberships. The token never names a disabled team.
     let membership = standing.membership.as_ref();
@@ -112,14 +126,14 @@ pub fn tokens(
         jti: random_id(),
         iat,
         nbf: iat,
-        exp: iat + seconds(config.vault_ttl),
+        exp: iat + ttl,
         tid: membership.map(|membership| membership.team_id.to_string()),
         role: membership.map(|membership| membership.role.name().to_owned()),
         pid: project.map(|(id, _): &(Uuid, String)| id.to_string()),
         scope: membership.map(|membership| scope_of(membership.role)).unwrap_or_default(),
         mep: membership.map(|membership| membership.epoch),
     };
-    Ok(Tokens { user_token: mint(&keys.user, &user)?, vault_token: mint(&keys.vault, &vault)? })
+    mint(&keys.vault, &vault)
 }
 
 /// Creates a vaultToken for a project key and for some of the key's scopes. Returns the token and

@@ -116,6 +116,22 @@ impl Sessions {
         Ok(tokens)
     }
 
+    /// Creates a vaultToken, and returns it with the userToken of the request. Only a refresh gives
+    /// a newer userToken: otherwise a thief with an old one would get the current one without the
+    /// check for reuse.
+    pub fn beside(
+        &self,
+        user_token: &str,
+        session: &Session,
+        account: &AccountStatus,
+    ) -> Result<Tokens, Unavailable> {
+        let Issuer { keys, tokens, clock, metrics, .. } = &self.issuer;
+        let vault = issue::vault_token(&keys.current(), tokens, session, account, clock.now());
+        let vault_token = vault.map_err(|error| Unavailable::because("signing keys", error))?;
+        metrics.tokens_issued.one(TokenType::Vault);
+        Ok(Tokens { user_token: user_token.to_owned(), vault_token })
+    }
+
     /// Opens a session. The tokens of the session are valid as soon as this function returns.
     pub async fn open(
         &self,

@@ -131,8 +131,8 @@ impl Metrics {
     }
 }
 
-/// Limits every instrument to the number of series of its row, whatever attributes the code
-/// records.
+/// Limits every instrument to the number of series that its row of the registry allows, even if the
+/// code records other attributes.
 fn bounded(instrument: &sdk::Instrument) -> Option<Stream> {
     let row = registry::ALL.iter().find(|row| row.name == instrument.name())?;
     Stream::builder().with_cardinality_limit(row.series_max()).build().ok()

@@ -3,11 +3,14 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::app::{TestApp, both};
 use crate::ask::at_once;
 use crate::audit::actions;
 use crate::client::{Person, claims};
 use crate::limits_attempts::at;
+use crate::people::{claim, people};
 
 const PATH: &str = "/api/refresh";
 const PAST_GRACE: Duration = Duration::from_secs(31);
@@ -124,4 +127,26 @@ both!(two_daemons_agree_about_a_lost_response, async |app| {
     person.as_user().get(PATH).await.expect_problem(401, "refresh-reused");
     app.mail_to("ada@example.org").await;
     other.finish().await;
+});
+
+both!(only_a_refresh_gives_a_newer_token, async |app| {
+    let [mut ada] = people(app, ["ada"]).await;
+    let (old, team) = (ada.clone(), claim(&ada, "tid"));
+    ada.refresh().await.expect(200);
+    ada.me().await.expect(200);
+    app.clock.advance(PAST_GRACE);
+    let switched = old.as_user().post_json(&format!("/api/teams/{team}/switch"), json!({})).await;
+    assert_eq!(switched.expect(200).tokens().user, old.user_token);
+    old.as_user().get(PATH).await.expect_problem(401, "refresh-reused");
+    app.mail_to(&ada.email).await;
+});
+
+both!(a_resend_gives_no_newer_token, ["captcha.provider" = "none"], async |app| {
+    let mut person = app.register("ada@example.org").await;
+    app.mail_to("ada@example.org").await;
+    let old = person.clone();
+    person.refresh().await.expect(200);
+    let resent = old.as_user().get("/api/resend-email-verification").await;
+    assert_eq!(resent.expect(200).tokens().user, old.user_token);
+    app.mail_to("ada@example.org").await;
 });

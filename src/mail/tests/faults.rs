@@ -101,8 +101,9 @@ async fn a_refusal_of_our_name_or_sender_at_the_recipient_costs_no_mail() {
     for reply in [
         "504 5.5.2 <4f2a9c0b1d2e>: Helo command rejected: need fully-qualified hostname",
         "553 5.7.1 <no-reply@example.com>: Sender address rejected: not owned by user",
-        "554 5.7.1 <unknown[203.0.113.7]>: Client host rejected: Access denied",
-        "421 4.7.0 Try again later, closing connection. (EHLO)",
+        "450 4.7.25 Client host rejected: cannot find your hostname",
+        "554 5.7.1 Service unavailable; Client host [203.0.113.7] blocked using bl.example",
+        "530 SMTP authentication is required.",
     ] {
         let (world, sink) = (World::new().await, Sink::start().await);
         let id = world.confirmation("ada@example.com").await;
@@ -287,12 +288,11 @@ async fn a_mail_that_breaks_every_connection_lets_the_others_go_first() {
 #[tokio::test]
 async fn a_server_that_hangs_is_left_in_time_and_the_mail_comes_again() {
     let (world, sink) = (World::new().await, Sink::start().await);
-    let id = world.confirmation("ada@example.com").await;
+    world.confirmation("ada@example.com").await;
     sink.answer("END", HANG, 1);
     let mailer = world.hasty_mailer(&sink.url());
-    assert_eq!(mailer.sweep().await.unwrap().count(MailOutcome::Released), 1);
-    assert_eq!(world.row(id).await.attempts, 0);
-    world.clock.advance(PAUSE);
+    assert_eq!(mailer.sweep().await.unwrap().count(MailOutcome::Retry), 1);
+    world.clock.advance(2 * MINUTE);
     assert_eq!(mailer.sweep().await.unwrap().count(MailOutcome::Sent), 1);
 }
 

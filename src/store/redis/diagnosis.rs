@@ -86,7 +86,7 @@ fn classify(error: RedisError) -> Diagnosis {
     (outage(&error).unwrap_or(Reason::Refused), error)
 }
 
-/// The number of slots that a node serves, according to the response to `CLUSTER SLOTS`.
+/// The number of slots that are served by any node, according to the response to `CLUSTER SLOTS`.
 fn covered(ranges: &Value) -> i64 {
     let Value::Array(ranges) = ranges else { return SLOTS };
     let size = |range: &Value| match range {

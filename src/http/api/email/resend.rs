@@ -17,7 +17,8 @@ pub async fn handle(
     let captcha = fields::captcha_of_query(request)?;
     let mut client = request.as_client();
     app.account().resend_confirmation(&mut client, &caller.standing, captcha).await?;
-    Ok(answer::json(&app.sessions.tokens(&caller.session, &caller.standing)?))
+    let user_token = request.bearer()?.ok_or(Code::InvalidToken)?;
+    Ok(answer::json(&app.sessions.beside(user_token, &caller.session, &caller.standing)?))
 }
 
 pub fn operation() -> Operation {

@@ -40,11 +40,13 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
         .await?
         .ok_or(Code::InvalidToken)?;
     app.metrics.tenancy_changes.one(TenancyChange::TeamSwitched);
+    let user_token = request.bearer()?.ok_or(Code::InvalidToken)?;
     if project == in_use {
-        return Ok(answer::json(&app.sessions.tokens(&session, &caller.standing)?));
+        let tokens = app.sessions.beside(user_token, &session, &caller.standing)?;
+        return Ok(answer::json(&tokens));
     }
     let caller = app.check().standing(session).await?;
-    Ok(answer::json(&app.sessions.tokens(&caller.session, &caller.standing)?))
+    Ok(answer::json(&app.sessions.beside(user_token, &caller.session, &caller.standing)?))
 }
 
 pub fn operation() -> Operation {

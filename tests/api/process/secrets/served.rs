@@ -48,7 +48,7 @@ async fn a_daemon_without_its_servers_prints_no_secret_embedded() {
     std::fs::write(place.path("latchkey.toml"), "").expect("written");
     let running = place.start().await;
     holds_no_marker("a response", &ask(&running).await);
-    running.daemon.says("telemetry cannot be exported").await;
+    running.daemon.says("telemetry cannot be exported and is dropped").await;
     for (number, text) in [
         format!("database.url = \"postgres://ada:{MARKER}@a,b/d\"\ntokens.secret = {MARKER}\n"),
         format!("tokens.issuer = \"https://ada:{MARKER}@h:99999/\"\n"),
