@@ -116,12 +116,13 @@ async fn connect(
 ) -> Result<(Db, KeyRing, Chain), Obstacle> {
     let refused = |error: DatabaseError| Obstacle::of(error.into());
     let mut db = Db::connect(&config.database).await.map_err(refused)?;
-    if config.database.auto_migrate && db.schema().await.map_err(refused)?.unusable().is_none() {
-        db.migrate().await.map_err(refused)?;
-    }
-    let schema = db.schema().await.map_err(refused)?;
+    let mut schema = db.schema().await.map_err(refused)?;
     if let Some(outside) = schema.unusable() {
         return Err(Obstacle::Outdated(outside));
+    }
+    if config.database.auto_migrate && !schema.pending.is_empty() {
+        db.migrate().await.map_err(refused)?;
+        schema = db.schema().await.map_err(refused)?;
     }
     count_migrations(&db, metrics).await;
     db.watch(metrics);

@@ -7,7 +7,7 @@ use hyper::header::{HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use ipnet::IpNet;
 use tokio::time::Instant;
 
-use super::forwarded::{ForwardedClient, client, is_forwarded};
+use super::forwarded::{ForwardedClient, client, is_forwarded, trusts};
 use crate::admission::Headers as RateHeaders;
 use crate::client_key::ClientKey;
 use crate::secret::{random_bytes, random_id};
@@ -191,10 +191,6 @@ impl Cx {
         };
         Place { ids, parent, link }
     }
-}
-
-fn trusts(trusted: &[IpNet], address: IpAddr) -> bool {
-    trusted.iter().any(|net| net.contains(&address))
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {

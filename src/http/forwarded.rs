@@ -56,11 +56,18 @@ fn walk<'a>(entries: impl Iterator<Item = Option<&'a str>>, trusted: &[IpNet]) -
     for entry in entries.take(ENTRIES_MAX) {
         let Some(address) = entry.and_then(address) else { return ForwardedClient::Unreadable };
         client = ForwardedClient::Address(address);
-        if !trusted.iter().any(|net| net.contains(&address)) {
+        if !trusts(trusted, address) {
             break;
         }
     }
     client
+}
+
+/// Whether the IP address is in one of the networks of trusted proxies. An IPv4-mapped IPv6 address
+/// counts as the IPv4 address.
+pub(super) fn trusts(trusted: &[IpNet], address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    trusted.iter().any(|network| network.contains(&address))
 }
 
 /// Parses an IP address as proxies write it: with or without a port (Azure Application Gateway),

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::forwarded::trusts;
+
 /// The timeout of a listener that has no setting. It is longer than the 60 seconds for which most
 /// clients and proxies keep an idle connection.
 const DEFAULT: Duration = Duration::from_secs(75);
@@ -34,8 +36,7 @@ impl IdleTimeouts {
 
     /// The timeout of a connection from this IP address.
     pub fn of(&self, address: IpAddr) -> Duration {
-        let address = address.to_canonical();
-        if self.proxies.iter().any(|network| network.contains(&address)) {
+        if trusts(&self.proxies, address) {
             return self.of_clients.max(OF_PROXIES_MIN);
         }
         self.of_clients

@@ -12,6 +12,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use tokio::time::Instant;
 
+use super::forwarded::trusts;
 use crate::client_key::ClientKey;
 
 /// The operator is warned at most once in this time.
@@ -42,7 +43,7 @@ impl Sources {
     /// holds the maximum number of connections.
     pub fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Held> {
         let address = address.to_canonical();
-        if self.exempt.iter().any(|network| network.contains(&address)) {
+        if trusts(&self.exempt, address) {
             return Some(Held(None));
         }
         let source = ClientKey::narrow(address);

@@ -130,8 +130,9 @@ impl Embedded {
     ) -> Result<(), Unavailable> {
         let tx = self.lock(&keys::sessions(user)).await?;
         let stored: Option<Stored> = tx.read(&keys::session(user, sid)).await?;
-        let current = |it: &Stored| it.session.generation == generation && !it.reused;
-        if let Some(mut stored) = stored.filter(current) {
+        let is_unused =
+            |it: &Stored| it.session.generation == generation && !it.session.used && !it.reused;
+        if let Some(mut stored) = stored.filter(is_unused) {
             stored.session.used = true;
             tx.write_session(&stored).await?;
             tx.commit().await?;
