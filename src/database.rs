@@ -34,7 +34,7 @@ use sea_orm::{
     IsolationLevel, Statement,
 };
 
-pub use self::facts::{Facts, Server};
+pub use self::facts::{Facts, Rights, Server};
 use self::guard::{Guard, Shared};
 pub use self::handle::Handle;
 pub use self::probe::{Endpoint, is_unreachable, of_exhausted_pool};
@@ -325,7 +325,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", dir.path().join("t.db").display());
         let url = crate::secret::Secret::new(url);
-        let config = config::Database { url, auto_migrate: true, max_connections: 1 };
+        let config = config::Database::new(url, 1);
         let db = Db::connect(&config).await.unwrap();
         // Only this connection sees the table.
         db.reader().execute_unprepared("CREATE TEMP TABLE mark (id INTEGER)").await.unwrap();
@@ -344,7 +344,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}/my%20data.db", dir.path().display());
         let url = crate::secret::Secret::new(url);
-        let config = config::Database { url, auto_migrate: true, max_connections: 1 };
+        let config = config::Database::new(url, 1);
         Db::connect(&config).await.unwrap().migrate().await.unwrap();
         let mode = std::fs::metadata(dir.path().join("my data.db")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);

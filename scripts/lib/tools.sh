@@ -3,6 +3,9 @@
 # shellcheck shell=bash
 
 DENY_VERSION=0.20.2
+# Transaction mode needs 1.21 or later, and Debian 12 has 1.18.
+PGBOUNCER_VERSION=1.24.1
+PGBOUNCER_SHA256=da72a3aba13072876d055a3e58dd4aba4a5de4ed6148e73033185245598fd3e0
 
 # as_root COMMAND...: runs the command as root. It uses sudo only if sudo needs no password.
 as_root() {
@@ -43,6 +46,10 @@ missing_packages() {
     command -v chromium >/dev/null || echo chromium
     command -v shellcheck >/dev/null || echo shellcheck
     command -v openssl >/dev/null || echo openssl
+    command -v make >/dev/null || echo make
+    command -v pkg-config >/dev/null || echo pkg-config
+    pkg-config --exists libevent 2>/dev/null || echo libevent-dev
+    pkg-config --exists openssl 2>/dev/null || echo libssl-dev
     command -v systemd-analyze >/dev/null || echo systemd
     python3 -c 'import venv, ensurepip' 2>/dev/null || echo python3-venv
 }
@@ -92,4 +99,30 @@ python_with() {
         cat "${files[@]}" >"$home/requirements.txt"
     fi
     printf '%s\n' "$home/bin/python"
+}
+
+# pgbouncer: prints the path of PgBouncer. It builds the program once, from the source package of
+# the distribution's archive.
+pgbouncer() {
+    local home=$CACHE/latchkey-pgbouncer-$PGBOUNCER_VERSION name=pgbouncer-$PGBOUNCER_VERSION
+    local archive build
+    if [[ ! -x $home/pgbouncer ]]; then
+        say "building PgBouncer $PGBOUNCER_VERSION: half a minute, once" >&2
+        build=$(mktemp -d)
+        # shellcheck disable=SC2016 # apt-get expands this.
+        archive=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Component: main' | head -1)
+        curl -fsS --retry 3 -o "$build/source.tar.gz" \
+            "${archive%/}/pool/main/p/pgbouncer/pgbouncer_$PGBOUNCER_VERSION.orig.tar.gz"
+        echo "$PGBOUNCER_SHA256  $build/source.tar.gz" | sha256sum --check --quiet
+        tar -xzf "$build/source.tar.gz" -C "$build"
+        (
+            cd "$build/$name"
+            ./configure -q --without-cares --without-pam --without-systemd
+            make -s -j "$(nproc)" pgbouncer
+        ) >"$build/log" 2>&1 || die "PgBouncer cannot be built: $(tail -5 "$build/log")"
+        mkdir -p "$home"
+        mv "$build/$name/pgbouncer" "$home/"
+        rm -rf "$build"
+    fi
+    printf '%s\n' "$home/pgbouncer"
 }

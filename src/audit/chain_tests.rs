@@ -6,11 +6,10 @@ use super::*;
 use crate::audit::Keys;
 
 async fn database(dir: &Path) -> Db {
-    let config = crate::config::Database {
-        url: Secret::new(format!("sqlite://{}", dir.join("t.db").display())),
-        auto_migrate: true,
-        max_connections: 2,
-    };
+    let config = crate::config::Database::new(
+        Secret::new(format!("sqlite://{}", dir.join("t.db").display())),
+        2,
+    );
     let db = Db::connect(&config).await.unwrap();
     db.migrate().await.unwrap();
     db

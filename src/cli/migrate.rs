@@ -35,7 +35,8 @@ enum State {
 }
 
 pub async fn run(command: &Command, config: &Config, json: bool, talk: Talk) -> ExitCode {
-    let file = config.database.is_sqlite().then(|| sqlite_path(config.database.url.expose()));
+    let database = config.database.for_migrations();
+    let file = database.is_sqlite().then(|| sqlite_path(database.url.expose()));
     if let Some(file) = file.as_deref()
         && !file.exists()
     {
@@ -55,7 +56,7 @@ pub async fn run(command: &Command, config: &Config, json: bool, talk: Talk) -> 
             ));
         }
     }
-    let db = match Db::connect(&config.database).await {
+    let db = match Db::connect(&database).await {
         Ok(db) => db,
         Err(error) => return Fault::Database(error).report(talk),
     };

@@ -148,10 +148,13 @@ pub fn run() -> ExitCode {
             let _flush = crate::telemetry::FlushAtEnd;
             block_on(talk, crate::daemon::run(loaded, &load)).unwrap_or(ExitCode::from(FAILED))
         }),
-        Command::Migrate(command) => with_settings(talk, load(), |loaded| {
-            block_on(talk, migrate::run(&command, &loaded.config, common.json, talk))
-                .unwrap_or(ExitCode::from(FAILED))
-        }),
+        Command::Migrate(command) => {
+            let loaded = settings::load_for_migrations(&inputs());
+            with_settings(talk, loaded.and_then(crate::daemon::check_urls), |loaded| {
+                block_on(talk, migrate::run(&command, &loaded.config, common.json, talk))
+                    .unwrap_or(ExitCode::from(FAILED))
+            })
+        }
         Command::Audit(command) => with_settings(talk, load(), |loaded| {
             block_on(talk, audit::run(command, &loaded.config, common.json, talk))
                 .unwrap_or(ExitCode::from(FAILED))

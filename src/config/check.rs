@@ -38,12 +38,14 @@ pub fn check(values: &Values, problems: &mut Vec<Problem>, warnings: &mut Vec<Pr
     rules.without_effect();
     rules.mailbox();
     rules.production();
+    rules.serving_role();
+    rules.migrating_role();
 }
 
 pub(super) struct Rules<'a> {
     pub(super) values: &'a Values,
-    problems: &'a mut Vec<Problem>,
-    warnings: &'a mut Vec<Problem>,
+    pub(super) problems: &'a mut Vec<Problem>,
+    pub(super) warnings: &'a mut Vec<Problem>,
 }
 
 impl Rules<'_> {

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 
 use super::Config;
 use super::check::check;
+use super::check_roles::check_migrations;
 use super::derive::derive;
 use super::environment;
 use super::file::ConfigFile;
-use super::layers::lay;
+use super::layers::{Values, lay};
 use super::problems::{Problem, Problems};
 use super::settings::{self, TelemetrySettings};
 use super::show::{Shown, show};
@@ -76,6 +77,18 @@ pub fn files(named: &[PathBuf]) -> Vec<ConfigFile> {
 ///
 /// The error contains every problem that can be found at once.
 pub fn load(inputs: &Inputs<'_>) -> Result<Loaded, Problems> {
+    load_checked(inputs, check)
+}
+
+/// Loads the configuration of `latchkey migrate`. This command needs only the database, so it must
+/// not require the secrets of the daemon. Only rules about the database are checked.
+pub fn load_for_migrations(inputs: &Inputs<'_>) -> Result<Loaded, Problems> {
+    load_checked(inputs, check_migrations)
+}
+
+type Check = fn(&Values, &mut Vec<Problem>, &mut Vec<Problem>);
+
+fn load_checked(inputs: &Inputs<'_>, check: Check) -> Result<Loaded, Problems> {
     let mut problems = Vec::new();
     let mut layers: Vec<Vec<Given>> =
         inputs.files.iter().map(|file| file.given(&mut problems)).collect();

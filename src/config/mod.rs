@@ -7,6 +7,7 @@
 
 mod check;
 mod check_egress;
+mod check_roles;
 mod derive;
 mod environment;
 mod file;
@@ -34,7 +35,7 @@ mod words;
 pub use environment::{process_arguments, process_environment, wants_no_color};
 pub use file::ConfigFile;
 pub use kind::{Item, Kind};
-pub use load::{DEFAULT_FILE, Inputs, Loaded, Machine, files, load};
+pub use load::{DEFAULT_FILE, Inputs, Loaded, Machine, files, load, load_for_migrations};
 pub use mailbox::MailboxBarrier;
 pub use problems::{Problem, Problems, table};
 pub use schema::schema;

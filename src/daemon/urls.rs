@@ -28,6 +28,11 @@ pub fn check_urls(mut loaded: Loaded) -> Result<Loaded, Problems> {
             refuse("database.url", &bad.to_string(), bad.fix());
         }
     }
+    if config.database.migrate_url.is_some()
+        && let Err(bad) = check_url(&config.database.for_migrations())
+    {
+        refuse("database.migrate_url", &bad.to_string(), bad.fix());
+    }
     if config.redis.url.as_ref().is_some_and(|url| !is_redis_url(url)) {
         let fix =
             "write it as redis://user:password@host:port/0, with user and password percent-encoded";

@@ -107,7 +107,7 @@ mod tests {
 
     fn endpoint(url: &str) -> Option<Endpoint> {
         let url = Secret::new(url.to_owned());
-        Endpoint::of(&config::Database { url, auto_migrate: false, max_connections: 1 })
+        Endpoint::of(&config::Database::new(url, 1))
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! The tenant scope of a transaction: the rows that it may see. These are the rows of one team, the
 //! rows of one user, or all rows.
 //!
-//! On PostgreSQL, row-level security reads the scope (`latchkey.team` and four more settings of the
-//! transaction). PostgreSQL then hides every other row, also from the owner of the tables. A
-//! transaction without a scope sees no row.
+//! On PostgreSQL, row-level security reads the scope from settings of the transaction. PostgreSQL
+//! then hides every other row, also from the owner of the tables. A transaction without a scope
+//! sees no row.
 //!
 //! This is the second line of defence, because each query names its team as well. On SQLite the
-//! queries are the only line of defence. The policies are in the migration `000004_tenancy`.
+//! queries are the only line of defence. The policies are in
+//! `migration/src/baseline/row_security.rs`.
 
 use sea_orm::{ConnectionTrait, DatabaseBackend, DbErr, Statement};
 use uuid::Uuid;
@@ -29,28 +30,22 @@ pub enum TenantScope<'a> {
     Operator,
 }
 
-/// Sets one setting for each kind of scope, so that a new scope replaces the previous scope. A
-/// further setting, `latchkey.key`, is set by the function that reads a project's key.
-const ENTER: &str = "SELECT set_config('latchkey.team', $1, true), \
-     set_config('latchkey.user', $2, true), set_config('latchkey.invitation', $3, true), \
-     set_config('latchkey.address', $4, true), \
-     set_config('latchkey.operator', $5, true)";
-
-/// Puts a transaction into this scope until it ends or enters another scope.
+/// Puts a transaction into this scope until it ends or enters another scope. In the scope of a user
+/// or of invitations, it sees the teams that belong to them at this moment.
 pub async fn enter<C: ConnectionTrait>(tx: &C, scope: TenantScope<'_>) -> Result<(), DbErr> {
     if tx.get_database_backend() != DatabaseBackend::Postgres {
         return Ok(());
     }
-    let mut settings = [const { String::new() }; 5];
-    match scope {
-        TenantScope::Team(team) => settings[0] = team.to_string(),
-        TenantScope::Person(user) => settings[1] = user.to_string(),
-        TenantScope::Invitation(digest) => digest.clone_into(&mut settings[2]),
-        TenantScope::Address(normal) => normal.clone_into(&mut settings[3]),
-        TenantScope::Operator => "on".clone_into(&mut settings[4]),
-    }
-    let settings = settings.map(Into::into);
-    tx.execute_raw(Statement::from_sql_and_values(DatabaseBackend::Postgres, ENTER, settings))
+    let (name, value) = match scope {
+        TenantScope::Team(team) => ("team", team.to_string()),
+        TenantScope::Person(user) => ("user", user.to_string()),
+        TenantScope::Invitation(digest) => ("invitation", digest.to_owned()),
+        TenantScope::Address(normal) => ("address", normal.to_owned()),
+        TenantScope::Operator => ("operator", "on".to_owned()),
+    };
+    let sql = "SELECT latchkey_enter($1, $2)";
+    let values = [name.into(), value.into()];
+    tx.execute_raw(Statement::from_sql_and_values(DatabaseBackend::Postgres, sql, values))
         .await
         .map(drop)
 }

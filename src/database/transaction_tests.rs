@@ -15,11 +15,7 @@ use crate::database::{Db, Transaction};
 use crate::secret::Secret;
 
 fn file(dir: &tempfile::TempDir) -> config::Database {
-    config::Database {
-        url: Secret::new(format!("sqlite://{}", dir.path().join("t.db").display())),
-        auto_migrate: true,
-        max_connections: 2,
-    }
+    config::Database::new(Secret::new(format!("sqlite://{}", dir.path().join("t.db").display())), 2)
 }
 
 /// How many statements one transaction has.

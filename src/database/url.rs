@@ -210,7 +210,7 @@ mod tests {
 
     fn database(url: &str) -> config::Database {
         let url = Secret::new(url.to_owned());
-        config::Database { url, auto_migrate: false, max_connections: 1 }
+        config::Database::new(url, 1)
     }
 
     #[test]

@@ -81,7 +81,7 @@ mod tests {
 
     async fn db(dir: &tempfile::TempDir, name: &str) -> Db {
         let url = Secret::new(format!("sqlite://{}", dir.path().join(name).display()));
-        let config = config::Database { url, auto_migrate: true, max_connections: 2 };
+        let config = config::Database::new(url, 2);
         Db::connect(&config).await.unwrap()
     }
 

@@ -23,7 +23,7 @@ async fn sqlite() -> (Store, TempDir) {
 
 async fn migrated(dir: &Path) -> Db {
     let url = format!("sqlite://{}/latchkey.db", dir.display());
-    let config = config::Database { url: Secret::new(url), auto_migrate: true, max_connections: 4 };
+    let config = config::Database::new(Secret::new(url), 4);
     let db = Db::connect(&config).await.unwrap();
     db.migrate().await.unwrap();
     db
@@ -62,8 +62,7 @@ async fn the_same_history_gets_the_same_answers_from_two_stores() {
 async fn a_database_without_the_table_is_an_outage() {
     let dir = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}/empty.db", dir.path().display());
-    let config =
-        config::Database { url: Secret::new(url), auto_migrate: false, max_connections: 1 };
+    let config = config::Database::new(Secret::new(url), 1);
     let store = Store::embedded(Db::connect(&config).await.unwrap());
     let error = store.spend_once("key", suite::NOW + 1, suite::NOW).await.unwrap_err();
     assert_eq!(error.dependency, "token store");

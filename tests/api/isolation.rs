@@ -13,8 +13,8 @@ use uuid::Uuid;
 
 use crate::app::{Backend, TestApp, both};
 use crate::client::{Client, Person, claims};
+use crate::installation::{Installation, Roles, Route};
 use crate::people::{claim, id_of, join, people};
-use crate::servers::TestDatabase;
 
 /// Tables that have a team id and no row-level security, each with the reason.
 const UNWALLED: [(&str, &str); 1] = [(
@@ -33,9 +33,15 @@ async fn walled(db: &DatabaseConnection) -> Vec<String> {
     tables.filter(|name: &String| UNWALLED.iter().all(|(other, _)| name != other)).collect()
 }
 
-/// Opens a second connection with the daemon's own role, which owns the tables.
+/// Opens a second connection with the daemon's own role.
 async fn plain(url: &str) -> DatabaseConnection {
     Database::connect(url).await.expect("connected")
+}
+
+/// Puts a transaction into a tenant scope.
+async fn enter(tx: &impl sea_orm::ConnectionTrait, scope: &str, value: &str) {
+    let enter = format!("SELECT latchkey_enter('{scope}', '{value}')");
+    tx.execute_unprepared(&enter).await.expect("entered");
 }
 
 async fn number(db: &impl sea_orm::ConnectionTrait, sql: &str) -> i64 {
@@ -71,8 +77,7 @@ async fn nothing_is_put_into(
         ),
     ] {
         let tx = db.begin().await.expect("begun");
-        let set = format!("SELECT set_config('latchkey.team', '{mine}', true)");
-        tx.execute_unprepared(&set).await.expect("set");
+        enter(&tx, "team", mine).await;
         let refused = tx.execute_unprepared(&format!("INSERT INTO {insert}")).await;
         let refused = refused.expect_err("into another team");
         assert!(refused.to_string().contains("row-level security"), "{insert}: {refused}");
@@ -80,11 +85,35 @@ async fn nothing_is_put_into(
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn another_teams_rows_are_not_there_on_servers() {
-    let database = TestDatabase::create().await;
-    let url = database.url();
-    let app = TestApp::builder(Backend::Servers).set("database.url", &url).start().await;
+mod another_teams_rows_are_not_there_on_servers {
+    use super::another_teams_rows_are_not_there;
+    use crate::installation::{Roles, Route};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn with_one_role() {
+        another_teams_rows_are_not_there(Roles::One, Route::Direct).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn with_two_roles() {
+        another_teams_rows_are_not_there(Roles::Two, Route::Direct).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn with_one_role_behind_pgbouncer() {
+        another_teams_rows_are_not_there(Roles::One, Route::PgBouncer).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn with_two_roles_behind_pgbouncer() {
+        another_teams_rows_are_not_there(Roles::Two, Route::PgBouncer).await;
+    }
+}
+
+async fn another_teams_rows_are_not_there(roles: Roles, route: Route) {
+    let installation = Installation::create(roles, route).await;
+    let url = &installation.serving;
+    let app = TestApp::builder(Backend::Servers).set("database.url", url).start().await;
     assert!(
         !tenant_scope::is_bypassed(&app.inside().db).await.expect("asked"),
         "the role is plain"
@@ -94,7 +123,7 @@ async fn another_teams_rows_are_not_there_on_servers() {
     join(&app, &mine, &eve, "viewer").await;
     let (key, _) = (ada.make_key(&["vault:read"]).await, eve.make_key(&["vault:read"]).await);
 
-    let db = plain(&url).await;
+    let db = plain(url).await;
     let walled = walled(&db).await;
     assert!(walled.len() >= 5, "{walled:?}");
     for table in &walled {
@@ -106,9 +135,7 @@ async fn another_teams_rows_are_not_there_on_servers() {
     }
 
     let tx = db.begin().await.expect("begun");
-    tx.execute_unprepared(&format!("SELECT set_config('latchkey.team', '{mine}', true)"))
-        .await
-        .expect("set");
+    enter(&tx, "team", &mine).await;
     assert_eq!(number(&tx, "SELECT count(*) FROM teams").await, 1);
     assert_eq!(number(&tx, "SELECT count(*) FROM projects").await, 1);
     assert_eq!(number(&tx, "SELECT count(*) FROM memberships").await, 2);
@@ -132,9 +159,7 @@ async fn another_teams_rows_are_not_there_on_servers() {
     // In the scope of a user, a transaction can only read, and it can read only the user's teams
     // and memberships.
     let tx = db.begin().await.expect("begun");
-    tx.execute_unprepared(&format!("SELECT set_config('latchkey.user', '{}', true)", id_of(&eve)))
-        .await
-        .expect("set");
+    enter(&tx, "user", &id_of(&eve)).await;
     assert_eq!(number(&tx, "SELECT count(*) FROM teams").await, 2);
     assert_eq!(number(&tx, "SELECT count(*) FROM memberships").await, 2);
     let changed = tx.execute_unprepared("UPDATE memberships SET role = 'owner'").await;
@@ -155,18 +180,6 @@ async fn another_teams_rows_are_not_there_on_servers() {
     assert_eq!(number(&db, &look).await, 1);
     assert_eq!(number(&db, "SELECT count(*) FROM project_keys").await, 0);
 
-    // In the scope of a key, a transaction can only read, and it can read only the row of this key
-    // and its team.
-    let tx = db.begin().await.expect("begun");
-    tx.execute_unprepared(&format!("SELECT set_config('latchkey.key', '{}', true)", key.id))
-        .await
-        .expect("set");
-    assert_eq!(number(&tx, "SELECT count(*) FROM project_keys").await, 1);
-    assert_eq!(number(&tx, "SELECT count(*) FROM teams").await, 1);
-    assert_eq!(number(&tx, "SELECT count(*) FROM projects").await, 0);
-    let changed = tx.execute_unprepared("UPDATE project_keys SET scopes = 'team:own'").await;
-    assert_eq!(changed.expect("a valid statement").rows_affected(), 0);
-    tx.rollback().await.expect("rolled back");
     // In the scope of an invitation link or of an email address, a transaction can only read, and
     // it can read only the matching invitations and their teams.
     ada.invited(&mine, "kim@example.org", "viewer").await;
@@ -177,13 +190,15 @@ async fn another_teams_rows_are_not_there_on_servers() {
     let by = [("invitation", digest.as_str(), 1), ("address", "kim@example.org", 2)];
     for (setting, value, seen) in by {
         let tx = db.begin().await.expect("begun");
-        let set = format!("SELECT set_config('latchkey.{setting}', '{value}', true)");
-        tx.execute_unprepared(&set).await.expect("set");
+        enter(&tx, setting, value).await;
         for table in ["invitations", "teams"] {
             let rows = number(&tx, &format!("SELECT count(*) FROM {table}")).await;
             assert_eq!(rows, seen, "{table} by {setting}");
         }
-        assert_eq!(number(&tx, "SELECT count(*) FROM memberships").await, 0);
+        for table in ["memberships", "projects", "project_keys"] {
+            let sql = format!("SELECT count(*) FROM {table}");
+            assert_eq!(number(&tx, &sql).await, 0, "{table} by {setting}");
+        }
         for change in ["UPDATE invitations SET role = 'owner'", "DELETE FROM invitations"] {
             let changed = tx.execute_unprepared(change).await.expect("a valid statement");
             assert_eq!(changed.rows_affected(), 0, "{change} by {setting}");

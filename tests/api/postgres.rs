@@ -34,8 +34,12 @@ pub fn init(directory: &Path) {
 /// Returns a command for a program of PostgreSQL. These programs refuse to run as root, so the
 /// command uses the Unix user `postgres` if the test runs as root.
 pub fn program(name: &str) -> Command {
-    let path = PathBuf::from(must_be_told("LATCHKEY_TEST_PG_BIN")).join(name);
-    let mut command = Command::new(path);
+    as_account(&PathBuf::from(must_be_told("LATCHKEY_TEST_PG_BIN")).join(name))
+}
+
+/// Returns a command for a program that refuses to run as root.
+pub fn as_account(program: &Path) -> Command {
+    let mut command = Command::new(program);
     if let Some((user, group)) = account() {
         command.uid(user).gid(group);
     }
@@ -54,7 +58,7 @@ fn account() -> Option<(u32, u32)> {
     Some((number()?, number()?))
 }
 
-fn give(directory: &Path) {
+pub fn give(directory: &Path) {
     if let Some((user, group)) = account() {
         std::os::unix::fs::chown(directory, Some(user), Some(group)).expect("root may give away");
     }

@@ -89,7 +89,8 @@ impl Drop for TestDatabase {
     }
 }
 
-async fn connect(url: &str) -> Result<DatabaseConnection, DbErr> {
+/// Opens one connection to a PostgreSQL.
+pub async fn connect(url: &str) -> Result<DatabaseConnection, DbErr> {
     let mut options = ConnectOptions::new(url);
     options.max_connections(1).sqlx_logging(false).connect_timeout(Duration::from_secs(10));
     Database::connect(options).await

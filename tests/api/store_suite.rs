@@ -52,8 +52,7 @@ fn redis_at(url: &str) -> Store {
 }
 
 async fn embedded_at(url: String) -> Store {
-    let config =
-        config::Database { url: Secret::new(url), auto_migrate: true, max_connections: 10 };
+    let config = config::Database::new(Secret::new(url), 10);
     let db = Db::connect(&config).await.unwrap();
     db.migrate().await.unwrap();
     Store::embedded(db)

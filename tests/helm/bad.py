@@ -51,6 +51,10 @@ BAD = {
     "a claim beside PostgreSQL": (
         {"persistence": {"existingClaim": "a"}}, "persistence.existingClaim is for one pod without PostgreSQL",
     ),
+    "the owner's URL beside SQLite": (
+        {"replicas": 1, "secrets": {"keys": NULLS | {"database.migrate_url": "owner"}}},
+        "secrets.keys.database\\.migrate_url is set without database.url",
+    ),
     "two pods without Redis": (
         {"secrets": {"keys": {"redis.url": None}}}, "more than one pod needs Redis: set secrets.keys.redis\\.url",
     ),

@@ -1,6 +1,7 @@
 """Rules that every object of the chart must follow."""
 
 import json
+from pathlib import Path
 
 ROOTLESS = 65532
 POD_KINDS = {"Deployment", "Job", "Pod"}
@@ -77,12 +78,12 @@ def secrets_are_files(objects):
     it, and that it is never the value of a variable."""
     for made in workloads(objects):
         _, pod = pod_of(made)
-        mounted = {}
+        held = {}
         for volume in pod.get("volumes", []):
             if "projected" in volume:
                 assert volume["projected"]["defaultMode"] == 0o440
-                for source in volume["projected"]["sources"]:
-                    mounted |= {f"/etc/latchkey/secrets/{item['path']}": source for item in source["secret"]["items"]}
+                items = [item for source in volume["projected"]["sources"] for item in source["secret"]["items"]]
+                held[volume["name"]] = {item["path"] for item in items}
             if "secret" in volume:
                 assert volume["secret"]["defaultMode"] == 0o440
         for container in [*pod["containers"], *pod.get("initContainers", [])]:
@@ -93,9 +94,15 @@ def secrets_are_files(objects):
                 if variable["name"].startswith("LATCHKEY_"):
                     assert variable["name"].endswith("_FILE"), f"{variable['name']} is a setting"
                     named.add(variable["value"])
-            assert "healthcheck" in container["args"] or named == set(mounted), f"{named} against {set(mounted)}"
-            mounts = {mount["name"] for mount in container.get("volumeMounts", [])}
-            assert mounts <= {volume["name"] for volume in pod.get("volumes", [])}, "a mount without its volume"
+            mounts = {mount["name"]: mount["mountPath"] for mount in container.get("volumeMounts", [])}
+            mounted = {f"{path}/{file}" for name, path in mounts.items() for file in held.get(name, ())}
+            assert named == mounted, f"{named} against {mounted}"
+            if container["args"][-2:] == ["migrate", "up"]:
+                assert {Path(file).name for file in named} <= {"database.url", "database.migrate_url"}
+                assert len(named) <= 1, f"a container that migrates gets {named}"
+            else:
+                assert not [file for file in named if file.endswith("migrate_url")], "the owner's URL"
+            assert mounts.keys() <= {volume["name"] for volume in pod.get("volumes", [])}, "a mount without its volume"
     assert not [made for made in objects if made["kind"] == "Secret"], "the chart made a Secret"
 
 

@@ -113,9 +113,13 @@ def other_ways_in(helm, values):
 
 def other_secrets(rendered):
     pod = checks.pod_of(checks.only(rendered["production"], "Deployment"))[1]
-    projected = next(volume for volume in pod["volumes"] if volume["name"] == "secrets")["projected"]["sources"]
+    projected = next(volume for volume in pod["volumes"] if volume["name"] == "daemon-secrets")["projected"]["sources"]
     where = {source["secret"]["items"][0]["path"]: source["secret"]["name"] for source in projected}
     assert where["database.url"] == "latchkey-db-app" and where["redis.url"] == "latchkey"
+    # The container that migrates gets the URL of the owner, and no other secret.
+    migrate, daemon = ([variable["name"] for variable in container["env"]] for container in (pod["initContainers"][0], pod["containers"][0]))
+    assert [name for name in migrate if name.startswith("LATCHKEY_")] == ["LATCHKEY_DATABASE__MIGRATE_URL_FILE"], migrate
+    assert "LATCHKEY_DATABASE__URL_FILE" in daemon and "LATCHKEY_DATABASE__MIGRATE_URL_FILE" not in daemon, daemon
     image = pod["containers"][0]["image"]
     assert image == f"ghcr.io/latchkey/latchkey@sha256:{'0' * 64}", image
 

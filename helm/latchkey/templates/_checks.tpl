@@ -1,11 +1,11 @@
 {{/* The settings that are secrets. tests/helm compares this list with that of the daemon. */}}
 {{- define "latchkey.secretSettings" -}}
-captcha.secret database.url introspection.clients mail.smtp_url password.pepper password.pepper_previous redis.url secrets.master_key secrets.master_key_previous telemetry.headers tokens.secret
+captcha.secret database.migrate_url database.url introspection.clients mail.smtp_url password.pepper password.pepper_previous redis.url secrets.master_key secrets.master_key_previous telemetry.headers tokens.secret
 {{- end }}
 
 {{/* The command that creates the Secret that the values name. */}}
 {{- define "latchkey.createSecret" -}}
-{{- $examples := dict "database.url" "'postgres://latchkey:PASSWORD@HOST:5432/latchkey?sslmode=verify-full'" "redis.url" "'rediss://default:PASSWORD@HOST:6379'" "mail.smtp_url" "'smtps://USER:PASSWORD@HOST:465'" "secrets.master_key" "\"$(openssl rand -base64 32)\"" -}}
+{{- $examples := dict "database.migrate_url" "'postgres://latchkey_owner:PASSWORD@HOST:5432/latchkey?sslmode=verify-full'" "database.url" "'postgres://latchkey:PASSWORD@HOST:5432/latchkey?sslmode=verify-full'" "redis.url" "'rediss://default:PASSWORD@HOST:6379'" "mail.smtp_url" "'smtps://USER:PASSWORD@HOST:465'" "secrets.master_key" "\"$(openssl rand -base64 32)\"" -}}
 kubectl create secret generic {{ .Values.secrets.existingSecret | default (include "latchkey.fullname" .) }} --namespace {{ .Release.Namespace }}
 {{- range $setting, $key := .Values.secrets.keys -}}
 {{- if and $key (not (get $.Values.secrets.from $setting)) }} --from-literal={{ $key }}={{ get $examples $setting | default "'VALUE'" }}{{ end -}}
@@ -47,6 +47,9 @@ kubectl create secret generic {{ .Values.secrets.existingSecret | default (inclu
 {{- end -}}
 {{- if and (not $embedded) .Values.persistence.existingClaim -}}
 {{- $faults = append $faults "persistence.existingClaim is for one pod without PostgreSQL: remove it, or remove secrets.keys.database\\.url" -}}
+{{- end -}}
+{{- if and $embedded (hasKey $sources "database.migrate_url") -}}
+{{- $faults = append $faults "secrets.keys.database\\.migrate_url is set without database.url: set secrets.keys.database\\.url to the URL of the role that serves" -}}
 {{- end -}}
 {{- if and (gt $max 1) (not (include "latchkey.hasSecret" (dict "root" . "key" "redis.url"))) -}}
 {{- $faults = append $faults "more than one pod needs Redis: set secrets.keys.redis\\.url, or set replicas to 1" -}}

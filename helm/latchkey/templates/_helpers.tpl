@@ -84,6 +84,15 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- toJson $sources -}}
 {{- end }}
 
+{{/* The sources of the secrets that a container gets. The container that migrates gets only the URL
+     of the database. The daemon does not get the URL of the owner. */}}
+{{- define "latchkey.sourcesFor" -}}
+{{- $all := include "latchkey.secretSources" .root | fromJson -}}
+{{- if eq .for "daemon" -}}{{- omit $all "database.migrate_url" | toJson -}}
+{{- else if hasKey $all "database.migrate_url" -}}{{- pick $all "database.migrate_url" | toJson -}}
+{{- else -}}{{- pick $all "database.url" | toJson -}}{{- end -}}
+{{- end }}
+
 {{/* True if the setting is set: from a Secret, or from a file that the operator mounts. */}}
 {{- define "latchkey.hasSecret" -}}
 {{- $sources := include "latchkey.secretSources" .root | fromJson -}}

@@ -21,13 +21,16 @@ seccompProfile:
   type: RuntimeDefault
 {{- end }}
 
-{{/* Secrets are files, because everyone who may read the pod object also sees its variables. */}}
+{{/* The variables and mounts of a container. The argument is (dict "root" $ "for" "daemon"), or
+     "migrate". Secrets are files, because everyone who may read the pod object also sees its
+     variables. */}}
 {{- define "latchkey.env" -}}
-{{- range $setting, $_ := include "latchkey.secretSources" . | fromJson }}
+{{- $for := .for -}}
+{{- range $setting, $_ := include "latchkey.sourcesFor" . | fromJson }}
 - name: LATCHKEY_{{ $setting | replace "." "__" | upper }}_FILE
-  value: /etc/latchkey/secrets/{{ $setting }}
+  value: /etc/latchkey/{{ $for }}-secrets/{{ $setting }}
 {{- end }}
-{{- with .Values.extraEnv }}
+{{- with .root.Values.extraEnv }}
 {{ toYaml . }}
 {{- end }}
 {{- end }}
@@ -36,12 +39,13 @@ seccompProfile:
 - name: config
   mountPath: /etc/latchkey/config
   readOnly: true
-{{- if include "latchkey.secretSources" . | fromJson }}
-- name: secrets
-  mountPath: /etc/latchkey/secrets
+{{- if include "latchkey.sourcesFor" . | fromJson }}
+- name: {{ .for }}-secrets
+  mountPath: /etc/latchkey/{{ .for }}-secrets
   readOnly: true
 {{- end }}
-{{- if .Values.tls.existingSecret }}
+{{- with .root -}}
+{{- if and (eq $.for "daemon") .Values.tls.existingSecret }}
 - name: tls
   mountPath: /etc/latchkey/tls
   readOnly: true
@@ -54,19 +58,17 @@ seccompProfile:
 {{ toYaml . }}
 {{- end }}
 {{- end }}
+{{- end }}
 
-{{- define "latchkey.volumes" -}}
-{{- $sources := include "latchkey.secretSources" . | fromJson -}}
-- name: config
-  configMap:
-    name: {{ include "latchkey.fullname" . }}
-{{- if $sources }}
-- name: secrets
+{{/* The volume with the secrets of a container. */}}
+{{- define "latchkey.secretVolume" -}}
+{{- with include "latchkey.sourcesFor" . | fromJson }}
+- name: {{ $.for }}-secrets
   projected:
     # In production the daemon refuses a secret's file that every account can read.
     defaultMode: 0440
     sources:
-      {{- range $setting, $source := $sources }}
+      {{- range $setting, $source := . }}
       - secret:
           name: {{ $source.secret }}
           items:
@@ -74,10 +76,21 @@ seccompProfile:
               path: {{ $setting }}
       {{- end }}
 {{- end }}
-{{- with .Values.tls.existingSecret }}
+{{- end }}
+
+{{/* The volumes of a pod. The argument is (dict "root" $ "containers" (list "daemon" "migrate")). */}}
+{{- define "latchkey.volumes" -}}
+- name: config
+  configMap:
+    name: {{ include "latchkey.fullname" .root }}
+{{- range .containers }}
+{{- include "latchkey.secretVolume" (dict "root" $.root "for" .) }}
+{{- end }}
+{{- with .root }}
+{{- if and (has "daemon" $.containers) .Values.tls.existingSecret }}
 - name: tls
   secret:
-    secretName: {{ . }}
+    secretName: {{ .Values.tls.existingSecret }}
     defaultMode: 0440
 {{- end }}
 {{- if include "latchkey.isEmbedded" . }}
@@ -89,18 +102,19 @@ seccompProfile:
 {{ toYaml . }}
 {{- end }}
 {{- end }}
+{{- end }}
 
-{{/* A container that runs `latchkey migrate up`. */}}
+{{/* A container that runs `latchkey migrate up`. The URL of the database is its only secret. */}}
 {{- define "latchkey.migrate" -}}
 - name: migrate
   image: {{ include "latchkey.image" . }}
   imagePullPolicy: {{ .Values.image.pullPolicy }}
   command: [/latchkey]
   args: [--config, /etc/latchkey/config/latchkey.json, migrate, up]
-  env: {{- include "latchkey.env" . | nindent 4 }}
+  env: {{- include "latchkey.env" (dict "root" . "for" "migrate") | nindent 4 }}
   resources: {{- toYaml .Values.resources | nindent 4 }}
   securityContext: {{- include "latchkey.containerSecurity" . | nindent 4 }}
-  volumeMounts: {{- include "latchkey.volumeMounts" . | nindent 4 }}
+  volumeMounts: {{- include "latchkey.volumeMounts" (dict "root" . "for" "migrate") | nindent 4 }}
 {{- end }}
 
 {{/* The settings that all pods have in common. */}}

@@ -1,19 +1,21 @@
 //! Row-level security on PostgreSQL, which separates the data of teams.
 //!
-//! Row-level security also applies to the database role that owns the tables (ADR 6). A transaction
-//! sets its scope with one of these settings, and sees only the rows of that scope:
+//! Row-level security also applies to the database role that owns the tables (ADR 6). The function
+//! `latchkey_enter` puts a transaction into one of these scopes, and the transaction sees only the
+//! rows of its scope:
 //!
-//! - `latchkey.team`: the rows of one team.
-//! - `latchkey.user`: the memberships, teams and projects of one user. The transaction can only
-//!   read them.
-//! - `latchkey.invitation` and `latchkey.key`: the one invitation with this digest, or the one key
-//!   with this id, and its team. The transaction can only read them.
-//! - `latchkey.address`: the invitations of one email address and their teams. The transaction can
-//!   only read them.
-//! - `latchkey.operator`: all rows.
+//! - `team`: the rows of one team.
+//! - `user`: the memberships, teams and projects of one user. The transaction can only read them.
+//! - `invitation` and `address`: the invitation with this digest, or the invitations of this email
+//!   address, and their teams. The transaction can only read them.
+//! - `operator`: all rows.
 //!
-//! A transaction without one of these settings sees no row. Row-level security does not apply when
+//! A transaction outside of all scopes sees no row. Row-level security does not apply when
 //! PostgreSQL checks foreign keys.
+//!
+//! Each policy is one comparison with a setting of the transaction, because a policy runs for each
+//! row, and the subqueries of all policies of a table are prepared for each statement. ADR 14 has
+//! the figures.
 
 /// The tables with row-level security, each with the column that holds the team id.
 const TENANT_TABLES: &[(&str, &str)] = &[
@@ -31,44 +33,59 @@ const SCOPES: &[&str] = &[
         $$ SELECT nullif(current_setting('latchkey.team', true), '')::uuid $$",
     "CREATE FUNCTION latchkey_user() RETURNS uuid LANGUAGE sql STABLE AS
         $$ SELECT nullif(current_setting('latchkey.user', true), '')::uuid $$",
-    "CREATE FUNCTION latchkey_key() RETURNS uuid LANGUAGE sql STABLE AS
-        $$ SELECT nullif(current_setting('latchkey.key', true), '')::uuid $$",
+    "CREATE FUNCTION latchkey_teams() RETURNS uuid[] LANGUAGE sql STABLE AS
+        $$ SELECT string_to_array(nullif(current_setting('latchkey.teams', true), ''), ',')::uuid[] $$",
 ];
 
 /// The policies for reads by a transaction that is not inside the scope of a team.
 const READ_POLICIES: &[&str] = &[
-    "CREATE POLICY memberships_of_person ON memberships FOR SELECT USING (user_id = latchkey_user())",
-    "CREATE POLICY teams_of_person ON teams FOR SELECT USING (EXISTS
-        (SELECT 1 FROM memberships m WHERE m.team_id = teams.id AND m.user_id = latchkey_user()))",
-    "CREATE POLICY projects_of_person ON projects FOR SELECT USING (EXISTS
-        (SELECT 1 FROM memberships m WHERE m.team_id = projects.team_id AND m.user_id = latchkey_user()))",
+    "CREATE POLICY memberships_of_user ON memberships FOR SELECT USING (user_id = latchkey_user())",
+    "CREATE POLICY projects_of_user ON projects FOR SELECT
+        USING (latchkey_user() IS NOT NULL AND team_id = ANY (latchkey_teams()))",
     "CREATE POLICY invitation_by_digest ON invitations FOR SELECT
         USING (digest = nullif(current_setting('latchkey.invitation', true), ''))",
     "CREATE POLICY invitations_of_address ON invitations FOR SELECT
         USING (email_normal = nullif(current_setting('latchkey.address', true), ''))",
-    // The policies above also apply in this subquery. So a transaction that sees an invitation also
-    // sees the team of this invitation, and no other team.
-    "CREATE POLICY team_of_invitation ON teams FOR SELECT USING
-        (EXISTS (SELECT 1 FROM invitations i WHERE i.team_id = teams.id))",
-    "CREATE POLICY project_key_by_id ON project_keys FOR SELECT USING (id = latchkey_key())",
-    "CREATE POLICY team_of_key ON teams FOR SELECT USING (EXISTS
-        (SELECT 1 FROM project_keys k WHERE k.team_id = teams.id AND k.id = latchkey_key()))",
+    "CREATE POLICY teams_of_scope ON teams FOR SELECT USING (id = ANY (latchkey_teams()))",
 ];
 
-/// The functions that a request uses for its reads before it begins a transaction.
+/// Puts the transaction into a scope, and out of the scope in which it was before. The setting
+/// `latchkey.teams` lists the teams of a user or of invitations at this moment.
+const ENTER: &str =
+    "CREATE FUNCTION latchkey_enter(scope text, value text) RETURNS void LANGUAGE plpgsql AS $$
+    BEGIN
+        PERFORM set_config('latchkey.' || name, CASE WHEN name = scope THEN value ELSE '' END, true)
+            FROM unnest(ARRAY['team', 'user', 'invitation', 'address', 'operator', 'teams']) name;
+        IF scope IN ('user', 'invitation', 'address') THEN
+            PERFORM set_config('latchkey.teams', coalesce(CASE scope
+                WHEN 'user' THEN (SELECT string_agg(team_id::text, ',') FROM memberships
+                    WHERE user_id = value::uuid)
+                WHEN 'invitation' THEN (SELECT string_agg(team_id::text, ',') FROM invitations
+                    WHERE digest = value)
+                ELSE (SELECT string_agg(team_id::text, ',') FROM invitations
+                    WHERE email_normal = value)
+                END, ''), true);
+        END IF;
+    END $$";
+
+/// The functions with which a request reads before it begins a transaction. They run with the
+/// rights of the tables' owner, see all rows while they run, and return only the rows of their
+/// arguments. [`CLOSED`] fixes the schema in which they look up tables, because a caller could
+/// otherwise give them a temporary table of its own.
+///
+/// They are in PL/pgSQL because PostgreSQL caches its plans. Before version 18 PostgreSQL plans a
+/// function in SQL again for each call, which takes three times as long.
 const READS: &[&str] = &[
-    // The only read of the session check. The function needs no separate transaction, because it
-    // restores the setting at its end. (A `SET` clause of the function would also restore the
-    // setting. But only a superuser may use a `SET` clause for a setting that is not declared.)
+    // The only read of the session check.
     "CREATE FUNCTION latchkey_membership(person uuid, team uuid, project uuid)
         RETURNS TABLE (team_id uuid, team_name text, team_status text, role text, epoch integer, project_id uuid,
             project_name text)
-        LANGUAGE plpgsql STABLE AS $$
+        LANGUAGE plpgsql STABLE SECURITY DEFINER AS $$
         #variable_conflict use_column
         DECLARE
-            before text := coalesce(current_setting('latchkey.user', true), '');
+            before text := coalesce(current_setting('latchkey.operator', true), '');
         BEGIN
-            PERFORM set_config('latchkey.user', person::text, true);
+            PERFORM set_config('latchkey.operator', 'on', true);
             RETURN QUERY
                 SELECT m.team_id, m.name, m.status, m.role, m.epoch, p.id, p.name
                 FROM (SELECT x.*, t.name, t.status FROM memberships x JOIN teams t ON t.id = x.team_id
@@ -80,25 +97,36 @@ const READS: &[&str] = &[
                     ORDER BY CASE WHEN y.id = project THEN 0 WHEN y.id = m.last_project_id THEN 1 ELSE 2 END,
                         y.created_at, y.id
                     LIMIT 1) p ON true;
-            PERFORM set_config('latchkey.user', before, true);
+            PERFORM set_config('latchkey.operator', before, true);
         END $$",
-    // The same read for a project key. The request has no session, and has not begun a transaction
-    // for a team yet.
+    // The same read for a project key.
     "CREATE FUNCTION latchkey_project_key(wanted uuid)
         RETURNS TABLE (team_id uuid, project_id uuid, scopes text, digest text, expires_at bigint, last_used_at bigint,
             team_status text)
-        LANGUAGE plpgsql STABLE AS $$
+        LANGUAGE plpgsql STABLE SECURITY DEFINER AS $$
         #variable_conflict use_column
         DECLARE
-            before text := coalesce(current_setting('latchkey.key', true), '');
+            before text := coalesce(current_setting('latchkey.operator', true), '');
         BEGIN
-            PERFORM set_config('latchkey.key', wanted::text, true);
+            PERFORM set_config('latchkey.operator', 'on', true);
             RETURN QUERY
                 SELECT k.team_id, k.project_id, k.scopes, k.digest, k.expires_at, k.last_used_at, t.status
                 FROM project_keys k JOIN teams t ON t.id = k.team_id WHERE k.id = wanted;
-            PERFORM set_config('latchkey.key', before, true);
+            PERFORM set_config('latchkey.operator', before, true);
         END $$",
 ];
+
+/// Closes the functions in [`READS`] for all roles but the owner, and fixes their schema. A grant
+/// opens them for the role that serves requests (`docs/secure.md`).
+const CLOSED: &str = "DO $$
+    DECLARE
+        reads text;
+    BEGIN
+        FOREACH reads IN ARRAY ARRAY['latchkey_membership(uuid, uuid, uuid)', 'latchkey_project_key(uuid)'] LOOP
+            EXECUTE format('ALTER FUNCTION %s SET search_path = %I, pg_temp', reads, current_schema());
+            EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', reads);
+        END LOOP;
+    END $$";
 
 /// All statements, in the order in which they must run.
 pub(super) fn statements() -> Vec<String> {
@@ -113,5 +141,11 @@ pub(super) fn statements() -> Vec<String> {
         )
     });
     let text = |statements: &'static [&str]| statements.iter().map(|it| (*it).to_owned());
-    text(SCOPES).chain(tables).chain(text(READ_POLICIES)).chain(text(READS)).collect()
+    text(SCOPES)
+        .chain(tables)
+        .chain(text(READ_POLICIES))
+        .chain(text(&[ENTER]))
+        .chain(text(READS))
+        .chain(text(&[CLOSED]))
+        .collect()
 }

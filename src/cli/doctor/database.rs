@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use latchkey_migration::Schema;
 
-use super::{Finding, Patient, State, network};
+use super::{Finding, Patient, State, network, rights};
 use crate::clock::{Clock, UnixMillis};
 use crate::config::Config;
 use crate::database::tenant_scope;
-use crate::database::{Db, Endpoint, Facts, ProbeError, Refusal, Server, sqlite_path};
+use crate::database::{Db, Endpoint, Facts, ProbeError, Refusal, sqlite_path};
 use crate::health::Probed;
 
 /// The oldest version of PostgreSQL that the PostgreSQL project still maintains. The maintenance of
@@ -179,7 +179,7 @@ fn assess(facts: &Facts, config: &Config, now: UnixMillis, found: &mut Vec<Findi
         Finding::ok(text)
     });
     found.push(skew("the database", server.clock, now));
-    rights(server, found);
+    rights::assess(&server.rights, config.database.migrate_url.is_some(), found);
     let wanted = i64::from(config.database.max_connections) * i64::from(config.rate_limit.replicas);
     let has = i64::from(server.connections_max);
     if wanted > has - 3 {
@@ -190,18 +190,6 @@ fn assess(facts: &Facts, config: &Config, now: UnixMillis, found: &mut Vec<Findi
             ),
             "lower `database.max_connections`, or raise the server's max_connections",
         ));
-    }
-}
-
-fn rights(server: &Server, found: &mut Vec<Finding>) {
-    if let Some(tables) = &server.closed {
-        let text = format!("the role may not read or write: {tables}");
-        let remedy = "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA … TO the role";
-        found.push(Finding::failed(text, remedy));
-    }
-    if !server.may_create {
-        let text = "the role may not create tables, so migrations need another role";
-        found.push(Finding::warning(text, "run `latchkey migrate up` as the owner of the tables"));
     }
 }
 

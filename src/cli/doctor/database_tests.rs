@@ -2,12 +2,14 @@
 
 use super::super::tests::{config, states};
 use super::*;
+use crate::database::{Rights, Server};
 
 const NOW: UnixMillis = 1_800_000_000_000;
 
 /// A server without any problem.
 fn server() -> Server {
-    Server { number: 150_008, clock: NOW, connections_max: 100, may_create: true, closed: None }
+    let rights = Rights { may_create: true, ..Rights::default() };
+    Server { number: 150_008, clock: NOW, connections_max: 100, rights }
 }
 
 /// The findings about this server, with 3 replicas of 10 connections each.
@@ -23,18 +25,12 @@ fn said(server: Option<Server>) -> Vec<Finding> {
 }
 
 #[test]
-fn a_server_is_judged_by_version_clock_rights_and_connections() {
-    use State::{Failed, Ok, Warning};
+fn a_server_is_judged_by_version_clock_and_connections() {
+    use State::{Ok, Warning};
     assert_eq!(states(&said(Some(server()))), [Ok, Ok]);
     assert_eq!(states(&said(None)), [Ok], "SQLite");
     let old = said(Some(Server { number: 139_999, ..server() }));
     assert_eq!(states(&old), [Warning, Ok]);
-    let closed = Some("audit_events, users".to_owned());
-    let closed = said(Some(Server { closed, ..server() }));
-    assert_eq!(states(&closed), [Ok, Ok, Failed]);
-    assert!(closed[2].detail.ends_with("audit_events, users"), "{closed:?}");
-    let reader = said(Some(Server { may_create: false, ..server() }));
-    assert_eq!(states(&reader), [Ok, Ok, Warning]);
     for (connections_max, more) in [(33, None), (32, Some(Warning))] {
         let few = said(Some(Server { connections_max, ..server() }));
         assert_eq!(few.get(2).map(|it| it.state), more, "{connections_max}");

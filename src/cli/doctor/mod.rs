@@ -17,6 +17,7 @@ mod keys;
 mod mail;
 mod network;
 mod redis;
+mod rights;
 mod tls;
 
 use std::fmt::Write as _;

@@ -15,7 +15,13 @@ settings! {
         /// Whether the daemon applies pending migrations when it starts. If it is `false`, run
         /// `latchkey migrate up` yourself.
         auto_migrate: bool = "database.auto_migrate", Bool,
-            Derived("`true` with SQLite, `false` with PostgreSQL", "true");
+            Derived("`true` with SQLite, `false` with PostgreSQL", "false");
+        /// The URL with which `latchkey migrate` connects, if another role than the role of
+        /// `database.url` owns the tables. The daemon does not use it: set it only for `latchkey
+        /// migrate`.
+        migrate_url: Option<Secret<String>> = "database.migrate_url",
+            SecretUrl(&["postgres", "postgresql"]),
+            Nothing("postgres://latchkey_owner@db.example.com/latchkey");
         /// The maximum number of connections to PostgreSQL. For SQLite, it is the number of
         /// connections that read. One further connection writes.
         max_connections: u32 = "database.max_connections", Integer(1, 1_000), Is("20");
@@ -34,6 +40,18 @@ settings! {
 }
 
 impl Database {
+    /// The settings of a database with this URL. The other settings have their defaults.
+    pub fn new(url: Secret<String>, max_connections: u32) -> Self {
+        Self { url, auto_migrate: false, migrate_url: None, max_connections }
+    }
+
+    /// The settings with which `latchkey migrate` connects.
+    #[must_use]
+    pub fn for_migrations(&self) -> Self {
+        let url = self.migrate_url.as_ref().unwrap_or(&self.url).clone();
+        Self { url, ..self.clone() }
+    }
+
     /// Whether the database is a local file.
     pub fn is_sqlite(&self) -> bool {
         self.url.expose().starts_with("sqlite:")

@@ -8,7 +8,7 @@ mod telemetry;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::{ConfigFile, Inputs, Loaded, Machine, Problem, Problems, load};
+use super::{ConfigFile, Inputs, Loaded, Machine, Problem, Problems, load, load_for_migrations};
 
 /// 32 bytes that look random.
 pub const KEY: &str = "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=";
@@ -46,12 +46,20 @@ impl Given {
     }
 
     pub fn load(&self) -> Result<Loaded, Problems> {
-        load(&Inputs {
+        load(&self.inputs())
+    }
+
+    pub fn load_for_migrations(&self) -> Result<Loaded, Problems> {
+        load_for_migrations(&self.inputs())
+    }
+
+    fn inputs(&self) -> Inputs<'_> {
+        Inputs {
             files: self.files.clone(),
             environment: &self.environment,
             flags: &self.flags,
             machine: Machine { cores: 3, log_on_terminal: self.log_on_terminal },
-        })
+        }
     }
 
     pub fn loaded(&self) -> Loaded {

@@ -43,8 +43,7 @@ impl World {
     pub async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", dir.path().join("test.db").display());
-        let config =
-            config::Database { url: Secret::new(url), auto_migrate: true, max_connections: 4 };
+        let config = config::Database::new(Secret::new(url), 4);
         let db = Db::connect(&config).await.unwrap();
         db.migrate().await.unwrap();
         let store = Store::embedded(db.clone());

@@ -30,7 +30,7 @@ const POLLS_MAX: usize = 200;
 /// Opens a pool of one connection, so that all callers use the same connection one after another.
 async fn pool(database: &TestDatabase) -> Db {
     let url = Secret::new(database.url());
-    let config = config::Database { url, auto_migrate: false, max_connections: 1 };
+    let config = config::Database::new(url, 1);
     let db = Db::connect(&config).await.expect("connected");
     let create = "CREATE TABLE IF NOT EXISTS people (name TEXT UNIQUE)";
     db.writer().execute_unprepared(create).await.expect("created");

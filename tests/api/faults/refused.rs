@@ -20,7 +20,7 @@ async fn a_refusal_that_is_over_fails_no_call_while_a_connection_is_in_use_on_se
         operator.execute_unprepared(&sql).await.expect("set");
     };
     let url = Secret::new(database.url());
-    let config = config::Database { url, auto_migrate: false, max_connections: 2 };
+    let config = config::Database::new(url, 2);
     let db = Db::connect(&config).await.expect("connected");
     let in_use = db.begin_reading().await.expect("begun");
     set("on").await;

@@ -67,7 +67,7 @@ async fn an_abandoned_connection_that_never_answers_again_is_replaced_on_servers
     let database = TestDatabase::create().await;
     let (proxy, url) = through(&database.url()).await;
     let url = Secret::new(url);
-    let config = config::Database { url, auto_migrate: false, max_connections: 1 };
+    let config = config::Database::new(url, 1);
     let db = Db::connect(&config).await.expect("connected");
     db.ping().await.expect("an answer");
     proxy.forget();

@@ -1,52 +1,51 @@
-//! A test of a daemon whose PostgreSQL role owns no table. The role has the rights in
-//! docs/secure.md and no other rights.
+//! Tests of a daemon whose PostgreSQL role owns no table. The role has the rights in docs/secure.md
+//! and no other rights.
 
-use sea_orm::{ConnectionTrait as _, Database};
+use sea_orm::ConnectionTrait as _;
 
 use super::Place;
 use crate::client::Person;
-use crate::servers::PrivateServer;
+use crate::installation::{Installation, Roles, Route, as_user, statements_for_two_roles};
+use crate::servers::{PrivateServer, connect};
 
-/// Returns the SQL statements in docs/secure.md.
-fn statements() -> &'static str {
-    let page = include_str!("../../../docs/secure.md");
-    let (_, block) = page.split_once("```sql\n").expect("a block of SQL");
-    block.split_once("```").expect("its end").0
-}
-
-/// Returns the URL of the same server for another user.
-fn as_user(url: &str, user: &str) -> String {
-    let (_, host) = url.rsplit_once('@').expect("a URL with a user");
-    format!("postgres://{user}@{host}")
+/// Returns a place with these settings and a master key.
+fn place(settings: &[(&str, &str)]) -> Place {
+    let place = Place::new().set("secrets.master_key", &"A".repeat(43));
+    settings.iter().fold(place, |place, (key, value)| place.set(key, value))
 }
 
 #[tokio::test]
-async fn a_role_with_the_documented_rights_serves_and_keeps_them_after_a_migration_on_servers() {
+async fn an_installation_with_one_role_gets_a_second_role_that_migrates_on_servers() {
     let server = PrivateServer::postgres().await;
-    let database = server.url().rsplit_once('/').expect("a database").1.to_owned();
     server.sql("CREATE ROLE latchkey LOGIN NOBYPASSRLS").await;
-    server.sql(&format!("ALTER DATABASE {database} OWNER TO latchkey")).await;
-    server.sql("GRANT CREATE ON SCHEMA public TO latchkey").await;
-    let owner = as_user(&server.url(), "latchkey");
-    let key = "A".repeat(43);
-    let place = |url: &str| Place::new().set("database.url", url).set("secrets.master_key", &key);
-    place(&owner).run(&["migrate", "up"]).expect(0);
-    server.sql(statements()).await;
+    server.sql("ALTER DATABASE postgres OWNER TO latchkey").await;
+    let serving = as_user(&server.url(), "latchkey");
+    place(&[("database.url", &serving)]).run(&["migrate", "up"]).expect(0);
+    let doctor = place(&[("database.url", &serving)]).run(&["doctor"]).stdout();
+    assert!(doctor.contains("one role: latchkey owns the tables that it serves"), "{doctor}");
+    server.sql(&statements_for_two_roles("postgres")).await;
 
+    // `latchkey migrate` needs the URL of the owner, and no other setting: no `database.url` and no
+    // secret of the daemon.
+    let owner = as_user(&server.url(), "latchkey_owner");
+    let migrating =
+        || Place::new().set("profile", "production").set("database.migrate_url", &owner);
+    migrating().run(&["migrate", "status"]).expect(0);
+    migrating().run(&["migrate", "up"]).expect(0);
     // A later release adds a table.
-    let connection = Database::connect(&owner).await.expect("connected");
+    let connection = connect(&owner).await.expect("connected");
     connection.execute_unprepared("CREATE TABLE later (id bigint)").await.expect("created");
     connection.close().await.expect("closed");
 
-    let serving = as_user(&server.url(), "latchkey_serve");
-    let doctor = place(&serving).run(&["doctor"]).stdout();
-    assert!(!doctor.contains("may not read or write"), "{doctor}");
-    let connection = Database::connect(&serving).await.expect("connected");
+    let doctor = place(&[("database.url", &serving)]).run(&["doctor"]).stdout();
+    assert!(doctor.contains("two roles: latchkey_owner owns the tables, latchkey serves"));
+    assert!(!doctor.contains("may not use") && !doctor.contains("may create"), "{doctor}");
+    let connection = connect(&serving).await.expect("connected");
     connection.execute_unprepared("INSERT INTO later VALUES (1)").await.expect("default rights");
     connection.execute_unprepared("DROP TABLE later").await.expect_err("it owns nothing");
     connection.close().await.expect("closed");
 
-    let mut place = place(&serving).set("captcha.provider", "none");
+    let mut place = place(&[("database.url", &serving), ("captcha.provider", "none")]);
     let running = place.start().await;
     let mut ada = Person::register(&running.client, "ada@serving.example").await;
     let mail = running.mail_to(&ada.email, 0).await;
@@ -55,4 +54,61 @@ async fn a_role_with_the_documented_rights_serves_and_keeps_them_after_a_migrati
     let ready = running.admin().get("/readyz").await.expect(200).json();
     assert_eq!(ready["status"], "ok", "{ready}");
     running.stop().await;
+}
+
+#[tokio::test]
+async fn the_serving_role_cannot_switch_off_what_separates_teams_and_protects_the_audit_on_servers()
+{
+    let installation = Installation::create(Roles::Two, Route::Direct).await;
+    let serving = connect(&installation.serving).await.expect("connected");
+    for statement in [
+        "ALTER TABLE teams NO FORCE ROW LEVEL SECURITY",
+        "ALTER TABLE memberships DISABLE ROW LEVEL SECURITY",
+        "DROP POLICY teams_of_team ON teams",
+        "CREATE POLICY all_of_it ON teams USING (true)",
+        "ALTER TABLE audit_events DISABLE TRIGGER ALL",
+        "TRUNCATE audit_events",
+        "DROP TABLE users",
+        "CREATE TABLE mine (id int)",
+        "CREATE OR REPLACE FUNCTION latchkey_team() RETURNS uuid LANGUAGE sql AS $$ SELECT null::uuid $$",
+        "SET ROLE latchkey_owner",
+    ] {
+        serving.execute_unprepared(statement).await.expect_err(statement);
+    }
+    serving.close().await.expect("closed");
+}
+
+/// The functions of the checks run with the owner's rights, so a caller must not be able to choose
+/// what they read or run.
+#[tokio::test]
+async fn the_owners_functions_read_only_the_owners_tables_for_the_serving_role_alone_on_servers() {
+    let installation = Installation::create(Roles::Two, Route::Direct).await;
+    let serving = connect(&installation.serving).await.expect("connected");
+    let own = uuid::Uuid::from_u128(7);
+    let membership = format!("SELECT * FROM latchkey_membership('{own}', NULL, NULL)");
+    for statement in [
+        "CREATE TEMP TABLE memberships (LIKE public.memberships)".to_owned(),
+        format!(
+            "INSERT INTO pg_temp.memberships VALUES ('{own}', '{own}', '{own}', 'owner', 0, 0, NULL, 0)"
+        ),
+        "CREATE TEMP TABLE teams (LIKE public.teams)".to_owned(),
+        format!("INSERT INTO pg_temp.teams VALUES ('{own}', 'x', 'x', 'active', 0, 0, 0)"),
+        "GRANT ALL ON pg_temp.memberships, pg_temp.teams TO PUBLIC".to_owned(),
+    ] {
+        serving.execute_unprepared(&statement).await.expect("its own tables");
+    }
+    let read = serving.execute_unprepared(&membership).await.expect("it may call the function");
+    assert_eq!(read.rows_affected(), 0, "a temporary table is not read");
+    serving.close().await.expect("closed");
+
+    let superuser = connect(&installation.superuser).await.expect("connected");
+    superuser.execute_unprepared("CREATE ROLE other LOGIN").await.expect("created");
+    superuser.close().await.expect("closed");
+    let other = as_user(&installation.superuser, "other");
+    let other = connect(&other).await.expect("connected");
+    for statement in [membership, format!("SELECT * FROM latchkey_project_key('{own}')")] {
+        let refused = other.execute_unprepared(&statement).await.expect_err("another role");
+        assert!(refused.to_string().contains("permission denied"), "{refused}");
+    }
+    other.close().await.expect("closed");
 }
