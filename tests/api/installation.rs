@@ -23,8 +23,6 @@ const START: Duration = Duration::from_secs(10);
 pub struct Installation {
     /// The URL of the role `latchkey`, which serves requests.
     pub serving: String,
-    /// The URL of the role that owns the tables, without PgBouncer in between.
-    pub owning: String,
     /// The server's superuser.
     pub superuser: String,
     _server: PrivateServer,
@@ -70,7 +68,7 @@ impl Installation {
             owner = "latchkey_owner";
         }
         let owning = as_user(&superuser, owner);
-        let settings = config::Database::new(Secret::new(owning.clone()), 1);
+        let settings = config::Database::new(Secret::new(owning), 1);
         let db = Db::connect(&settings).await.expect("connected");
         db.migrate().await.expect("migrated");
         let mut serving = as_user(&superuser, "latchkey");
@@ -82,7 +80,7 @@ impl Installation {
                 Some(pgbouncer)
             }
         };
-        Self { serving, owning, superuser, _server: server, _pgbouncer: pgbouncer }
+        Self { serving, superuser, _server: server, _pgbouncer: pgbouncer }
     }
 }
 
