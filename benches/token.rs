@@ -157,7 +157,7 @@ fn verify(algorithm: &'static dyn signature::VerificationAlgorithm, key: &[u8]) 
 async fn fresh_ring(algorithm: VaultAlgorithm) -> (KeyRing, TempDir) {
     let directory = tempfile::tempdir().expect("a directory");
     let url = format!("sqlite://{}/bench.db", directory.path().display());
-    let database = Database { url: Secret::new(url), auto_migrate: true, max_connections: 2 };
+    let database = Database { max_connections: 2, ..Database::at(&url) };
     let db = Db::connect(&database).await.expect("a database");
     db.migrate().await.expect("migrated");
     let needs = KeyDependencies {

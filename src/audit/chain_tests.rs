@@ -7,9 +7,8 @@ use crate::audit::Keys;
 
 async fn database(dir: &Path) -> Db {
     let config = crate::config::Database {
-        url: Secret::new(format!("sqlite://{}", dir.join("t.db").display())),
-        auto_migrate: true,
         max_connections: 2,
+        ..crate::config::Database::at(&format!("sqlite://{}", dir.join("t.db").display()))
     };
     let db = Db::connect(&config).await.unwrap();
     db.migrate().await.unwrap();

@@ -12,13 +12,11 @@ use sea_orm::{ConnectionTrait as _, DbErr, Statement};
 
 use crate::config;
 use crate::database::{Db, Transaction};
-use crate::secret::Secret;
 
 fn file(dir: &tempfile::TempDir) -> config::Database {
     config::Database {
-        url: Secret::new(format!("sqlite://{}", dir.path().join("t.db").display())),
-        auto_migrate: true,
         max_connections: 2,
+        ..config::Database::at(&format!("sqlite://{}", dir.path().join("t.db").display()))
     }
 }
 
