@@ -2,8 +2,8 @@
 //! and those in the `ca_file` of a setting.
 //!
 //! Every connection to another machine uses this list: PostgreSQL, Redis, SMTP, captcha vendors,
-//! the service of breached passwords and a telemetry collector over HTTP. The variables `SSL_CERT_FILE` and
-//! `SSL_CERT_DIR` replace the machine's list, as they do for OpenSSL.
+//! the service of breached passwords and a telemetry collector over HTTP. The variables
+//! `SSL_CERT_FILE` and `SSL_CERT_DIR` replace the machine's list, as they do for OpenSSL.
 
 use std::error::Error;
 use std::fmt;

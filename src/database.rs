@@ -242,8 +242,8 @@ impl Db {
         self.schema_for(Work::Serve).await
     }
 
-    /// Like [`Db::schema`]. If the schema is not complete, and the role lacks a right for this work,
-    /// the error says which right.
+    /// Like [`Db::schema`]. If the schema is not complete, and the role lacks a right for this
+    /// work, the error says which right.
     pub async fn schema_for(&self, work: Work) -> Result<Schema, DbErr> {
         match self.reader.call(Schema::of(&self.reader.inner)).await {
             // For a role that may not use the schema, it has no tables.

@@ -124,8 +124,8 @@ impl Rules<'_> {
     }
 }
 
-/// Warns about the headers of an export, which are often a collector's credentials, if they are sent
-/// to another machine over plain http.
+/// Warns about the headers of an export, which are often a collector's credentials, if they are
+/// sent to another machine over plain http.
 pub(super) fn unencrypted_headers(telemetry: &Telemetry) -> Option<Problem> {
     let signals = [&telemetry.traces, &telemetry.metrics, &telemetry.logs];
     let leaves = |url: &Url<'_>| url.scheme == "http" && !url.is_loopback();

@@ -37,9 +37,9 @@ pub(super) fn cluster_nodes(url: &str) -> Option<Vec<String>> {
     Some(hosts.split(',').map(|host| format!("{scheme}://{user}{host}{path}")).collect())
 }
 
-/// Describes the URL parameters that have no effect. These are all parameters except `protocol`,
-/// and except the parameters of a URL of a Unix socket that stand for parts of other URLs. The result does not contain the names of the parameters, because such a name is perhaps part of
-/// a password.
+/// Describes the URL parameters that have no effect. These are all parameters except `protocol`. In
+/// the URL of a Unix socket `db`, `user` and `pass` have an effect as well. The result does not
+/// contain the names of the parameters, because such a name is perhaps part of a password.
 pub(super) fn ignored(url: &str) -> Vec<&'static str> {
     let query = url.split_once('?').map_or("", |(_, query)| query);
     let is_socket = url.split_once("://").is_some_and(|(scheme, _)| scheme.ends_with("unix"));
