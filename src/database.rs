@@ -48,7 +48,7 @@ pub use self::url::{Protection, check as check_url, ignored as ignored_parameter
 pub use self::write_probe::ProbeError;
 use crate::config;
 use crate::health::StoreHealth;
-pub use cause::is_unreachable_cause;
+pub use cause::{cause, is_unreachable_cause};
 pub use sea_orm::DbErr as DatabaseError;
 
 /// How long a statement may take on PostgreSQL before the server ends it. It is below every pool's

@@ -10,7 +10,7 @@ use super::build::{StartError, count_migrations};
 use crate::audit::{Chain, Masters};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::database::{DatabaseError, Db, Refusal, Work, probe_reason, sqlite_path};
+use crate::database::{self, DatabaseError, Db, Refusal, Work, probe_reason, sqlite_path};
 use crate::health::{Reason, Startup};
 use crate::secret::MasterKey;
 use crate::telemetry::Metrics;
@@ -158,15 +158,17 @@ async fn connect(
     // An older schema may have everything that a start needs. In that case the daemon does not wait
     // here, but `/readyz` reports that it is not ready.
     let lacks = schema.pending.len();
-    let unloaded = async |cause: Cause| match (db.missing_grant(Work::Serve).await, lacks) {
-        (Some(grant), _) => {
+    let unloaded = async |cause: Cause| {
+        if let Some(error) = database::cause(&*cause)
+            && let Some(grant) = db.missing_grant_after(error, Work::Serve).await
+        {
             let reason = Reason::NoPermission;
             let text = format!("{cause}: run this as the owner of the tables: {grant}");
-            Obstacle::Database(reason, reason.database_fix(), text.into())
+            return Obstacle::Database(reason, reason.database_fix(), text.into());
         }
-        (None, 0) => Obstacle::of(cause),
-        (None, _) => {
-            Obstacle::Unmigrated(format!("{lacks} migrations are missing: {cause}").into())
+        match lacks {
+            0 => Obstacle::of(cause),
+            _ => Obstacle::Unmigrated(format!("{lacks} migrations are missing: {cause}").into()),
         }
     };
     let keys = match KeyRing::load(token::KeyDependencies {

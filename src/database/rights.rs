@@ -4,6 +4,7 @@
 //! that the role may not use.
 
 use sea_orm::sqlx;
+use sea_orm::sqlx::error::DatabaseError;
 use sea_orm::{ConnectionTrait as _, DbErr, Statement};
 
 use super::Db;
@@ -20,14 +21,16 @@ pub enum Work {
 }
 
 /// The first schema of the search path that exists, even if the role may not use it, and the rights
-/// of the role. The table of migrations needs only `SELECT`.
+/// of the role. The table of migrations needs only `SELECT`. Tables of another owner belong to
+/// another program.
 const RIGHTS: &str = "SELECT quote_ident(current_user) AS role, quote_ident(n.nspname) AS schema, \
      has_schema_privilege(n.oid, 'USAGE') AS may_use, \
      has_schema_privilege(n.oid, 'CREATE') AS may_create, \
      NOT EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = n.oid \
      AND c.relname = 'seaql_migrations' AND NOT has_table_privilege(c.oid, 'SELECT')) AS may_read, \
      NOT EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = n.oid AND c.relkind = 'r' \
-     AND NOT (has_table_privilege(c.oid, 'SELECT') AND (c.relname = 'seaql_migrations' \
+     AND c.relowner = (SELECT relowner FROM pg_class WHERE relnamespace = n.oid \
+     AND relname = 'seaql_migrations') AND NOT (has_table_privilege(c.oid, 'SELECT') AND (c.relname = 'seaql_migrations' \
      OR has_table_privilege(c.oid, 'INSERT') AND has_table_privilege(c.oid, 'UPDATE') \
      AND has_table_privilege(c.oid, 'DELETE')))) AS may_write \
      FROM unnest(string_to_array(current_setting('search_path'), ',')) \
@@ -72,7 +75,7 @@ impl Rights {
 impl Db {
     /// The statement that the owner of the database has to run, so that the role can do its work.
     /// `None` if the role has every right, and if its rights cannot be read.
-    pub async fn missing_grant(&self, work: Work) -> Option<String> {
+    async fn missing_grant(&self, work: Work) -> Option<String> {
         self.rights().await?.missing(work)
     }
 
@@ -85,15 +88,18 @@ impl Db {
 
     /// The same error, with the statement that removes its cause if the cause is a missing right.
     pub(super) async fn explained(&self, error: DbErr, work: Work) -> DbErr {
-        let Some(sqlx::Error::Database(said)) = source(&error) else { return error };
+        match (server_error(&error), self.missing_grant_after(&error, work).await) {
+            (Some(said), Some(grant)) => lacks_right(said.message(), &grant),
+            _ => error,
+        }
+    }
+
+    /// Like [`Db::missing_grant`], if an error is perhaps due to a missing right.
+    pub async fn missing_grant_after(&self, error: &DbErr, work: Work) -> Option<String> {
+        let code = server_error(error)?.code()?;
         // insufficient_privilege, undefined_table, invalid_schema_name.
-        if !matches!(said.code().as_deref(), Some("42501" | "42P01" | "3F000")) {
-            return error;
-        }
-        match self.missing_grant(work).await {
-            Some(grant) => lacks_right(said.message(), &grant),
-            None => error,
-        }
+        let is_denied = matches!(&*code, "42501" | "42P01" | "3F000");
+        if is_denied { self.missing_grant(work).await } else { None }
     }
 
     async fn rights(&self) -> Option<Rights> {
@@ -112,6 +118,14 @@ impl Db {
             may_read: may("may_read")?,
             may_write: may("may_write")?,
         })
+    }
+}
+
+/// The error of the server itself.
+fn server_error(error: &DbErr) -> Option<&dyn DatabaseError> {
+    match source(error)? {
+        sqlx::Error::Database(said) => Some(said.as_ref()),
+        _ => None,
     }
 }
 
