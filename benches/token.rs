@@ -13,7 +13,7 @@ use aws_lc_rs::signature::{
 use latchkey::clock::Clock;
 use latchkey::config::{Database, Tokens, VaultAlgorithm};
 use latchkey::database::Db;
-use latchkey::secret::{MasterKey, Secret, random_bytes};
+use latchkey::secret::{MasterKey, random_bytes};
 use latchkey::token::jwt::{self, Expiry, UserClaims, VaultClaims};
 use latchkey::token::{KeyDependencies, KeyRing};
 use tempfile::TempDir;
@@ -157,7 +157,7 @@ fn verify(algorithm: &'static dyn signature::VerificationAlgorithm, key: &[u8]) 
 async fn fresh_ring(algorithm: VaultAlgorithm) -> (KeyRing, TempDir) {
     let directory = tempfile::tempdir().expect("a directory");
     let url = format!("sqlite://{}/bench.db", directory.path().display());
-    let database = Database::new(Secret::new(url), 2);
+    let database = Database { max_connections: 2, ..Database::at(&url) };
     let db = Db::connect(&database).await.expect("a database");
     db.migrate().await.expect("migrated");
     let needs = KeyDependencies {

@@ -15,6 +15,8 @@ mod measure;
 mod probe;
 mod refusal;
 mod release;
+mod rights;
+mod server_error;
 pub mod tenant_scope;
 mod transaction;
 mod url;
@@ -39,12 +41,14 @@ use self::guard::{Guard, Shared};
 pub use self::handle::Handle;
 pub use self::probe::{Endpoint, is_unreachable, of_exhausted_pool};
 pub use self::refusal::{Refusal, probe_reason};
+pub use self::rights::Work;
+use self::server_error::{redacted, without_line};
 pub use self::transaction::Transaction;
-pub use self::url::{check as check_url, ignored as ignored_parameters};
+pub use self::url::{Protection, check as check_url, ignored as ignored_parameters, protection};
 pub use self::write_probe::ProbeError;
 use crate::config;
 use crate::health::StoreHealth;
-pub use cause::is_unreachable_cause;
+pub use cause::{cause, is_unreachable_cause};
 pub use sea_orm::DbErr as DatabaseError;
 
 /// How long a statement may take on PostgreSQL before the server ends it. It is below every pool's
@@ -93,7 +97,7 @@ impl Db {
         shared: &Arc<Shared>,
     ) -> Result<Self, DbErr> {
         let url = config.url.expose();
-        let server = self::url::postgres(url)?.disable_statement_logging();
+        let server = self::url::postgres(config)?.disable_statement_logging();
         let server = server.application_name("latchkey").options([
             ("statement_timeout", milliseconds(STATEMENT_TIMEOUT)),
             ("lock_timeout", milliseconds(LOCK_TIMEOUT)),
@@ -109,7 +113,10 @@ impl Db {
             Ok(pool) => pool,
             Err(error) => match shared.refusal() {
                 Some(refusal) => return Err(refusal.error()),
-                None => return Err(self::url::redacted(url, probe::reason(url, error).await)),
+                None => {
+                    let error = without_line(probe::reason(config, error).await);
+                    return Err(redacted(url, error));
+                }
             },
         };
         let statements = counted([&mut pool]);
@@ -138,7 +145,7 @@ impl Db {
                         .pragma("secure_delete", "ON")
                         .busy_timeout(BUSY_TIMEOUT)
                 });
-            Database::connect(options).await.map_err(|error| self::url::redacted(url, error))
+            Database::connect(options).await.map_err(|error| redacted(url, error))
         };
         let (mut writer, mut reader) = (connect(1).await?, connect(config.max_connections).await?);
         let statements = counted([&mut writer, &mut reader]);
@@ -205,6 +212,13 @@ impl Db {
     /// Applies the missing migrations. Several replicas may call this at the same time: each
     /// replica waits until the replica before it is done.
     pub async fn migrate(&self) -> Result<(), DbErr> {
+        match self.migrate_in_turn().await {
+            Err(error) => Err(self.explained(error, Work::Migrate).await),
+            done => done,
+        }
+    }
+
+    async fn migrate_in_turn(&self) -> Result<(), DbErr> {
         let tx = self.begin().await?;
         if self.is_postgres() {
             // Some migrations take longer than these limits, and so does the wait for another
@@ -225,7 +239,21 @@ impl Db {
 
     /// What the schema lacks, and what it has that this binary does not know. Changes nothing.
     pub async fn schema(&self) -> Result<Schema, DbErr> {
-        self.reader.call(Schema::of(&self.reader.inner)).await
+        self.schema_for(Work::Serve).await
+    }
+
+    /// Like [`Db::schema`]. If the schema is not complete, and the role lacks a right for this
+    /// work, the error says which right.
+    pub async fn schema_for(&self, work: Work) -> Result<Schema, DbErr> {
+        match self.reader.call(Schema::of(&self.reader.inner)).await {
+            // For a role that may not use the schema, it has no tables.
+            Ok(schema) if !schema.pending.is_empty() => match self.closed_schema(work).await {
+                Some(error) => Err(error),
+                None => Ok(schema),
+            },
+            Err(error) => Err(self.explained(error, work).await),
+            read => read,
+        }
     }
 
     /// Names of migrations that are not applied yet, the oldest first. Changes nothing.
@@ -324,8 +352,7 @@ mod tests {
     async fn after_an_error_of_the_file_an_idle_reader_is_not_used() {
         let dir = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", dir.path().join("t.db").display());
-        let url = crate::secret::Secret::new(url);
-        let config = config::Database::new(url, 1);
+        let config = config::Database { max_connections: 1, ..config::Database::at(&url) };
         let db = Db::connect(&config).await.unwrap();
         // Only this connection sees the table.
         db.reader().execute_unprepared("CREATE TEMP TABLE mark (id INTEGER)").await.unwrap();
@@ -343,8 +370,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         let dir = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}/my%20data.db", dir.path().display());
-        let url = crate::secret::Secret::new(url);
-        let config = config::Database::new(url, 1);
+        let config = config::Database { max_connections: 1, ..config::Database::at(&url) };
         Db::connect(&config).await.unwrap().migrate().await.unwrap();
         let mode = std::fs::metadata(dir.path().join("my data.db")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);

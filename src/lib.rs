@@ -8,7 +8,7 @@
 //!
 //! | folder | what it contains |
 //! |---|---|
-//! | [`clock`], [`client_key`], [`secret`] | the clock; the key by which limits identify a client; secrets as types, random values, encryption with the master key |
+//! | [`clock`], [`client_key`], [`secret`], [`authorities`] | the clock; the key by which limits identify a client; secrets as types, random values, encryption with the master key; the certificate authorities that latchkey trusts |
 //! | [`problem`], [`exit`], [`health`] | error codes of the API and [`problem::Unavailable`]; exit codes; the check whether the stores accept writes |
 //! | [`config`] | settings: their sources, their rules and their documentation |
 //! | [`telemetry`], [`actor`] | log, metrics, traces; supervised worker pools and tasks |
@@ -56,6 +56,7 @@ pub mod actor;
 pub mod admission;
 pub mod app;
 pub mod audit;
+pub mod authorities;
 pub mod captcha;
 pub mod cli;
 pub mod client_key;

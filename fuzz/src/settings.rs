@@ -25,7 +25,7 @@ pub fn run(data: &[u8]) {
     if text.contains(PASSWORD) || url.contains('\0') {
         return;
     }
-    let _ = Transport::smtp(&Secret::new(url.clone()), "[127.0.0.1]")
+    let _ = Transport::smtp(&Secret::new(url.clone()), "[127.0.0.1]", None)
         .map_err(|error| hidden(&error.to_string()));
     hidden(&Redactor::of_url(&url).redact(&format!("cannot connect to '{url}' or {url:?}")));
     for name in NAMES {

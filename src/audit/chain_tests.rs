@@ -6,10 +6,10 @@ use super::*;
 use crate::audit::Keys;
 
 async fn database(dir: &Path) -> Db {
-    let config = crate::config::Database::new(
-        Secret::new(format!("sqlite://{}", dir.join("t.db").display())),
-        2,
-    );
+    let config = crate::config::Database {
+        max_connections: 2,
+        ..crate::config::Database::at(&format!("sqlite://{}", dir.join("t.db").display()))
+    };
     let db = Db::connect(&config).await.unwrap();
     db.migrate().await.unwrap();
     db

@@ -11,7 +11,7 @@ use super::open::Fault;
 use super::output::{Talk, print, print_json, say_line};
 use crate::config::Config;
 use crate::daemon::files;
-use crate::database::{Db, sqlite_path};
+use crate::database::{Db, Work, sqlite_path};
 use crate::exit::CHECK_SAYS_NO;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
@@ -60,7 +60,8 @@ pub async fn run(command: &Command, config: &Config, json: bool, talk: Talk) -> 
         Ok(db) => db,
         Err(error) => return Fault::Database(error).report(talk),
     };
-    let schema = match db.schema().await {
+    let work = if *command == Command::Up { Work::Migrate } else { Work::Serve };
+    let schema = match db.schema_for(work).await {
         Ok(schema) => schema,
         Err(error) => return Fault::Migrations(error).report(talk),
     };

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use latchkey_migration::Outside;
 
+use super::ending::exit_code;
 use super::output::Talk;
 use crate::admission::budgets::Keys;
 use crate::audit::{Chain, ChainError, ChangeContext, Masters, RequestOrigin};
@@ -45,7 +46,11 @@ impl Fault {
     /// Maps each fault to its exit code. This is the only place that does so.
     fn exit_code(&self) -> u8 {
         match self {
-            Self::NoDatabase(_) | Self::Database(_) | Self::Migrations(_) => UNREACHABLE,
+            Self::Database(error) if Refusal::of(error) == Some(Refusal::NotUtf8) => {
+                BAD_CONFIGURATION
+            }
+            Self::NoDatabase(_) | Self::Database(_) => UNREACHABLE,
+            Self::Migrations(error) => exit_code(error),
             Self::Outdated(_) | Self::Outside(_) => CHECK_SAYS_NO,
             Self::MasterKey(_) | Self::Setting(_) => BAD_CONFIGURATION,
             Self::Broken(_) => FAILED,
@@ -139,7 +144,8 @@ pub async fn keys(config: &Config) -> Result<KeyDependencies, Fault> {
 /// The token store of the settings. It does not contact Redis yet.
 pub fn store(config: &Config, db: &Db) -> Result<Store, Fault> {
     let Some(url) = &config.redis.url else { return Ok(Store::embedded(db.clone())) };
-    Store::connect_redis(url).map_err(|error| Fault::Setting(format!("redis.url: {error}")))
+    Store::connect_redis(url, config.redis.ca_file.as_deref())
+        .map_err(|error| Fault::Setting(format!("redis.url: {error}")))
 }
 
 /// Opens all stores, so that a command can change data and record the change.

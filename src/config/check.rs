@@ -35,6 +35,7 @@ pub fn check(values: &Values, problems: &mut Vec<Problem>, warnings: &mut Vec<Pr
     rules.password();
     rules.captcha();
     rules.egress();
+    rules.authorities();
     rules.without_effect();
     rules.mailbox();
     rules.production();
@@ -334,13 +335,6 @@ impl Rules<'_> {
             let fix = "use https, with a certificate in latchkey or in a proxy in front of it";
             self.unfit("public_url", "is plain http, but does not name this machine", fix);
         }
-        let smtp = self.values.text("mail.smtp_url").and_then(Url::parse);
-        if smtp.is_some_and(|url| url.scheme == "smtp" && url.query.is_none() && !url.is_loopback())
-        {
-            let fix = "append ?tls=required, or use smtps://";
-            self.warning("mail.smtp_url", "sends mails and the password without encryption", fix);
-        }
-        self.stores_in_the_clear();
         if self.values.read::<bool>("rate_limit.enabled") == Some(false)
             && self.is("profile", "production")
         {
@@ -349,33 +343,6 @@ impl Rules<'_> {
                 "is false, so nothing slows down password guessing",
                 "set it to true",
             );
-        }
-    }
-}
-
-impl Rules<'_> {
-    /// Warns about stores on other machines if the connection is not encrypted or the server is not
-    /// verified (ASVS 12.3.1, 12.3.2). It is only a warning, because the network between the
-    /// machines perhaps belongs to the operator.
-    fn stores_in_the_clear(&mut self) {
-        let away = |key: &str, schemes: &[&str]| {
-            let url = self.values.text(key).and_then(Url::parse)?;
-            (schemes.contains(&url.scheme) && !url.is_loopback()).then_some(url.query)
-        };
-        let database = away("database.url", &["postgres", "postgresql"]);
-        let verified =
-            |query: &str| query.split('&').any(|pair| pair.starts_with("sslmode=verify-"));
-        if database.is_some_and(|query| !query.is_some_and(verified)) {
-            let fix = "append ?sslmode=verify-full";
-            self.warning(
-                "database.url",
-                "does not verify the server, and may connect without encryption",
-                fix,
-            );
-        }
-        if away("redis.url", &["redis", "redis+cluster"]).is_some() {
-            let fix = "use rediss:// or rediss+cluster://";
-            self.warning("redis.url", "sends the password and sessions without encryption", fix);
         }
     }
 }

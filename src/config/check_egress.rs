@@ -1,7 +1,9 @@
 //! Rules of the settings that make latchkey send requests: to captcha vendors and to the service of
-//! breached passwords.
+//! breached passwords. Also the rules of the certificate authorities of other connections.
 
 use super::check::Rules;
+use super::problems::Problem;
+use super::telemetry::Telemetry;
 use super::url::Url;
 
 /// Keys that captcha vendors publish for tests. With some of these keys every captcha passes, with
@@ -100,4 +102,40 @@ impl Rules<'_> {
             }
         }
     }
+
+    /// Warns about files of certificate authorities that have no effect.
+    pub(super) fn authorities(&mut self) {
+        let values = self.values;
+        let url = |key: &str| values.text(key).unwrap_or_default();
+        let (database, redis) = (url("database.url"), url("redis.url"));
+        let is_mail_encrypted = {
+            let url = url("mail.smtp_url");
+            url.starts_with("smtps:") || url.contains("?tls=")
+        };
+        for (key, is_used, reason) in [
+            ("database.ca_file", database.starts_with("postgres"), "the database is SQLite"),
+            ("redis.ca_file", redis.starts_with("rediss"), "`redis.url` does not use TLS"),
+            ("mail.ca_file", is_mail_encrypted, "`mail.smtp_url` does not use TLS"),
+        ] {
+            if self.is_there(key) && !is_used {
+                self.warning(key, &format!("has no effect, because {reason}"), "remove it");
+            }
+        }
+    }
+}
+
+/// Warns about the headers of an export, which are often a collector's credentials, if they are
+/// sent to another machine over plain http.
+pub(super) fn unencrypted_headers(telemetry: &Telemetry) -> Option<Problem> {
+    let signals = [&telemetry.traces, &telemetry.metrics, &telemetry.logs];
+    let leaves = |url: &Url<'_>| url.scheme == "http" && !url.is_loopback();
+    let to = signals.into_iter().flatten().find(|it| {
+        !it.headers.is_empty() && Url::parse(&it.endpoint).is_some_and(|url| leaves(&url))
+    })?;
+    let what = format!(
+        "is plain http to another machine ({}), so the headers of the telemetry, which may contain \
+         credentials, are sent without encryption",
+        to.endpoint
+    );
+    Some(Problem::new("telemetry.endpoint", what, "use https, or remove the headers"))
 }

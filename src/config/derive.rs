@@ -32,6 +32,11 @@ pub fn derive(values: &mut Values, machine: Machine) {
         let embedded = url.starts_with("sqlite:");
         values.derive("database.auto_migrate", Value::Bool(embedded));
     }
+    if let Some(profile) = values.word("profile") {
+        for key in ["database.tls_required", "redis.tls_required", "mail.tls_required"] {
+            values.derive(key, Value::Bool(profile == "production"));
+        }
+    }
     let workers = u64::try_from(machine.cores).unwrap_or(1).clamp(1, 1_024);
     values.derive("password.workers", Value::Integer(workers));
     let format = if machine.log_on_terminal { "pretty" } else { "json" };

@@ -1,10 +1,13 @@
 //! The environment variables of latchkey, and the only code that reads variables from the process.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
+use super::problems::Problem;
 use super::setting::PREFIX;
 use super::settings;
 use super::source::{Given, Raw, Source};
+use crate::authorities::Authorities;
 
 /// Variables that Kubernetes sets for a service named latchkey.
 const OF_KUBERNETES: [&str; 2] = ["LATCHKEY_SERVICE_", "LATCHKEY_PORT"];
@@ -12,7 +15,11 @@ const OF_KUBERNETES: [&str; 2] = ["LATCHKEY_SERVICE_", "LATCHKEY_PORT"];
 /// where an operator runs a command of latchkey.
 const OF_COMPOSE: &str = "LATCHKEY_IMAGE";
 
-/// The variables of the process that latchkey reads: `LATCHKEY_…`, `OTEL_…` and `NO_COLOR`.
+/// The file that replaces the machine's certificate authorities. The TLS library reads it.
+const AUTHORITIES: &str = "SSL_CERT_FILE";
+
+/// The variables of the process that latchkey reads: `LATCHKEY_…`, `OTEL_…`, `NO_COLOR` and
+/// `SSL_CERT_FILE`.
 ///
 /// Bytes that are not UTF-8 become U+FFFD. A setting refuses a value with this character.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
@@ -22,7 +29,9 @@ pub fn process_environment() -> BTreeMap<String, String> {
             (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())
         })
         .filter(|(name, _)| {
-            name.starts_with(PREFIX) || name.starts_with("OTEL_") || name == "NO_COLOR"
+            name.starts_with(PREFIX)
+                || name.starts_with("OTEL_")
+                || ["NO_COLOR", AUTHORITIES].contains(&name.as_str())
         })
         .collect()
 }
@@ -35,6 +44,13 @@ pub fn process_arguments() -> Vec<String> {
 /// Whether the operator wants no colours (<https://no-color.org>): `NO_COLOR` is set and not empty.
 pub fn wants_no_color(environment: &BTreeMap<String, String>) -> bool {
     environment.get("NO_COLOR").is_some_and(|value| !value.is_empty())
+}
+
+/// What is wrong with the file of certificate authorities that `SSL_CERT_FILE` names.
+pub(super) fn bad_authorities(environment: &BTreeMap<String, String>) -> Option<Problem> {
+    let file = environment.get(AUTHORITIES).filter(|file| !file.is_empty())?;
+    let bad = Authorities::check(Path::new(file)).err()?;
+    Some(Problem::new(AUTHORITIES, bad.to_string(), "correct the variable, or remove it"))
 }
 
 /// The settings in the environment. The key of an unknown variable is the name of the variable.

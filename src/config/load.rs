@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::Config;
 use super::check::check;
+use super::check_egress::unencrypted_headers;
 use super::check_roles::check_migrations;
 use super::derive::derive;
 use super::environment;
@@ -35,7 +36,8 @@ pub struct Machine {
 pub struct Inputs<'a> {
     /// The files. A later file overrides an earlier file.
     pub files: Vec<ConfigFile>,
-    /// The environment variables. Only `LATCHKEY_…`, `OTEL_…` and `NO_COLOR` are read.
+    /// The environment variables. Only `LATCHKEY_…`, `OTEL_…`, `NO_COLOR` and
+    /// `SSL_CERT_FILE` are read.
     pub environment: &'a BTreeMap<String, String>,
     /// `key=value` pairs from the command line.
     pub flags: &'a [String],
@@ -98,8 +100,10 @@ fn load_checked(inputs: &Inputs<'_>, check: Check) -> Result<Loaded, Problems> {
     derive(&mut values, inputs.machine);
     let mut warnings = Vec::new();
     check(&values, &mut problems, &mut warnings);
+    problems.extend(environment::bad_authorities(inputs.environment));
     let settings = TelemetrySettings::read(&values);
     let telemetry = settings.map(|it| telemetry(&it, inputs.environment, &mut problems));
+    warnings.extend(telemetry.as_ref().and_then(unencrypted_headers));
     unheard(&values, inputs.environment, &mut warnings);
     let is_coloured =
         inputs.machine.log_on_terminal && !environment::wants_no_color(inputs.environment);

@@ -34,22 +34,7 @@ impl<'a> Url<'a> {
             Some((userinfo, hosts)) => (Some(userinfo), hosts),
             None => (None, authority),
         };
-        let (host, port) = if let Some(rest) = hosts.strip_prefix('[') {
-            let (host, rest) = rest.split_once(']')?;
-            host.parse::<Ipv6Addr>().ok()?;
-            match rest.strip_prefix(':') {
-                Some(port) => (host, Some(port)),
-                None if rest.is_empty() => (host, None),
-                None => return None,
-            }
-        } else if hosts.contains(',') {
-            (hosts, None)
-        } else {
-            match hosts.split_once(':') {
-                Some((host, port)) => (host, Some(port)),
-                None => (hosts, None),
-            }
-        };
+        let (host, port) = if hosts.contains(',') { (hosts, None) } else { host_and_port(hosts)? };
         Some(Self { scheme, userinfo, host, port, path, query, fragment })
     }
 
@@ -89,20 +74,39 @@ impl<'a> Url<'a> {
                  takes several hosts";
             return Err(Refusal::new("names several hosts", fix));
         }
-        let is_host = |host: &str| {
-            host.contains(':') && host.parse::<Ipv6Addr>().is_ok()
-                || !host.is_empty()
-                    && host.chars().all(|c| c.is_alphanumeric() || "-._,:".contains(c))
-        };
-        if !is_host(url.host) {
-            return Err(Refusal::new("contains no host", fix()));
+        if url.scheme.ends_with("unix") {
+            let is_path = url.path.len() > 1 && url.host.is_empty();
+            let fix =
+                "write unix:///run/redis/redis.sock, with ?user=…&pass=…&db=… if you need them";
+            return if is_path && url.userinfo.is_none() && url.port.is_none() {
+                Ok(url)
+            } else {
+                Err(Refusal::new("is not the path of a Unix socket", fix))
+            };
         }
-        match url.port {
-            Some(port) if port.is_empty() || port.parse::<u16>().is_err() => {
-                Err(Refusal::new("has an invalid port", "write a port from 0 to 65535"))
+        for host in url.host.split(',') {
+            let (host, port) = if url.host.contains(',') {
+                host_and_port(host).ok_or_else(no_url)?
+            } else {
+                (url.host, url.port)
+            };
+            if !is_host(host) && !url.leads_to_a_socket() {
+                return Err(Refusal::new("contains no host", fix()));
             }
-            _ => Ok(url),
+            if port.is_some_and(|port| port.is_empty() || port.parse::<u16>().is_err()) {
+                let fix = "write a port from 0 to 65535";
+                return Err(Refusal::new("has an invalid port", fix));
+            }
         }
+        Ok(url)
+    }
+
+    /// Whether the URL leads to a Unix socket of PostgreSQL, in one of the forms of libpq: without
+    /// a host, or with the folder of the socket as the host, percent-encoded.
+    fn leads_to_a_socket(&self) -> bool {
+        let is_folder = percent_decode_str(self.host).next() == Some(b'/');
+        let is_default = self.host.is_empty() && (self.path.len() > 1 || self.query.is_some());
+        self.scheme.starts_with("postgres") && (is_folder || is_default)
     }
 
     /// Refuses a URL whose user or password seems to contain an unescaped character. Such a URL
@@ -145,14 +149,46 @@ impl<'a> Url<'a> {
     }
 }
 
-/// Whether a host is this machine: a loopback address (IPv6 with or without brackets), `localhost`,
-/// or a name below `localhost` (RFC 6761 §6.3).
+/// Splits a host from its port. `None` if an IPv6 address has no closing bracket or is none.
+fn host_and_port(text: &str) -> Option<(&str, Option<&str>)> {
+    let Some(rest) = text.strip_prefix('[') else {
+        return Some(match text.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (text, None),
+        });
+    };
+    let (host, rest) = rest.split_once(']')?;
+    host.parse::<Ipv6Addr>().ok()?;
+    match rest.strip_prefix(':') {
+        Some(port) => Some((host, Some(port))),
+        None => rest.is_empty().then_some((host, None)),
+    }
+}
+
+/// Whether a text is a host name or an IP address, with IPv6 addresses without brackets.
+fn is_host(text: &str) -> bool {
+    text.contains(':') && text.parse::<Ipv6Addr>().is_ok()
+        || !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || "-._".contains(c))
+}
+
+/// Whether a host is this machine: a loopback address (IPv6 with or without brackets, and IPv4 that
+/// is mapped to IPv6), `localhost`, or a name below `localhost` (RFC 6761 §6.3).
 pub fn is_loopback(host: &str) -> bool {
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    let name = host.to_ascii_lowercase();
-    bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    bare.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
         || name == "localhost"
         || name.ends_with(".localhost")
+}
+
+/// What to do if a server refuses the login with the user and password of a URL. `None` if neither
+/// contains a character that is perhaps not escaped as it should be.
+pub fn escape_hint(given: &str) -> Option<&'static str> {
+    let userinfo = Url::parse(given)?.userinfo?;
+    userinfo.contains(['%', '@']).then_some(
+        "percent-encode user and password in the URL: a % that belongs to the password is %25, an \
+         @ is %40",
+    )
 }
 
 /// A URL without its secrets: the user, the password, the query and the fragment.
@@ -289,12 +325,52 @@ mod tests {
                 "{url}"
             );
         }
-        assert!(Url::check("rediss+cluster://u:p@a:1,b:2", &["rediss+cluster"]).is_ok());
+        for url in ["rediss+cluster://u:p@a:1,b:2", "rediss+cluster://u:p@[::1]:1,[::1]:2,a"] {
+            assert!(Url::check(url, &["rediss+cluster"]).is_ok(), "{url}");
+        }
+        for url in ["redis+cluster://[::1:1,a", "redis+cluster://a:x,b", "redis+cluster://a,,b"] {
+            assert!(Url::check(url, &["redis+cluster"]).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_unix_socket_is_written_as_libpq_and_redis_write_it() {
+        for good in [
+            "postgresql:///db",
+            "postgres://user:p%40ss@/db?host=/run/postgresql",
+            "postgres://user@:5433/db",
+            "postgres://user@%2Frun%2Fpostgresql/db",
+            "postgres://user@%2frun%2fpostgresql:5433/db",
+            "postgres://?host=/run/postgresql",
+        ] {
+            assert!(Url::check(good, &["postgres", "postgresql"]).is_ok(), "{good}");
+        }
+        for wrong in ["postgres://", "postgres:///", "postgres://user@", "postgres://a%2Fb/db"] {
+            assert!(Url::check(wrong, &["postgres"]).is_err(), "{wrong}");
+        }
+        for good in ["unix:///run/redis.sock", "redis+unix:///run/redis.sock?db=2&pass=p"] {
+            assert!(Url::check(good, &["redis+unix", "unix"]).is_ok(), "{good}");
+        }
+        for wrong in ["unix://", "unix:///", "unix://run/redis.sock", "redis+unix://u:p@/run/r"] {
+            assert!(Url::check(wrong, &["redis+unix", "unix"]).is_err(), "{wrong}");
+        }
+        assert!(Url::check("redis:///0", &["redis"]).is_err());
     }
 
     #[test]
     fn only_names_of_this_machine_are_loopback() {
-        for host in ["localhost", "LOCALHOST", "127.0.0.1", "127.9.9.9", "[::1]", "a.localhost"] {
+        for host in [
+            "localhost",
+            "LOCALHOST",
+            "localhost.",
+            "127.0.0.1",
+            "127.9.9.9",
+            "[::1]",
+            "0:0:0:0:0:0:0:1",
+            "::ffff:127.0.0.1",
+            "[::ffff:7f00:2]",
+            "a.localhost",
+        ] {
             assert!(is_loopback(host), "{host}");
         }
         for host in [
@@ -303,6 +379,7 @@ mod tests {
             "10.0.0.1",
             "",
             "[::]",
+            "::ffff:10.0.0.1",
             "notlocalhost",
             "[::1",
         ] {

@@ -45,7 +45,7 @@ impl StartError {
     /// The exit code, as the CLI documents it.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Settings(_) => crate::exit::BAD_CONFIGURATION.into(),
+            Self::Settings(_) | Self::Files(_) => crate::exit::BAD_CONFIGURATION.into(),
             _ => ExitCode::FAILURE,
         }
     }
@@ -100,7 +100,7 @@ pub async fn build(
     let audit = audit.counting(metrics.clone());
     let keys = Arc::new(keys);
     let store = match &config.redis.url {
-        Some(url) => Store::connect_redis(url)
+        Some(url) => Store::connect_redis(url, config.redis.ca_file.as_deref())
             .map_err(|error| StartError::Settings(format!("redis.url: {error}")))?,
         None => Store::embedded(db.clone()),
     };
@@ -241,11 +241,13 @@ async fn warn_of_bypass(db: &Db) {
 
 async fn transport(config: &Config) -> Result<(Transport, Option<Arc<Mailbox>>), StartError> {
     if let Some(url) = &config.mail.smtp_url {
-        let smtp = Transport::smtp(url, &config.mail.helo)
+        let smtp = Transport::smtp(url, &config.mail.helo, config.mail.ca_file.as_deref())
             .map_err(|error| StartError::Settings(format!("mail.smtp_url: {error}")))?;
         return Ok((smtp, None));
     }
-    let mailbox = Mailbox::open(&config.data_dir.join("mailbox")).await?;
+    let folder = config.data_dir.join("mailbox");
+    let mailbox = Mailbox::open(&folder).await;
+    let mailbox = mailbox.map_err(|error| files::named("cannot use", &folder, &error))?;
     Ok((Transport::mailbox(mailbox.clone()), Some(Arc::new(mailbox))))
 }
 

@@ -20,7 +20,7 @@ pub fn make_data_dir(dir: &Path) -> io::Result<()> {
 }
 
 /// Adds the name of the file and what to do to an error.
-fn named(what: &str, path: &Path, error: &io::Error) -> io::Error {
+pub(super) fn named(what: &str, path: &Path, error: &io::Error) -> io::Error {
     let fix = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             "delete files on its disk to make room"

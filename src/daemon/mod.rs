@@ -10,6 +10,7 @@ mod collect;
 pub mod files;
 mod listen;
 mod mailbox_key_file;
+pub mod open_files;
 mod pools;
 mod probe;
 mod reload;
@@ -229,6 +230,7 @@ async fn supervisor(config: &Config) -> Result<(Arc<Metrics>, Root), StartError>
 /// reads its settings again with `load`.
 pub async fn run(loaded: Loaded, load: &dyn Fn() -> Result<Loaded, Problems>) -> ExitCode {
     survive_size_limits();
+    open_files::raise();
     match telemetry::open(loaded.config.log.format) {
         Ok(log) => telemetry::report_panics(log),
         Err(error) => {
@@ -273,6 +275,7 @@ async fn serve(
     for warning in &loaded.warnings {
         tracing::warn!(setting = warning.key, fix = warning.fix, "{}", warning.what);
     }
+    open_files::warn(&loaded.config);
     let (config, mut current) = (loaded.config.clone(), reload::Current::new(&loaded));
     let (mut signals, mut hangup) = (Signals::listen(), reload::Hangup::listen());
     let started = async {

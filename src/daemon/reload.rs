@@ -104,7 +104,8 @@ impl Current {
         if let (Some(before), Some(url)) = (&old.mail.smtp_url, &new.mail.smtp_url)
             && before.expose() != url.expose()
         {
-            let replaced = daemon.mailer.transport().replace(url, &old.mail.helo);
+            let replaced =
+                daemon.mailer.transport().replace(url, &old.mail.helo, old.mail.ca_file.as_deref());
             replaced.map_err(|error| error.to_string())?;
             changed.push("mail.smtp_url");
         }

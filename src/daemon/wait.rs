@@ -10,7 +10,7 @@ use super::build::{StartError, count_migrations};
 use crate::audit::{Chain, Masters};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::database::{DatabaseError, Db, Refusal, probe_reason};
+use crate::database::{self, DatabaseError, Db, Refusal, Work, probe_reason, sqlite_path};
 use crate::health::{Reason, Startup};
 use crate::secret::MasterKey;
 use crate::telemetry::Metrics;
@@ -56,10 +56,38 @@ impl Obstacle {
         }
     }
 
-    fn cause(self) -> Cause {
-        match self {
-            Self::Database(_, _, cause) | Self::Unmigrated(cause) => cause,
-            Self::Outdated(outside) => outside.into(),
+    /// Whether waiting does not help: a file stays as it is, and so does the encoding of a
+    /// database.
+    fn is_final(&self, config: &Config) -> bool {
+        config.database.is_sqlite() || self.refusal() == Some(Refusal::NotUtf8)
+    }
+
+    fn refusal(&self) -> Option<Refusal> {
+        let Self::Database(_, _, cause) = self else { return None };
+        cause.downcast_ref::<DatabaseError>().and_then(Refusal::of)
+    }
+
+    fn into_error(self, config: &Config) -> StartError {
+        if let Some(refusal) = self.refusal() {
+            let (text, fix) = (refusal.text(), refusal.fix());
+            return StartError::Settings(format!("database.url: {text}: {fix}"));
+        }
+        let (reason, cause) = match self {
+            Self::Database(reason, _, cause) => (reason, cause),
+            Self::Unmigrated(cause) => return StartError::Broken(cause),
+            Self::Outdated(outside) => return StartError::Broken(outside.into()),
+        };
+        if !cause.is::<DatabaseError>() {
+            return StartError::Broken(cause);
+        }
+        let file = sqlite_path(config.database.url.expose()).display().to_string();
+        let said = cause.to_string();
+        let text = if said.contains(&file) { said } else { format!("{file}: {said}") };
+        match reason {
+            Reason::Locked | Reason::FullDisk | Reason::OutOfMemory => {
+                StartError::Broken(text.into())
+            }
+            _ => StartError::Settings(format!("cannot use the database: {text}")),
         }
     }
 
@@ -89,7 +117,7 @@ pub(super) async fn for_database(
     loop {
         let obstacle = match connect(config, master, clock, metrics).await {
             Ok(ready) => return Ok(ready),
-            Err(it) if config.database.is_sqlite() => return Err(StartError::Broken(it.cause())),
+            Err(it) if it.is_final(config) => return Err(it.into_error(config)),
             Err(obstacle) => obstacle,
         };
         obstacle.report(startup, metrics);
@@ -116,7 +144,8 @@ async fn connect(
 ) -> Result<(Db, KeyRing, Chain), Obstacle> {
     let refused = |error: DatabaseError| Obstacle::of(error.into());
     let mut db = Db::connect(&config.database).await.map_err(refused)?;
-    let mut schema = db.schema().await.map_err(refused)?;
+    let work = if config.database.auto_migrate { Work::Migrate } else { Work::Serve };
+    let mut schema = db.schema_for(work).await.map_err(refused)?;
     if let Some(outside) = schema.unusable() {
         return Err(Obstacle::Outdated(outside));
     }
@@ -129,11 +158,20 @@ async fn connect(
     // An older schema may have everything that a start needs. In that case the daemon does not wait
     // here, but `/readyz` reports that it is not ready.
     let lacks = schema.pending.len();
-    let unloaded = |cause: Cause| match lacks {
-        0 => Obstacle::of(cause),
-        _ => Obstacle::Unmigrated(format!("{lacks} migrations are missing: {cause}").into()),
+    let unloaded = async |cause: Cause| {
+        if let Some(error) = database::cause(&*cause)
+            && let Some(grant) = db.missing_grant_after(error, Work::Serve).await
+        {
+            let reason = Reason::NoPermission;
+            let text = format!("{cause}: run this as the owner of the tables: {grant}");
+            return Obstacle::Database(reason, reason.database_fix(), text.into());
+        }
+        match lacks {
+            0 => Obstacle::of(cause),
+            _ => Obstacle::Unmigrated(format!("{lacks} migrations are missing: {cause}").into()),
+        }
     };
-    let keys = KeyRing::load(token::KeyDependencies {
+    let keys = match KeyRing::load(token::KeyDependencies {
         db: db.clone(),
         master: master.clone(),
         previous: config.secrets.master_key_previous.clone(),
@@ -143,10 +181,14 @@ async fn connect(
         metrics: Some(metrics.clone()),
     })
     .await
-    .map_err(|error| unloaded(error.into()))?;
+    {
+        Ok(keys) => keys,
+        Err(error) => return Err(unloaded(error.into()).await),
+    };
     let masters =
         Masters { current: master, previous: config.secrets.master_key_previous.as_ref() };
-    let audit =
-        Chain::load(&db, masters, clock.now()).await.map_err(|error| unloaded(error.into()))?;
-    Ok((db, keys, audit))
+    match Chain::load(&db, masters, clock.now()).await {
+        Ok(audit) => Ok((db, keys, audit)),
+        Err(error) => Err(unloaded(error.into()).await),
+    }
 }

@@ -10,10 +10,15 @@ use super::is_unreachable;
 /// Whether the cause of an error is that the database cannot be reached. `None` if the database is
 /// not the cause.
 pub fn is_unreachable_cause(error: &(dyn Error + 'static)) -> Option<bool> {
+    cause(error).map(is_unreachable)
+}
+
+/// The database's error in an error and its causes.
+pub fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a DbErr> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(error) = error.downcast_ref::<DbErr>() {
-            return Some(is_unreachable(error));
+            return Some(error);
         }
         next = error.source();
     }

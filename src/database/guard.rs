@@ -25,6 +25,7 @@ use sea_orm::{DatabaseBackend, DatabaseConnection, DbErr};
 
 use super::refusal::{Refusal, consequence};
 use super::release;
+use super::server_error::without_line;
 use super::{ACQUIRE_TIMEOUT, STATEMENT_TIMEOUT};
 use crate::health::{Reason, StoreHealth};
 use crate::telemetry::observed;
@@ -52,12 +53,14 @@ const SUSPICIOUS_AFTER: Duration = Duration::from_secs(1);
 const NOT_REFUSED: u8 = 0;
 const STANDBY: u8 = 1;
 const READ_ONLY_BY_DEFAULT: u8 = 2;
+const NOT_UTF8: u8 = 3;
 
-/// Asks whether the server takes writes. `pg_is_in_recovery` distinguishes a standby from a server
-/// that is read-only by its settings. The query uses the simple protocol, so that poolers see no
-/// prepared statement.
-const TAKES_WRITES: &str =
-    "SELECT pg_is_in_recovery(), current_setting('transaction_read_only') = 'on'";
+/// Asks whether the server takes writes, and whether its database stores every character.
+/// `pg_is_in_recovery` distinguishes a standby from a server that is read-only by its settings. The
+/// query uses the simple protocol, so that poolers see no prepared statement.
+const TAKES_WRITES: &str = "SELECT pg_is_in_recovery(), \
+     current_setting('transaction_read_only') = 'on', \
+     current_setting('server_encoding') = 'UTF8'";
 
 /// State that the pool's hooks and the callers share.
 #[derive(Debug)]
@@ -171,17 +174,18 @@ impl Shared {
     /// Checks whether the server of a new connection takes writes.
     async fn ask(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         let row = sqlx::raw_sql(TAKES_WRITES).fetch_one(connection).await?;
-        let refusal = match (row.try_get(0)?, row.try_get(1)?) {
-            (true, _) => STANDBY,
-            (false, true) => READ_ONLY_BY_DEFAULT,
-            (false, false) => NOT_REFUSED,
+        let refusal = match (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?) {
+            (_, _, false) => NOT_UTF8,
+            (true, ..) => STANDBY,
+            (false, true, _) => READ_ONLY_BY_DEFAULT,
+            (false, false, true) => NOT_REFUSED,
         };
         self.refusal.store(refusal, Ordering::Release);
         if refusal == NOT_REFUSED {
             return Ok(());
         }
         self.put_off_the_next();
-        self.health.mark_down(Reason::ReadOnly);
+        self.health.mark_down(self.refusal().map_or(Reason::Refused, Refusal::reason));
         // After an error the pool would connect again and again within the caller's time, and log
         // an error each time. So this function waits until the caller's time is over and the pool
         // drops this future.
@@ -199,6 +203,7 @@ impl Shared {
         match self.refusal.load(Ordering::Acquire) {
             STANDBY => Some(Refusal::Standby),
             READ_ONLY_BY_DEFAULT => Some(Refusal::ReadOnlyByDefault),
+            NOT_UTF8 => Some(Refusal::NotUtf8),
             _ => None,
         }
     }
@@ -320,6 +325,7 @@ impl Call<'_> {
                 None => observed::connection_timed_out(),
             }
         }
+        error = without_line(error);
         self.guard.note(&error, self.began);
         Err(error)
     }

@@ -14,6 +14,7 @@ use sea_orm::{DbErr, RuntimeErr};
 use tokio::time::timeout;
 
 use super::refusal::{consequence, probe_reason, source};
+use super::server_error::{redacted, without_line};
 use crate::config;
 use crate::health::Reason;
 
@@ -35,44 +36,42 @@ impl Endpoint {
         if config.is_sqlite() {
             return None;
         }
-        let options = super::url::postgres(config.url.expose()).ok()?;
+        let options = super::url::postgres(config).ok()?;
         let (host, port) = (options.get_host(), options.get_port());
         let folder = options.get_socket().cloned();
         let folder = folder.or_else(|| host.starts_with('/').then(|| PathBuf::from(host)));
         Some(match folder {
             Some(folder) => Self::Socket(folder.join(format!(".s.PGSQL.{port}"))),
-            None => Self::Tcp(host.trim_matches(['[', ']']).to_owned(), port),
+            None => Self::Tcp(host.to_owned(), port),
         })
     }
 }
 
-/// Why the pool could not connect to `url`: the pool's error, or the error of one direct connection
+/// Why the pool could not connect: the pool's error, or the error of one direct connection
 /// if the pool only ran out of time.
-pub(super) async fn reason(url: &str, error: DbErr) -> DbErr {
+pub(super) async fn reason(config: &config::Database, error: DbErr) -> DbErr {
     let is_late = matches!(error, DbErr::ConnectionAcquire(_))
         || source(&error).is_some_and(|it| matches!(it, sqlx::Error::PoolTimedOut));
     if !is_late {
         return error;
     }
     // If the direct connection works, connecting takes longer than a request can wait.
-    of_direct_connection(url).await.unwrap_or(error)
+    of_direct_connection(config).await.unwrap_or(error)
 }
 
 /// The reason why a pool gives no connection in time, from one direct connection. `None` if that
 /// connection works, because then the pool is exhausted.
 pub async fn of_exhausted_pool(config: &config::Database) -> Option<(Reason, DbErr)> {
-    let url = config.url.expose();
-    let error = of_direct_connection(url).await?;
-    Some((probe_reason(&error)?, super::url::redacted(url, error)))
+    let error = of_direct_connection(config).await?;
+    Some((probe_reason(&error)?, redacted(config.url.expose(), error)))
 }
 
 /// The error of one direct connection. `None` if the connection works, and for SQLite.
-async fn of_direct_connection(url: &str) -> Option<DbErr> {
-    // sqlx's options for PostgreSQL accept any scheme.
-    if url.starts_with("sqlite:") {
+async fn of_direct_connection(config: &config::Database) -> Option<DbErr> {
+    if config.is_sqlite() {
         return None;
     }
-    let options = super::url::postgres(url).ok()?;
+    let options = super::url::postgres(config).ok()?;
     let why = match timeout(DIRECT_WITHIN, options.connect()).await {
         Ok(Ok(connection)) => {
             let _ = timeout(DIRECT_WITHIN, connection.close()).await;
@@ -84,7 +83,7 @@ async fn of_direct_connection(url: &str) -> Option<DbErr> {
             sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, text))
         }
     };
-    Some(DbErr::Conn(RuntimeErr::SqlxError(Arc::new(why))))
+    Some(without_line(DbErr::Conn(RuntimeErr::SqlxError(Arc::new(why)))))
 }
 
 /// Whether an error means that the database cannot be reached. If not, the database responded, but
@@ -103,11 +102,9 @@ pub fn is_unreachable(error: &DbErr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::secret::Secret;
 
     fn endpoint(url: &str) -> Option<Endpoint> {
-        let url = Secret::new(url.to_owned());
-        Endpoint::of(&config::Database::new(url, 1))
+        Endpoint::of(&config::Database::at(url))
     }
 
     #[test]
@@ -118,6 +115,7 @@ mod tests {
         let socket = Some(Endpoint::Socket("/run/pg/.s.PGSQL.6".into()));
         assert_eq!(endpoint("postgres://ada@%2Frun%2Fpg:6/latchkey"), socket);
         assert_eq!(endpoint("postgres://ada@localhost:6/latchkey?host=/run/pg"), socket);
+        assert_eq!(endpoint("postgresql:///latchkey?host=/run/pg&port=6"), socket);
         assert_eq!(endpoint("sqlite://latchkey.db"), None);
     }
 

@@ -14,10 +14,12 @@ pub enum Refusal {
     Standby,
     /// `default_transaction_read_only` is on, for the server, the database or the role.
     ReadOnlyByDefault,
+    /// The encoding of the database is not UTF-8, so it cannot store every name.
+    NotUtf8,
 }
 
 impl Refusal {
-    const ALL: [Self; 2] = [Self::Standby, Self::ReadOnlyByDefault];
+    const ALL: [Self; 3] = [Self::Standby, Self::ReadOnlyByDefault, Self::NotUtf8];
 
     /// The text for the log and for operators.
     pub const fn text(self) -> &'static str {
@@ -25,6 +27,9 @@ impl Refusal {
             Self::Standby => "the server is a standby (in recovery) and accepts no writes",
             Self::ReadOnlyByDefault => {
                 "the server accepts no writes, because default_transaction_read_only is on"
+            }
+            Self::NotUtf8 => {
+                "the encoding of the database is not UTF-8, so it cannot store every name"
             }
         }
     }
@@ -40,6 +45,18 @@ impl Refusal {
                 "find out why it was set (for example a full disk or maintenance), then set \
                  default_transaction_read_only to off for the server, the database and the role"
             }
+            Self::NotUtf8 => {
+                "create a database with UTF-8 and set `database.url` to it: createdb -E UTF8 -T \
+                 template0 NAME"
+            }
+        }
+    }
+
+    /// The reason for `/readyz`.
+    pub(super) const fn reason(self) -> Reason {
+        match self {
+            Self::Standby | Self::ReadOnlyByDefault => Reason::ReadOnly,
+            Self::NotUtf8 => Reason::Refused,
         }
     }
 
@@ -88,8 +105,10 @@ pub(super) fn consequence(error: &DbErr) -> Consequence {
         _ if matches!(error, DbErr::ConnectionAcquire(sea_orm::ConnAcquireErr::Timeout)) => {
             Consequence::down(Reason::Timeout)
         }
-        _ if Refusal::of(error).is_some() => Consequence::down(Reason::ReadOnly),
-        _ => Consequence::default(),
+        _ => match Refusal::of(error) {
+            Some(refusal) => Consequence::down(refusal.reason()),
+            None => Consequence::default(),
+        },
     }
 }
 
@@ -292,7 +311,7 @@ mod tests {
         for refusal in Refusal::ALL {
             let error = refusal.error();
             assert_eq!(Refusal::of(&error), Some(refusal));
-            assert_eq!(consequence(&error).reason, Some(Reason::ReadOnly));
+            assert_eq!(consequence(&error).reason, Some(refusal.reason()));
         }
         assert_eq!(Refusal::of(&DbErr::Custom("x".into())), None);
     }

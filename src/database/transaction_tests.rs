@@ -12,10 +12,12 @@ use sea_orm::{ConnectionTrait as _, DbErr, Statement};
 
 use crate::config;
 use crate::database::{Db, Transaction};
-use crate::secret::Secret;
 
 fn file(dir: &tempfile::TempDir) -> config::Database {
-    config::Database::new(Secret::new(format!("sqlite://{}", dir.path().join("t.db").display())), 2)
+    config::Database {
+        max_connections: 2,
+        ..config::Database::at(&format!("sqlite://{}", dir.path().join("t.db").display()))
+    }
 }
 
 /// How many statements one transaction has.

@@ -3,19 +3,17 @@
 //! SeaORM quotes a URL that it cannot read, and sqlx logs the values of parameters that it does not
 //! know. So the URL is read here, and SeaORM and sqlx get only the resulting options.
 
-use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
+use std::net::IpAddr;
+use std::path::Path;
 
-use sea_orm::sqlx;
-use sea_orm::sqlx::error::{DatabaseError, ErrorKind};
-use sea_orm::sqlx::postgres::PgConnectOptions;
+use percent_encoding::percent_decode_str;
+use sea_orm::sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sea_orm::sqlx::sqlite::SqliteConnectOptions;
 use sea_orm::{DbErr, RuntimeErr};
 
-use super::refusal::source;
+use crate::authorities::{Authorities, BadFile};
 use crate::config;
-use crate::secret::Redactor;
 
 /// The parameters of a PostgreSQL URL that sqlx reads. It also reads `options[…]`.
 const READ: [&str; 18] = [
@@ -62,34 +60,52 @@ const OF_OTHERS: [&str; 19] = [
     "tcp_user_timeout",
 ];
 
-/// Why a URL cannot be used to connect. Contains no part of the URL.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The names of the parameter for the file of certificate authorities.
+const ROOT_CERT: [&str; 3] = ["sslrootcert", "ssl-root-cert", "ssl-ca"];
+
+/// The value of `sslrootcert` that stands for the authorities of the machine and those that are
+/// compiled in.
+const SYSTEM: &str = "system";
+
+/// The folders in which PostgreSQL has its socket, if the URL does not say where.
+const SOCKET_FOLDERS: [&str; 3] = ["/run/postgresql", "/var/run/postgresql", "/tmp"];
+
+/// Why a URL cannot be used to connect. Contains no part of the URL except the path of a file.
+#[derive(Debug)]
 pub enum BadUrl {
     /// The driver cannot read the URL.
     Malformed,
     /// The URL names several hosts.
     Hosts,
+    /// `sslrootcert` and `database.ca_file` are both set.
+    TwoFiles,
+    /// The file of `sslrootcert` or `database.ca_file` cannot be used.
+    Authorities(BadFile),
 }
 
 impl BadUrl {
     /// What the operator can do.
-    pub fn fix(self) -> &'static str {
+    pub fn fix(&self) -> &'static str {
         match self {
             Self::Malformed => {
                 "percent-encode user and password, and give each parameter a valid value \
                  (`sslmode`: disable, prefer, require, verify-ca, verify-full)"
             }
             Self::Hosts => "write one host name that always leads to the primary",
+            Self::TwoFiles => "remove one of them",
+            Self::Authorities(_) => BadFile::FIX,
         }
     }
 }
 
 impl fmt::Display for BadUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Malformed => "is not a URL that the database driver can read",
-            Self::Hosts => "names several hosts",
-        })
+        match self {
+            Self::Malformed => f.write_str("is not a URL that the database driver can read"),
+            Self::Hosts => f.write_str("names several hosts"),
+            Self::TwoFiles => f.write_str("has a parameter sslrootcert beside `database.ca_file`"),
+            Self::Authorities(bad) => write!(f, "has a parameter sslrootcert that {bad}"),
+        }
     }
 }
 
@@ -100,7 +116,7 @@ impl std::error::Error for BadUrl {}
 pub fn check(config: &config::Database) -> Result<(), BadUrl> {
     let url = config.url.expose();
     if !config.is_sqlite() {
-        return postgres(url).map(drop);
+        return postgres(config).map(drop);
     }
     // SeaORM reads the URL as a generic URL, and sqlx reads it as a URL of SQLite.
     let is_read = url::Url::parse(url).is_ok() && url.parse::<SqliteConnectOptions>().is_ok();
@@ -110,91 +126,129 @@ pub fn check(config: &config::Database) -> Result<(), BadUrl> {
 /// The names of the parameters of a PostgreSQL URL that have no effect. A name that is not known is
 /// not shown.
 pub fn ignored(config: &config::Database) -> Vec<&'static str> {
-    let Some(url) = url::Url::parse(config.url.expose()).ok().filter(|_| !config.is_sqlite())
-    else {
+    if config.is_sqlite() {
         return Vec::new();
-    };
-    let names = url.query_pairs().map(|(name, _)| name).filter(|name| !is_read(name));
+    }
+    let query = config::Url::parse(config.url.expose()).and_then(|url| url.query);
+    let names = pairs(query).map(|(name, _)| name).filter(|name| !is_read(name));
     names
         .map(|name| OF_OTHERS.into_iter().find(|it| *it == name).unwrap_or("an unknown parameter"))
         .collect()
 }
 
+/// How a connection to PostgreSQL is protected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protection {
+    /// The server is on this machine, or the database is a local file.
+    Local,
+    /// The connection is encrypted, and the server's certificate and name are verified.
+    Verified,
+    /// Like [`Protection::Verified`], but the certificate may be that of another server.
+    AnyName,
+    /// The connection is not encrypted, or the server is not verified.
+    None,
+}
+
+/// How the connection to `database.url` is protected.
+pub fn protection(config: &config::Database) -> Protection {
+    if config.is_sqlite() {
+        return Protection::Local;
+    }
+    let Ok(options) = postgres(config) else { return Protection::None };
+    match options.get_ssl_mode() {
+        _ if options.get_socket().is_some() => Protection::Local,
+        _ if config::is_loopback(options.get_host()) => Protection::Local,
+        PgSslMode::VerifyFull => Protection::Verified,
+        PgSslMode::VerifyCa => Protection::AnyName,
+        _ => Protection::None,
+    }
+}
+
 /// The options of a connection to PostgreSQL. They contain only those URL parameters that sqlx
 /// reads.
-pub(super) fn postgres(url: &str) -> Result<PgConnectOptions, BadUrl> {
-    let mut url = url::Url::parse(url).map_err(|_| BadUrl::Malformed)?;
-    if url.query_pairs().any(|(name, _)| !is_read(&name)) {
-        let pairs = url.query_pairs().filter(|(name, _)| is_read(name));
-        let kept: Vec<(String, String)> = pairs.map(|(k, v)| (k.into(), v.into())).collect();
-        url.set_query(None);
-        if !kept.is_empty() {
-            url.query_pairs_mut().extend_pairs(kept);
+///
+/// The host is read here, because sqlx reads less than libpq: it keeps the brackets of an IPv6
+/// address, and it refuses a URL with a user and without a host. sqlx gets the host as a parameter,
+/// and a URL with another host.
+pub(super) fn postgres(config: &config::Database) -> Result<PgConnectOptions, BadUrl> {
+    let given = config::Url::parse(config.url.expose()).ok_or(BadUrl::Malformed)?;
+    let host = percent_decode_str(given.host).decode_utf8().map_err(|_| BadUrl::Malformed)?;
+    let (mut host, mut kept, mut root_cert) = (host.into_owned(), Vec::new(), None);
+    for (name, value) in pairs(given.query).filter(|(name, _)| is_read(name)) {
+        match &*name {
+            "hostaddr" if value.parse::<IpAddr>().is_err() => return Err(BadUrl::Malformed),
+            "host" | "hostaddr" => host = value.into_owned(),
+            name if ROOT_CERT.contains(&name) => root_cert = Some(value.into_owned()),
+            _ => kept.push((name, value)),
         }
     }
-    let options: PgConnectOptions = url.as_str().parse().map_err(|_| BadUrl::Malformed)?;
-    if options.get_host().contains(',') { Err(BadUrl::Hosts) } else { Ok(options) }
+    if host.contains(',') {
+        return Err(BadUrl::Hosts);
+    }
+    let mut url = url::Url::parse(&format!(
+        "postgres://{user}localhost{port}{path}",
+        user = given.userinfo.map(|user| format!("{user}@")).unwrap_or_default(),
+        port = given.port.map(|port| format!(":{port}")).unwrap_or_default(),
+        path = given.path,
+    ))
+    .map_err(|_| BadUrl::Malformed)?;
+    url.query_pairs_mut().extend_pairs(kept.iter());
+    if !host.is_empty() {
+        url.query_pairs_mut().append_pair("host", &host);
+    }
+    let mut options: PgConnectOptions = url.as_str().parse().map_err(|_| BadUrl::Malformed)?;
+    if host.is_empty() {
+        let folder = socket_folder(options.get_port());
+        options = options.socket(folder);
+    }
+    if options.get_socket().is_some() {
+        // As with libpq, `sslmode` has no effect.
+        return Ok(options.ssl_mode(PgSslMode::Disable));
+    }
+    let is_system = root_cert.as_deref() == Some(SYSTEM);
+    if is_system && !kept.iter().any(|(name, _)| ["sslmode", "ssl-mode"].contains(&&**name)) {
+        options = options.ssl_mode(PgSslMode::VerifyFull);
+    }
+    trusting(options, config.ca_file.as_deref(), root_cert.filter(|_| !is_system).as_deref())
+}
+
+/// Adds the certificate authorities, if the mode of the connection uses them.
+fn trusting(
+    options: PgConnectOptions,
+    ca_file: Option<&Path>,
+    root_cert: Option<&str>,
+) -> Result<PgConnectOptions, BadUrl> {
+    let file = match (ca_file, root_cert.map(Path::new)) {
+        (Some(_), Some(_)) => return Err(BadUrl::TwoFiles),
+        (one, other) => one.or(other),
+    };
+    if !matches!(options.get_ssl_mode(), PgSslMode::VerifyCa | PgSslMode::VerifyFull) {
+        return match file.map_or(Ok(()), Authorities::check) {
+            Ok(()) => Ok(options),
+            Err(bad) => Err(BadUrl::Authorities(bad)),
+        };
+    }
+    let authorities = Authorities::with(file).map_err(BadUrl::Authorities)?;
+    Ok(match authorities.pem() {
+        Some(pem) => options.ssl_root_cert_from_pem(pem),
+        None => options,
+    })
+}
+
+/// The folder of the socket, if the URL does not say where. libpq has a default that was chosen
+/// when it was built.
+fn socket_folder(port: u16) -> &'static str {
+    let has_socket = |folder: &&str| Path::new(folder).join(format!(".s.PGSQL.{port}")).exists();
+    SOCKET_FOLDERS.into_iter().find(has_socket).unwrap_or(SOCKET_FOLDERS[0])
+}
+
+/// The parameters of a URL, decoded.
+fn pairs(query: Option<&str>) -> url::form_urlencoded::Parse<'_> {
+    url::form_urlencoded::parse(query.unwrap_or_default().as_bytes())
 }
 
 fn is_read(name: &str) -> bool {
     READ.contains(&name) || name.starts_with("options[")
-}
-
-/// The same error, without the parts of the URL that it repeats.
-pub(super) fn redacted(url: &str, error: DbErr) -> DbErr {
-    let (redactor, text) = (Redactor::of_url(url), error.to_string());
-    let shown = redactor.redact(&text);
-    if shown == text {
-        return error;
-    }
-    let Some(sqlx::Error::Database(said)) = source(&error) else {
-        return DbErr::Conn(RuntimeErr::Internal(shown));
-    };
-    // The SQLSTATE code stays, because the reason is read from it.
-    let text = redactor.redact(said.message());
-    let shown = Shown { text, code: said.code().map(Cow::into_owned) };
-    DbErr::Conn(RuntimeErr::SqlxError(Arc::new(sqlx::Error::Database(Box::new(shown)))))
-}
-
-/// A server's error, without the parts of the URL that it repeats.
-#[derive(Debug)]
-struct Shown {
-    text: String,
-    code: Option<String>,
-}
-
-impl fmt::Display for Shown {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-impl std::error::Error for Shown {}
-
-impl DatabaseError for Shown {
-    fn message(&self) -> &str {
-        &self.text
-    }
-
-    fn code(&self) -> Option<Cow<'_, str>> {
-        self.code.as_deref().map(Cow::Borrowed)
-    }
-
-    fn kind(&self) -> ErrorKind {
-        ErrorKind::Other
-    }
-
-    fn as_error(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
-        self
-    }
-
-    fn as_error_mut(&mut self) -> &mut (dyn std::error::Error + Send + Sync + 'static) {
-        self
-    }
-
-    fn into_error(self: Box<Self>) -> Box<dyn std::error::Error + Send + Sync + 'static> {
-        self
-    }
 }
 
 impl From<BadUrl> for DbErr {
@@ -206,17 +260,12 @@ impl From<BadUrl> for DbErr {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::secret::Secret;
-
-    fn database(url: &str) -> config::Database {
-        let url = Secret::new(url.to_owned());
-        config::Database::new(url, 1)
-    }
+    use crate::config::Database;
 
     #[test]
     fn a_url_that_a_driver_cannot_read_is_refused_and_not_quoted() {
         for (url, bad) in [
-            ("postgres://u:p@a:1,b:2/d", BadUrl::Malformed),
+            ("postgres://u:p@a:1,b:2/d", BadUrl::Hosts),
             ("postgres://u:p@a/d?host=a,b", BadUrl::Hosts),
             ("postgres://u:p@[::1/d", BadUrl::Malformed),
             ("postgres://u:p@a/d?sslmode=hunter2", BadUrl::Malformed),
@@ -225,47 +274,127 @@ mod tests {
             ("sqlite://x.db?hunter2=1", BadUrl::Malformed),
             ("sqlite://u:hunter2/x.db", BadUrl::Malformed),
         ] {
-            assert_eq!(check(&database(url)), Err(bad), "{url}");
-            assert!(!DbErr::from(bad).to_string().contains("hunter2"));
+            let refused = check(&Database::at(url)).expect_err(url);
+            assert_eq!(refused.to_string(), bad.to_string(), "{url}");
+            assert!(!DbErr::from(refused).to_string().contains("hunter2"));
         }
         for url in [
             "postgres://u:p%40ss@db.example:5432/d?sslmode=require&options[search_path]=a",
             "postgres://u@localhost/d?host=/run/postgresql",
+            "postgres://u:p%40ss@/d?host=/run/postgresql",
+            "postgresql:///d",
             "postgresql://[::1]/d",
             "sqlite://./data/x.db?mode=rwc",
             "sqlite:///var/lib/x.db",
         ] {
-            assert_eq!(check(&database(url)), Ok(()), "{url}");
+            assert!(check(&Database::at(url)).is_ok(), "{url}");
         }
     }
 
     #[test]
     fn parameters_of_other_drivers_are_left_out_and_named() {
         let url = "postgres://u:p@h/d?sslpassword=hunter2&sslmode=require&pgbouncer=true&x=y+z";
-        assert_eq!(ignored(&database(url)), ["sslpassword", "pgbouncer", "an unknown parameter"]);
-        let options = postgres(url).unwrap();
+        assert_eq!(
+            ignored(&Database::at(url)),
+            ["sslpassword", "pgbouncer", "an unknown parameter"]
+        );
+        let options = postgres(&Database::at(url)).unwrap();
         assert_eq!((options.get_host(), options.get_database()), ("h", Some("d")));
         assert_eq!(format!("{:?}", options.get_ssl_mode()), "Require");
-        assert_eq!(ignored(&database("postgres://h/d?options[a]=b&user=c")), [""; 0]);
-        assert_eq!(ignored(&database("sqlite://x.db?mode=rwc")), [""; 0]);
+        assert_eq!(ignored(&Database::at("postgres://h/d?options[a]=b&user=c")), [""; 0]);
+        assert_eq!(ignored(&Database::at("sqlite://x.db?mode=rwc")), [""; 0]);
     }
 
     #[test]
-    fn an_error_that_quotes_the_url_is_replaced() {
-        let url = "postgres://u:hunter2@h/d";
-        let quoting = DbErr::Conn(RuntimeErr::Internal(format!("'{url}' cannot be parsed")));
-        let shown = format!("{:?}", redacted(url, quoting));
-        assert!(!shown.contains("hunter2") && shown.contains("cannot be parsed"), "{shown}");
-        let said = Shown {
-            text: "password authentication failed for user \"u\"".to_owned(),
-            code: Some("28P01".to_owned()),
-        };
-        let said = sqlx::Error::Database(Box::new(said));
-        let refused = redacted(url, DbErr::Conn(RuntimeErr::SqlxError(Arc::new(said))));
-        assert!(refused.to_string().contains("for user \"***\""), "{refused}");
-        let reason = crate::database::probe_reason(&refused);
-        assert_eq!(reason, Some(crate::health::Reason::Authentication), "the code stays");
-        let plain = redacted(url, DbErr::RecordNotFound("x".to_owned()));
-        assert!(matches!(plain, DbErr::RecordNotFound(_)));
+    fn the_host_is_read_as_libpq_reads_it() {
+        for (url, host, port) in [
+            ("postgres://u@[::1]:5433/d", "::1", 5433),
+            ("postgres://u@[2001:DB8::1]/d", "2001:DB8::1", 5432),
+            ("postgres://db.example/d?host=other.example&port=7", "other.example", 7),
+            ("postgres://db.example/d?hostaddr=192.0.2.7", "192.0.2.7", 5432),
+            ("postgres://u:p@ss@db.example/d", "db.example", 5432),
+        ] {
+            let options = postgres(&Database::at(url)).unwrap();
+            assert_eq!((options.get_host(), options.get_port()), (host, port), "{url}");
+            assert_eq!((options.get_socket(), options.get_database()), (None, Some("d")), "{url}");
+        }
+        for (url, folder, port) in [
+            ("postgres://u@%2Frun%2Fpg/d", "/run/pg", 5432),
+            ("postgresql://u@%2frun%2fpg:5433/d?sslmode=verify-full", "/run/pg", 5433),
+            ("postgresql:///d?host=/run/pg&port=5433", "/run/pg", 5433),
+            ("postgres://u:p@/d?host=/run/pg", "/run/pg", 5432),
+            ("postgres://u@/d?host=%2Frun%2Fpg", "/run/pg", 5432),
+            ("postgresql:///d?port=59999", SOCKET_FOLDERS[0], 59999),
+            ("postgres://u@:59999/d", SOCKET_FOLDERS[0], 59999),
+        ] {
+            let options = postgres(&Database::at(url)).unwrap();
+            let socket = options.get_socket().map(|it| it.as_path());
+            assert_eq!((socket, options.get_port()), (Some(Path::new(folder)), port), "{url}");
+            assert_eq!(options.get_database(), Some("d"), "{url}");
+            assert!(matches!(options.get_ssl_mode(), PgSslMode::Disable), "{url}");
+        }
+    }
+
+    #[test]
+    fn only_a_verified_server_or_this_machine_is_protected() {
+        for (query, expected) in [
+            ("", Protection::None),
+            ("?sslmode=disable", Protection::None),
+            ("?sslmode=allow", Protection::None),
+            ("?sslmode=prefer", Protection::None),
+            ("?sslmode=require", Protection::None),
+            ("?sslmode=verify-full&sslmode=require", Protection::None),
+            ("?sslmode=require&sslrootcert=system", Protection::None),
+            ("?sslmode=verify-ca", Protection::AnyName),
+            ("?application_name=b&sslmode=verify-full", Protection::Verified),
+            ("?ssl-mode=verify%2Dfull", Protection::Verified),
+            ("?sslrootcert=system", Protection::Verified),
+        ] {
+            for host in ["db.example", "10.0.0.7", "[2001:db8::7]", "localhost.example"] {
+                let url = format!("postgres://u@{host}/d{query}");
+                assert_eq!(protection(&Database::at(&url)), expected, "{url}");
+            }
+        }
+        for url in [
+            "postgres://u@localhost/d",
+            "postgres://u@LOCALHOST:7/d",
+            "postgres://u@127.0.0.2/d?sslmode=disable",
+            "postgres://u@[::1]/d",
+            "postgres://u@[::ffff:127.0.0.1]/d",
+            "postgres://db.example/d?hostaddr=127.0.0.1",
+            "postgres:///d",
+            "postgres://u@%2Frun%2Fpg/d",
+            "postgres://db.example/d?host=/run/pg",
+            "sqlite://x.db",
+        ] {
+            assert_eq!(protection(&Database::at(url)), Protection::Local, "{url}");
+        }
+        for url in [
+            "postgres://u@localhost/d?host=db.example",
+            "postgres://u@localhost/d?hostaddr=192.0.2.7",
+        ] {
+            assert_eq!(protection(&Database::at(url)), Protection::None, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_file_of_authorities_is_read_before_a_connection() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("ca.pem");
+        let certificate = rcgen::generate_simple_self_signed(["a.example".to_owned()]).unwrap();
+        std::fs::write(&file, certificate.cert.pem()).unwrap();
+        let path = file.display();
+        for name in ROOT_CERT {
+            let url = format!("postgres://db.example/d?sslmode=verify-full&{name}={path}");
+            let mut database = Database::at(&url);
+            assert!(check(&database).is_ok(), "{name}");
+            database.ca_file = Some(file.clone());
+            assert!(matches!(check(&database), Err(BadUrl::TwoFiles)), "{name}");
+        }
+        for mode in ["require", "verify-ca"] {
+            let url = format!("postgres://db.example/d?sslmode={mode}&sslrootcert={path}.missing");
+            let refused = check(&Database::at(&url)).unwrap_err();
+            assert!(refused.to_string().contains("ca.pem.missing, which cannot be read"));
+        }
     }
 }

@@ -77,11 +77,10 @@ fn count(row: &QueryResult) -> Result<i64, DbErr> {
 mod tests {
     use super::*;
     use crate::config;
-    use crate::secret::Secret;
 
     async fn db(dir: &tempfile::TempDir, name: &str) -> Db {
-        let url = Secret::new(format!("sqlite://{}", dir.path().join(name).display()));
-        let config = config::Database::new(url, 2);
+        let url = format!("sqlite://{}", dir.path().join(name).display());
+        let config = config::Database { max_connections: 2, ..config::Database::at(&url) };
         Db::connect(&config).await.unwrap()
     }
 

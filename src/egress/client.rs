@@ -16,6 +16,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use opentelemetry::KeyValue;
 
 use super::Endpoint;
+use crate::authorities::Authorities;
 use crate::telemetry::Metrics;
 use crate::telemetry::trace::{self, SpanAttributes};
 
@@ -246,9 +247,7 @@ impl fmt::Debug for Egress {
 /// The TLS settings of a client. The client trusts Mozilla's certificate authorities, which are
 /// compiled in. It also trusts the certificate authorities of the machine, if there are any.
 pub(super) fn tls() -> Result<rustls::ClientConfig, rustls::Error> {
-    let mut roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    let machine = rustls_native_certs::load_native_certs();
-    roots.add_parsable_certificates(machine.certs);
+    let roots = Authorities::of_machine().and_mozilla();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     Ok(rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
@@ -266,12 +265,4 @@ fn reason(error: &(dyn Error + 'static)) -> String {
         next = error.source();
     }
     words.join(": ").chars().filter(|c| !c.is_control()).take(REASON_CHARS_MAX).collect()
-}
-
-/// The certificate authorities of the machine, each as DER. Certificates that cannot be read are
-/// left out. The database and Redis clients need these certificates, because they open their own
-/// connections.
-pub fn authorities() -> Vec<Vec<u8>> {
-    let found = rustls_native_certs::load_native_certs().certs;
-    found.into_iter().map(|certificate| certificate.to_vec()).collect()
 }

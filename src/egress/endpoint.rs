@@ -2,9 +2,10 @@
 
 use std::error::Error;
 use std::fmt;
-use std::net::IpAddr;
 
 use hyper::Uri;
+
+use crate::config::is_loopback;
 
 /// The URL of a destination. Its scheme, host, port and path have been checked.
 #[derive(Clone, Debug)]
@@ -86,13 +87,6 @@ impl Endpoint {
     pub(super) fn uri(&self) -> &Uri {
         &self.uri
     }
-}
-
-/// Whether the host is always this machine (RFC 6761 §6.3).
-fn is_loopback(host: &str) -> bool {
-    host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-        || host == "localhost"
-        || host.ends_with(".localhost")
 }
 
 #[cfg(test)]

@@ -27,6 +27,6 @@ mod collector;
 mod endpoint;
 
 pub use breaker::{Breaker, Pass};
-pub use client::{Egress, EgressError, Limits, Reply, authorities};
+pub use client::{Egress, EgressError, Limits, Reply};
 pub use collector::Collector;
 pub use endpoint::{Endpoint, EndpointError};

@@ -95,7 +95,7 @@ impl Probe {
     /// # Errors
     /// If the URL cannot be read.
     pub fn new(url: &Secret<String>, mail: &config::Mail) -> Result<Self, BadSmtpUrl> {
-        let smtp = Smtp::from_url(url, &mail.helo)?;
+        let smtp = Smtp::from_url(url, &mail.helo, mail.ca_file.as_deref())?;
         Ok(Self { smtp, from: mail.from.clone(), redactor: Redactor::of_url(url.expose()) })
     }
 

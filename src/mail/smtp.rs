@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::panic::AssertUnwindSafe;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,7 +17,9 @@ use lettre::address::Envelope;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 #[expect(deprecated, reason = "see the module `wire`")]
 use lettre::transport::smtp::client::AsyncNetworkStream;
-use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
+use lettre::transport::smtp::client::{
+    AsyncSmtpConnection, Certificate, TlsParameters, TlsParametersBuilder,
+};
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt, Rset, Starttls};
 use lettre::transport::smtp::extension::{ClientId, Extension};
 use lettre::transport::smtp::response::Response;
@@ -25,6 +28,8 @@ use percent_encoding::percent_decode_str;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::authorities::Authorities;
+use crate::config::is_loopback;
 use crate::mail::refusal::{refusal, told};
 use crate::mail::transport::Failure;
 use crate::mail::wire::{Network, Wire};
@@ -152,7 +157,11 @@ impl fmt::Debug for Smtp {
 
 impl Smtp {
     /// Reads the URL, as [`Transport::smtp`](crate::mail::Transport::smtp) describes it.
-    pub(super) fn from_url(url: &Secret<String>, helo: &str) -> Result<Self, BadSmtpUrl> {
+    pub(super) fn from_url(
+        url: &Secret<String>,
+        helo: &str,
+        ca_file: Option<&Path>,
+    ) -> Result<Self, BadSmtpUrl> {
         let bad = |why: &str| BadSmtpUrl(why.to_owned());
         let url = url::Url::parse(url.expose()).map_err(|error| BadSmtpUrl(error.to_string()))?;
         let host =
@@ -168,8 +177,14 @@ impl Smtp {
             }
         }
         let tls = || {
-            TlsParameters::new(host.clone())
-                .map_err(|_| bad("has a host for which TLS is not possible"))
+            let authorities =
+                Authorities::with(ca_file).map_err(|error| BadSmtpUrl(error.to_string()))?;
+            let trusted = authorities.der().map(|it| Certificate::from_der(it.to_vec()));
+            let builder = trusted.flatten().fold(
+                TlsParameters::builder(host.clone()),
+                TlsParametersBuilder::add_root_certificate,
+            );
+            builder.build().map_err(|_| bad("has a host for which TLS is not possible"))
         };
         let (security, port) = match (url.scheme(), asked) {
             ("smtp", None) => (Security::Plain, SMTP_PORT),
@@ -202,16 +217,6 @@ impl Smtp {
     #[cfg(test)]
     pub(super) fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
-        self
-    }
-
-    /// The same server with STARTTLS or TLS that accepts any certificate, for tests.
-    #[cfg(test)]
-    pub(super) fn trusting_every_certificate(mut self) -> Self {
-        if let Security::StartTls(tls) | Security::Implicit(tls) = &mut self.security {
-            let trusting = TlsParameters::builder(self.host.clone());
-            *tls = trusting.dangerous_accept_invalid_certs(true).build().unwrap();
-        }
         self
     }
 
@@ -331,6 +336,11 @@ impl Smtp {
     /// Whether [`Smtp::login`] does something.
     pub(super) fn logs_in(&self) -> bool {
         self.credentials.is_some()
+    }
+
+    /// Whether mails and the password leave this machine without encryption.
+    pub(super) fn is_exposed(&self) -> bool {
+        matches!(self.security, Security::Plain) && !is_loopback(&self.host)
     }
 
     /// How the connection is encrypted, in words.

@@ -1,5 +1,6 @@
 //! Sending a mail: by SMTP, or into the built-in mailbox.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -34,14 +35,19 @@ pub(super) enum Failure {
 
 impl Transport {
     /// An SMTP server, given by its URL. User and password are percent-encoded before the host.
-    /// `helo` is the name in EHLO, as `mail.helo`. Nothing is connected yet.
+    /// `helo` is the name in EHLO, as `mail.helo`. `ca_file` is `mail.ca_file`. Nothing is
+    /// connected yet.
     ///
     /// - `smtp://host`: no encryption, port 25 by default.
     /// - `smtp://host?tls=required`: STARTTLS, port 587 by default. Without STARTTLS, nothing is
     ///   sent.
     /// - `smtps://host`: TLS from the first byte, port 465 by default.
-    pub fn smtp(url: &Secret<String>, helo: &str) -> Result<Self, BadSmtpUrl> {
-        Ok(Self::over(Smtp::from_url(url, helo)?))
+    pub fn smtp(
+        url: &Secret<String>,
+        helo: &str,
+        ca_file: Option<&Path>,
+    ) -> Result<Self, BadSmtpUrl> {
+        Ok(Self::over(Smtp::from_url(url, helo, ca_file)?))
     }
 
     pub(super) fn over(smtp: Smtp) -> Self {
@@ -50,11 +56,21 @@ impl Transport {
 
     /// Replaces the SMTP server, or its login. Mails that are being sent still use the old one. The
     /// built-in mailbox is never replaced.
-    pub fn replace(&self, url: &Secret<String>, helo: &str) -> Result<(), BadSmtpUrl> {
+    pub fn replace(
+        &self,
+        url: &Secret<String>,
+        helo: &str,
+        ca_file: Option<&Path>,
+    ) -> Result<(), BadSmtpUrl> {
         if let Self::Smtp(current) = self {
-            current.store(Arc::new(Smtp::from_url(url, helo)?));
+            current.store(Arc::new(Smtp::from_url(url, helo, ca_file)?));
         }
         Ok(())
+    }
+
+    /// Whether mails and the password leave this machine without encryption.
+    pub fn is_exposed(&self) -> bool {
+        matches!(self, Self::Smtp(smtp) if smtp.load().is_exposed())
     }
 
     pub fn mailbox(mailbox: Mailbox) -> Self {

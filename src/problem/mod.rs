@@ -11,6 +11,8 @@ mod code;
 use std::error::Error;
 use std::fmt;
 
+use sea_orm::{DbErr, RuntimeErr};
+
 pub use code::Code;
 
 /// An entry of `errors` in a 422 response: one member of the request and the rule that it breaks.
@@ -129,12 +131,17 @@ impl From<Code> for Problem {
 
 impl From<Unavailable> for Problem {
     fn from(unavailable: Unavailable) -> Self {
-        Self::new(unavailable.code()).retry_after(1).because(unavailable)
+        let problem = Self::new(unavailable.code());
+        let problem = match unavailable.cause {
+            Cause::Shed | Cause::Dependency => problem.retry_after(1),
+            Cause::Data => problem,
+        };
+        problem.because(unavailable)
     }
 }
 
-impl From<sea_orm::DbErr> for Problem {
-    fn from(error: sea_orm::DbErr) -> Self {
+impl From<DbErr> for Problem {
+    fn from(error: DbErr) -> Self {
         Unavailable::from(error).into()
     }
 }
@@ -160,6 +167,8 @@ pub enum Cause {
     Shed,
     /// The dependency is down, slow or crashed.
     Dependency,
+    /// The dependency cannot store the data of this call, and never will.
+    Data,
 }
 
 impl Unavailable {
@@ -176,6 +185,7 @@ impl Unavailable {
         match self.cause {
             Cause::Shed => Code::Overloaded,
             Cause::Dependency => Code::DependencyUnavailable,
+            Cause::Data => Code::InternalError,
         }
     }
 
@@ -185,18 +195,36 @@ impl Unavailable {
     }
 }
 
-impl From<sea_orm::DbErr> for Unavailable {
-    fn from(error: sea_orm::DbErr) -> Self {
-        Self::because("database", error)
+impl From<DbErr> for Unavailable {
+    fn from(error: DbErr) -> Self {
+        let cause = if is_data_exception(&error) { Cause::Data } else { Cause::Dependency };
+        Self { cause, ..Self::because("database", error) }
     }
+}
+
+/// Whether PostgreSQL refused the values of a statement: class 22 of the SQLSTATE codes, such as a
+/// character that the encoding of the database lacks (22P05) or that no text may contain (22021).
+fn is_data_exception(error: &DbErr) -> bool {
+    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) =
+        error
+    else {
+        return false;
+    };
+    // A code of SQLite is a number without a class.
+    let code = error.as_database_error().and_then(|said| said.code());
+    code.is_some_and(|code| code.len() == 5 && code.starts_with("22"))
 }
 
 impl fmt::Display for Unavailable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.cause, &self.source) {
             (Cause::Shed, _) => write!(f, "{} is overloaded", self.dependency),
-            (Cause::Dependency, Some(source)) => write!(f, "{}: {source}", self.dependency),
-            (Cause::Dependency, None) => write!(f, "{} did not respond", self.dependency),
+            (Cause::Dependency | Cause::Data, Some(source)) => {
+                write!(f, "{}: {source}", self.dependency)
+            }
+            (Cause::Dependency | Cause::Data, None) => {
+                write!(f, "{} did not respond", self.dependency)
+            }
         }
     }
 }

@@ -80,6 +80,7 @@ mod types;
 
 use std::cmp::Reverse;
 use std::error::Error;
+use std::path::Path;
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -91,7 +92,8 @@ pub use self::back_off::{
 pub use self::key_budget::KeyBudget;
 pub use self::probe::StoreProbeError;
 pub use self::redis::{
-    RedisFacts, ignored_parameters as ignored_redis_parameters, is_url as is_redis_url,
+    RedisFacts, ignored_parameters as ignored_redis_parameters, is_exposed as is_redis_exposed,
+    is_url as is_redis_url,
 };
 pub use self::types::{
     AAL1, BudgetVerdict, Charge, OneTimeToken, PutToken, Quota, RECOVERIES_MAX, Refresh, Refreshed,
@@ -124,14 +126,18 @@ pub enum Store {
 
 impl Store {
     /// Creates a store in Redis. The URL of a single server begins with `redis://` or `rediss://`
-    /// (TLS). The URL of a cluster begins with `redis+cluster://` or `rediss+cluster://` and names
-    /// one or more nodes (`host:port,host:port`). This function needs a tokio runtime, but no
-    /// running server, because the store connects when it is first used.
+    /// (TLS), that of a Unix socket with `unix://` or `redis+unix://`. The URL of a cluster begins
+    /// with `redis+cluster://` or `rediss+cluster://` and names one or more nodes
+    /// (`host:port,host:port`). `ca_file` is `redis.ca_file`. This function needs a tokio runtime,
+    /// but no running server, because the store connects when it is first used.
     ///
     /// # Errors
-    /// Returns an error if the URL cannot be parsed.
-    pub fn connect_redis(url: &Secret<String>) -> Result<Self, Unavailable> {
-        redis::Redis::connect(url).map(Self::Redis)
+    /// Returns an error if the URL cannot be parsed, or the file cannot be used.
+    pub fn connect_redis(
+        url: &Secret<String>,
+        ca_file: Option<&Path>,
+    ) -> Result<Self, Unavailable> {
+        redis::Redis::connect(url, ca_file).map(Self::Redis)
     }
 
     /// Creates a store in a table of the database. The database must already be migrated.

@@ -19,6 +19,7 @@ mod scripts;
 mod single;
 mod url;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -70,10 +71,18 @@ pub fn ignored_parameters(url: &Secret<String>) -> Vec<&'static str> {
     self::url::ignored(url.expose())
 }
 
+/// Whether `redis.url` leads to another machine without verified TLS.
+pub fn is_exposed(url: &Secret<String>) -> bool {
+    self::url::is_exposed(url.expose())
+}
+
 impl Redis {
-    pub(super) fn connect(url: &Secret<String>) -> Result<Self, Unavailable> {
+    pub(super) fn connect(
+        url: &Secret<String>,
+        ca_file: Option<&Path>,
+    ) -> Result<Self, Unavailable> {
         Ok(Self {
-            link: Arc::new(Link::open(url.expose()).map_err(lost)?),
+            link: Arc::new(Link::open(url.expose(), ca_file).map_err(lost)?),
             scripts: Arc::default(),
             started: Instant::now(),
             server_ahead_ms: Arc::new(AtomicI64::new(UNKNOWN)),

@@ -23,7 +23,7 @@ async fn sqlite() -> (Store, TempDir) {
 
 async fn migrated(dir: &Path) -> Db {
     let url = format!("sqlite://{}/latchkey.db", dir.display());
-    let config = config::Database::new(Secret::new(url), 4);
+    let config = config::Database { max_connections: 4, ..config::Database::at(&url) };
     let db = Db::connect(&config).await.unwrap();
     db.migrate().await.unwrap();
     db
@@ -62,7 +62,7 @@ async fn the_same_history_gets_the_same_answers_from_two_stores() {
 async fn a_database_without_the_table_is_an_outage() {
     let dir = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}/empty.db", dir.path().display());
-    let config = config::Database::new(Secret::new(url), 1);
+    let config = config::Database { max_connections: 1, ..config::Database::at(&url) };
     let store = Store::embedded(Db::connect(&config).await.unwrap());
     let error = store.spend_once("key", suite::NOW + 1, suite::NOW).await.unwrap_err();
     assert_eq!(error.dependency, "token store");
@@ -71,10 +71,10 @@ async fn a_database_without_the_table_is_an_outage() {
 #[tokio::test]
 async fn a_url_that_is_none_of_redis_is_refused_and_a_dead_server_is_not() {
     for url in ["http://127.0.0.1", "redis+cluster://", "nonsense"] {
-        assert!(Store::connect_redis(&Secret::new(url.to_owned())).is_err(), "{url}");
+        assert!(Store::connect_redis(&Secret::new(url.to_owned()), None).is_err(), "{url}");
     }
     for url in ["redis://127.0.0.1:1", "redis+cluster://u:p@127.0.0.1:1,127.0.0.1:2"] {
-        let store = Store::connect_redis(&Secret::new(url.to_owned())).unwrap();
+        let store = Store::connect_redis(&Secret::new(url.to_owned()), None).unwrap();
         assert_eq!(store.ping().await.unwrap_err().dependency, "token store", "{url}");
         assert_eq!(format!("{store:?}"), "Redis(Redis)");
     }

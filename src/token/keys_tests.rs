@@ -17,8 +17,10 @@ pub(in super::super) struct Fixture {
 
 pub(in super::super) async fn fixture(algorithm: VaultAlgorithm) -> Fixture {
     let dir = tempfile::tempdir().unwrap();
-    let config =
-        config::Database::new(Secret::new(format!("sqlite://{}/test.db", dir.path().display())), 2);
+    let config = config::Database {
+        max_connections: 2,
+        ..config::Database::at(&format!("sqlite://{}/test.db", dir.path().display()))
+    };
     let db = Db::connect(&config).await.unwrap();
     db.migrate().await.unwrap();
     let needs = KeyDependencies {

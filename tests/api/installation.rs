@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use latchkey::config;
 use latchkey::database::Db;
-use latchkey::secret::Secret;
 use sea_orm::Database;
 use tempfile::TempDir;
 
@@ -68,7 +67,7 @@ impl Installation {
             owner = "latchkey_owner";
         }
         let owning = as_user(&superuser, owner);
-        let settings = config::Database::new(Secret::new(owning), 1);
+        let settings = config::Database::at(&owning);
         let db = Db::connect(&settings).await.expect("connected");
         db.migrate().await.expect("migrated");
         let mut serving = as_user(&superuser, "latchkey");

@@ -58,9 +58,10 @@ fn account() -> Option<(u32, u32)> {
     Some((number()?, number()?))
 }
 
-pub fn give(directory: &Path) {
+/// Gives a file or a folder to the Unix user of the PostgreSQL servers.
+pub fn give(path: &Path) {
     if let Some((user, group)) = account() {
-        std::os::unix::fs::chown(directory, Some(user), Some(group)).expect("root may give away");
+        std::os::unix::fs::chown(path, Some(user), Some(group)).expect("root may give away");
     }
 }
 

@@ -178,7 +178,12 @@ impl PrivateServer {
 
     /// Starts a PostgreSQL with `fsync`, as in production.
     pub async fn postgres() -> Self {
-        Self::start(Kind::Postgres, Vec::new()).await
+        Self::postgres_with(Vec::new()).await
+    }
+
+    /// Starts a PostgreSQL like [`Self::postgres`] with further arguments.
+    pub async fn postgres_with(arguments: Vec<String>) -> Self {
+        Self::start(Kind::Postgres, arguments).await
     }
 
     /// Starts a streaming standby of this PostgreSQL.
@@ -221,6 +226,11 @@ impl PrivateServer {
             Kind::Redis => format!("redis://127.0.0.1:{}", self.port),
             Kind::Postgres => format!("postgres://postgres@127.0.0.1:{}/postgres", self.port),
         }
+    }
+
+    /// Returns the port of the server.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// Returns the address of the server, to which a proxy can connect.
@@ -285,6 +295,7 @@ impl PrivateServer {
                 command.arg("-D").arg(place.join("data")).args(["-p", &port]);
                 command.args(["-c", "listen_addresses=127.0.0.1"]);
                 command.arg("-c").arg(format!("unix_socket_directories={}", place.display()));
+                command.args(&self.arguments);
                 command
             }
         };

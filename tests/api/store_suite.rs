@@ -48,11 +48,11 @@ fn address(variable: &str) -> String {
 }
 
 fn redis_at(url: &str) -> Store {
-    Store::connect_redis(&Secret::new(url.to_owned())).unwrap()
+    Store::connect_redis(&Secret::new(url.to_owned()), None).unwrap()
 }
 
 async fn embedded_at(url: String) -> Store {
-    let config = config::Database::new(Secret::new(url), 10);
+    let config = config::Database { max_connections: 10, ..config::Database::at(&url) };
     let db = Db::connect(&config).await.unwrap();
     db.migrate().await.unwrap();
     Store::embedded(db)

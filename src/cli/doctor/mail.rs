@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Finding, Patient};
 use crate::clock::Clock;
-use crate::config::Profile;
+use crate::config::{Profile, escape_hint};
 use crate::mail::operator::{self, Filter, OutboxState};
 use crate::mail::{self, Probe, Step, Tried};
 
@@ -37,7 +37,12 @@ pub(super) async fn smtp(patient: &Patient<'_>) -> Vec<Finding> {
         let (name, ms) = (tried.step.name(), tried.took.as_millis());
         found.push(match tried.outcome {
             Ok(said) => Finding::ok(format!("{name}: {said} ({ms} ms)")),
-            Err(why) => Finding::failed(format!("{name}: {why}"), fix(tried.step)),
+            Err(why) => match escape_hint(url.expose()) {
+                Some(hint) if tried.step == Step::Login => {
+                    Finding::failed(format!("{name}: {why}"), hint)
+                }
+                _ => Finding::failed(format!("{name}: {why}"), fix(tried.step)),
+            },
         });
     };
     // If a step fails, `tell` has already reported it.

@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream, lookup_host};
 
 use super::{Finding, Patient};
 use crate::config::{Config, Profile};
-use crate::daemon::holder;
+use crate::daemon::{holder, open_files};
 
 /// How long one name resolution or one connection may take.
 const WITHIN: Duration = Duration::from_secs(5);
@@ -74,6 +74,13 @@ pub(super) async fn ports(patient: &Patient<'_>) -> Vec<Finding> {
         found.push(Finding::ok(
             "admin.listen is not a loopback address: restrict access to it with a network policy",
         ));
+    }
+    if let Some((needed, limit)) = open_files::shortage(config) {
+        let text = format!(
+            "all connections that the settings allow need {needed} open files, but a process of \
+             this user may have {limit}"
+        );
+        found.push(Finding::warning(text, open_files::FIX));
     }
     found
 }

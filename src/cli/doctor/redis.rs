@@ -21,7 +21,7 @@ pub(super) async fn run(patient: &Patient<'_>) -> Vec<Finding> {
     let Some(url) = &patient.config.redis.url else {
         return vec![Finding::skipped("the token store is embedded: a table in the database")];
     };
-    let store = match Store::connect_redis(url) {
+    let store = match Store::connect_redis(url, patient.config.redis.ca_file.as_deref()) {
         Ok(store) => store,
         Err(error) => {
             let text = format!("redis.url: {error}");

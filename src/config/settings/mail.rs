@@ -1,7 +1,10 @@
 //! The settings of mail: `mail.*`.
 
+use std::path::PathBuf;
+
 use super::settings;
-use crate::config::kind::Kind::{Bool, HeloName, Mailbox, SecretUrl};
+use super::stores::TLS_REQUIRED;
+use crate::config::kind::Kind::{Bool, HeloName, Mailbox, Path, SecretUrl};
 use crate::config::setting::Fallback::{Derived, Is, Nothing};
 use crate::secret::Secret;
 
@@ -27,6 +30,12 @@ settings! {
                 "the host of `public_url`, if it is a domain name, otherwise an address literal",
                 "auth.example.com",
             );
+        /// A file in PEM with the certificate authorities of your mail server. They are trusted in
+        /// addition to those of the machine and those that are compiled in.
+        ca_file: Option<PathBuf> = "mail.ca_file", Path, Nothing("/etc/latchkey/mail-ca.pem");
+        /// Whether it is an error if mails go to a server on another machine without encryption. If
+        /// it is `false`, it is only a warning. Loopback addresses need no encryption.
+        tls_required: bool = "mail.tls_required", Bool, Derived(TLS_REQUIRED, "true");
         /// Whether users get a mail about a login from a new device.
         new_device: bool = "mail.new_device", Bool, Is("true");
     }

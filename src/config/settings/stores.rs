@@ -1,9 +1,14 @@
 //! The settings of the two stores: `database.*` and `redis.*`.
 
+use std::path::PathBuf;
+
 use super::settings;
-use crate::config::kind::Kind::{Bool, Integer, SecretUrl};
+use crate::config::kind::Kind::{Bool, Integer, Path, SecretUrl};
 use crate::config::setting::Fallback::{Derived, Is, Nothing};
 use crate::secret::Secret;
+
+/// The default of `tls_required`, in words.
+pub(super) const TLS_REQUIRED: &str = "`true` with the profile `production`, otherwise `false`";
 
 settings! {
     /// The database with users, teams and all other data that must not be lost
@@ -25,6 +30,14 @@ settings! {
         /// The maximum number of connections to PostgreSQL. For SQLite, it is the number of
         /// connections that read. One further connection writes.
         max_connections: u32 = "database.max_connections", Integer(1, 1_000), Is("20");
+        /// A file in PEM with the certificate authorities of your PostgreSQL server. They are
+        /// trusted in addition to those of the machine and those that are compiled in. It is used
+        /// with `sslmode=verify-full` and `sslmode=verify-ca`.
+        ca_file: Option<PathBuf> = "database.ca_file", Path, Nothing("/etc/latchkey/database-ca.pem");
+        /// Whether it is an error if the connection to PostgreSQL on another machine is not
+        /// encrypted, or does not verify the server. If it is `false`, it is only a warning. This
+        /// machine (loopback addresses and Unix sockets) needs no encryption.
+        tls_required: bool = "database.tls_required", Bool, Derived(TLS_REQUIRED, "true");
     }
 }
 
@@ -34,15 +47,29 @@ settings! {
         /// The URL of a Redis server as the token store. If you do not set it, the token store is a
         /// table of the database.
         url: Option<Secret<String>> = "redis.url",
-            SecretUrl(&["redis", "rediss", "redis+cluster", "rediss+cluster"]),
+            SecretUrl(&["redis", "rediss", "redis+cluster", "rediss+cluster", "redis+unix", "unix"]),
             Nothing("rediss://redis.example.com:6379");
+        /// A file in PEM with the certificate authorities of your Redis servers. They are trusted
+        /// in addition to those of the machine. Those that are compiled in are then not trusted.
+        ca_file: Option<PathBuf> = "redis.ca_file", Path, Nothing("/etc/latchkey/redis-ca.pem");
+        /// Whether it is an error if the connection to Redis on another machine is not encrypted.
+        /// If it is `false`, it is only a warning. This machine (loopback addresses and Unix
+        /// sockets) needs no encryption.
+        tls_required: bool = "redis.tls_required", Bool, Derived(TLS_REQUIRED, "true");
     }
 }
 
 impl Database {
-    /// The settings of a database with this URL. The other settings have their defaults.
-    pub fn new(url: Secret<String>, max_connections: u32) -> Self {
-        Self { url, auto_migrate: false, migrate_url: None, max_connections }
+    /// The database at a URL, with the default of every other setting.
+    pub fn at(url: &str) -> Self {
+        Self {
+            url: Secret::new(url.to_owned()),
+            auto_migrate: false,
+            migrate_url: None,
+            max_connections: 20,
+            ca_file: None,
+            tls_required: false,
+        }
     }
 
     /// The settings with which `latchkey migrate` connects.

@@ -1,5 +1,6 @@
 //! Tests of loading: the sources and their order, the rules between settings, and the reference.
 
+mod connections;
 mod reference;
 mod rules;
 mod sources;

@@ -6,7 +6,7 @@ use super::{Given, KEY, SECRET, keys, toml, variable};
 use crate::config::RegistrationMode;
 use crate::config::setting;
 
-fn production(text: &str) -> Given {
+pub(super) fn production(text: &str) -> Given {
     toml(&format!("profile = 'production'\nmail.smtp_url = 'smtps://mail.example.com'\n{text}"))
 }
 
@@ -318,36 +318,9 @@ fn what_changes_nothing_is_a_warning() {
         ("captcha.fallback = 'altcha'", "captcha.fallback"),
         ("captcha.hostnames = ['a.example']", "captcha.hostnames"),
         ("captcha.min_score = 0.5", "captcha.min_score"),
-        ("mail.smtp_url = 'smtp://mail.example.com'", "mail.smtp_url"),
         ("verification.ttl = '5d'", "registration.unverified_ttl"),
     ] {
         assert_eq!(keys(&toml(text).loaded().warnings), [key], "{text}");
-    }
-}
-
-#[test]
-fn a_store_elsewhere_that_is_asked_in_the_clear_is_a_warning() {
-    let key = format!("secrets.master_key = '{KEY}'");
-    for (url, warned) in [
-        ("postgres://a@db.example/x", true),
-        ("postgres://a@db.example/x?sslmode=prefer", true),
-        ("postgres://a@db.example/x?sslmode=require", true),
-        ("postgres://a@db.example/x?application_name=b&sslmode=verify-full", false),
-        ("postgresql://a@db.example/x?sslmode=verify-ca", false),
-        ("postgres://a@127.0.0.1/x", false),
-    ] {
-        let warnings = toml(&format!("database.url = '{url}'\n{key}")).loaded().warnings;
-        assert_eq!(keys(&warnings).contains(&"database.url"), warned, "{url}");
-    }
-    for (url, warned) in [
-        ("redis://redis.example:6379", true),
-        ("redis+cluster://a.example:1,b.example:2", true),
-        ("rediss://redis.example:6379", false),
-        ("rediss+cluster://a.example:1,b.example:2", false),
-        ("redis://localhost:6379", false),
-    ] {
-        let warnings = toml(&format!("redis.url = '{url}'")).loaded().warnings;
-        assert_eq!(keys(&warnings).contains(&"redis.url"), warned, "{url}");
     }
 }
 

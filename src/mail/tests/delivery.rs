@@ -251,7 +251,7 @@ async fn deleting_a_person_deletes_their_mail_and_old_rows_are_forgotten() {
 
 #[test]
 fn a_url_that_could_fall_back_to_plain_text_is_refused() {
-    let refused = |url: &str| Transport::smtp(&Secret::new(url.to_owned()), HELO).is_err();
+    let refused = |url: &str| Transport::smtp(&Secret::new(url.to_owned()), HELO, None).is_err();
     assert!(refused("smtp://mail.example.com?tls=opportunistic"));
     assert!(refused("smtp://mail.example.com?TLS=required"));
     assert!(refused("http://mail.example.com"));
@@ -266,7 +266,7 @@ fn a_url_that_could_fall_back_to_plain_text_is_refused() {
 async fn the_domains_of_sender_and_links_are_a_labels() {
     let (world, sink) = (World::new().await, Sink::start().await);
     world.confirmation("ada@example.com").await;
-    let transport = Transport::smtp(&Secret::new(sink.url()), HELO).unwrap();
+    let transport = Transport::smtp(&Secret::new(sink.url()), HELO, None).unwrap();
     let (url, from) = ("https://bücher.example", "Bücher <no-reply@bücher.example>");
     let mailer = world.mailer_of(url, from, transport);
     assert_eq!(mailer.sweep().await.unwrap().count(MailOutcome::Sent), 1);

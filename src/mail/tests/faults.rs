@@ -164,7 +164,7 @@ async fn no_bare_line_end_of_a_text_reaches_the_server() {
     let sender = Sender::parse("no-reply@example.com").unwrap();
     let text = "a\r.\r\nb\n.\rc";
     let message = letter::test(&sender, "ada@example.com", text, NOW).unwrap();
-    let smtp = Smtp::from_url(&Secret::new(sink.url()), HELO).unwrap();
+    let smtp = Smtp::from_url(&Secret::new(sink.url()), HELO, None).unwrap();
     smtp.deliver(&message).await.unwrap();
     let data = sink.mails().remove(0).data;
     let rest = data.replace("\r\n", "");

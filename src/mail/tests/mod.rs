@@ -43,7 +43,7 @@ impl World {
     pub async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", dir.path().join("test.db").display());
-        let config = config::Database::new(Secret::new(url), 4);
+        let config = config::Database { max_connections: 4, ..config::Database::at(&url) };
         let db = Db::connect(&config).await.unwrap();
         db.migrate().await.unwrap();
         let store = Store::embedded(db.clone());
@@ -52,12 +52,12 @@ impl World {
 
     /// A mailer that sends to `url`, like the mailer of another process.
     pub fn mailer(&self, url: &str) -> Mailer {
-        self.mailer_over(Transport::smtp(&Secret::new(url.to_owned()), HELO).unwrap())
+        self.mailer_over(Transport::smtp(&Secret::new(url.to_owned()), HELO, None).unwrap())
     }
 
     /// A mailer with a short time limit.
     pub fn hasty_mailer(&self, url: &str) -> Mailer {
-        let smtp = Smtp::from_url(&Secret::new(url.to_owned()), HELO).unwrap();
+        let smtp = Smtp::from_url(&Secret::new(url.to_owned()), HELO, None).unwrap();
         self.mailer_over(Transport::over(smtp.with_timeout(Duration::from_millis(200))))
     }
 

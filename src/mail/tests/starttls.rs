@@ -65,7 +65,10 @@ async fn starttls_encrypts_the_login_and_drops_injected_replies() {
     let world = World::new().await;
     world.confirmation("ada@example.com").await;
     let url = Secret::new(format!("smtp://user:secret@127.0.0.1:{port}?tls=required"));
-    let smtp = Smtp::from_url(&url, HELO).unwrap().trusting_every_certificate();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("ca.pem");
+    std::fs::write(&file, issued.cert.pem()).unwrap();
+    let smtp = Smtp::from_url(&url, HELO, Some(&file)).unwrap();
     let mailer = world.mailer_over(Transport::over(smtp));
     let (swept, (plain, secret)) = tokio::join!(mailer.sweep(), server);
     assert_eq!(swept.unwrap().count(MailOutcome::Sent), 1);

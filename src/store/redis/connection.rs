@@ -2,6 +2,7 @@
 //! says about the state of the store.
 
 use std::io;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -116,9 +117,9 @@ impl Call<'_> {
 
 impl Link {
     /// Parses the URL. Does not connect yet.
-    pub(super) fn open(url: &str) -> RedisResult<Self> {
+    pub(super) fn open(url: &str, ca_file: Option<&Path>) -> RedisResult<Self> {
         let redactor = Redactor::of_url(url);
-        let way = Way::open(url).map_err(|error| redacted(&redactor, error))?;
+        let way = Way::open(url, ca_file).map_err(|error| redacted(&redactor, error))?;
         Ok(Self { way, metrics: OnceLock::new(), redactor, health: StoreHealth::new() })
     }
 
@@ -236,7 +237,7 @@ fn redacted(redactor: &Redactor, error: RedisError) -> RedisError {
 }
 
 impl Way {
-    fn open(url: &str) -> RedisResult<Self> {
+    fn open(url: &str, ca_file: Option<&Path>) -> RedisResult<Self> {
         let tcp = TcpSettings::default()
             .set_nodelay(true)
             .set_keepalive(
@@ -246,11 +247,11 @@ impl Way {
             )
             .set_user_timeout(UNACKNOWLEDGED_TIMEOUT);
         if let Some(nodes) = cluster_nodes(url) {
-            let servers = nodes.iter().map(|node| Server::open(node, tcp.clone()));
+            let servers = nodes.iter().map(|node| Server::open(node, ca_file, tcp.clone()));
             let servers = servers.collect::<RedisResult<_>>()?;
             let mut client = ClusterClient::builder(nodes);
             if url.starts_with("rediss") {
-                client = client.certs(roots::of_the_machine());
+                client = client.certs(roots::trusted(ca_file)?);
             }
             let client = client
                 .tcp_settings(tcp)
@@ -263,7 +264,7 @@ impl Way {
                 .get_pending_async_connection_with_config(redis::cluster::ClusterConfig::default());
             return Ok(Self::Cluster(connection, servers));
         }
-        Ok(Self::Single(Box::new(Single::new(Server::open(url, tcp)?))))
+        Ok(Self::Single(Box::new(Single::new(Server::open(url, ca_file, tcp)?))))
     }
 
     async fn within<T: FromRedisValue>(&self, call: Call<'_>) -> Result<T, Failure> {

@@ -5,6 +5,7 @@
 //! `SELECT`, the manager keeps the failed attempt forever and hides the server's error. This module
 //! tries to connect again. It sends `AUTH` and `SELECT` as calls, which return the server's error.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -19,8 +20,9 @@ use redis::{
 };
 
 use super::connection::{CALL_TIMEOUT, Call, Connection, Failure};
-use super::refusal::may_lead_elsewhere;
+use super::refusal::{may_lead_elsewhere, server_error};
 use super::roots;
+use crate::config::escape_hint;
 
 /// How long connecting may take, including TLS. A call that waits for the connection has its own
 /// time limit. If the call's own limit passes, later calls still wait for the same attempt to
@@ -39,21 +41,23 @@ const QUEUE_CALLS_MAX: usize = 512;
 pub(super) struct Server {
     client: Client,
     settings: RedisConnectionInfo,
+    /// What to do if the server refuses the password.
+    escape_hint: Option<&'static str>,
 }
 
 impl Server {
-    pub(super) fn open(url: &str, tcp: TcpSettings) -> RedisResult<Self> {
+    pub(super) fn open(url: &str, ca_file: Option<&Path>, tcp: TcpSettings) -> RedisResult<Self> {
         let info = url.into_connection_info()?.set_tcp_settings(tcp);
         let settings = info.redis_settings().clone();
         // `connect` sends `AUTH` and `SELECT` itself. The name of the library is not sent, because
         // an ACL can refuse that command.
         let info = info.set_redis_settings(RedisConnectionInfo::default().set_skip_set_lib_name());
         let client = if url.starts_with("rediss") {
-            Client::build_with_tls(info, roots::of_the_machine())?
+            Client::build_with_tls(info, roots::trusted(ca_file)?)?
         } else {
             Client::open(info)?
         };
-        Ok(Self { client, settings })
+        Ok(Self { client, settings, escape_hint: escape_hint(url) })
     }
 
     pub(super) fn address(&self) -> &ConnectionAddr {
@@ -72,7 +76,8 @@ impl Server {
         if let Some(password) = self.settings.password() {
             let mut auth = redis::cmd("AUTH");
             auth.arg(self.settings.username()).arg(password);
-            auth.exec_async(&mut connection).await?;
+            let accepted = auth.exec_async(&mut connection).await;
+            accepted.map_err(|error| with_hint(self.escape_hint, error))?;
         }
         let number = self.settings.db();
         if number != 0 {
@@ -80,6 +85,16 @@ impl Server {
             selected.map_err(|error| name_the_number(number, error))?;
         }
         Ok(connection)
+    }
+}
+
+/// Adds what to do to the error of a server that refuses the password.
+fn with_hint(hint: Option<&str>, error: RedisError) -> RedisError {
+    match (hint, error.code(), error.detail()) {
+        (Some(hint), Some(code @ "WRONGPASS"), Some(said)) => {
+            server_error(code, &format!("{said} ({hint})"))
+        }
+        _ => error,
     }
 }
 

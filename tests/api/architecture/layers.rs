@@ -9,6 +9,7 @@ const ORDER: &[&str] = &[
     "clock",
     "client_key",
     "secret",
+    "authorities",
     "problem",
     "exit",
     "health",

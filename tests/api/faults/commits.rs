@@ -8,7 +8,6 @@ use std::task::Poll;
 
 use latchkey::config;
 use latchkey::database::Db;
-use latchkey::secret::Secret;
 use sea_orm::{ConnectionTrait as _, DatabaseBackend, DbErr, Statement};
 
 use crate::servers::TestDatabase;
@@ -29,8 +28,8 @@ const POLLS_MAX: usize = 200;
 
 /// Opens a pool of one connection, so that all callers use the same connection one after another.
 async fn pool(database: &TestDatabase) -> Db {
-    let url = Secret::new(database.url());
-    let config = config::Database::new(url, 1);
+    let url = database.url();
+    let config = config::Database { max_connections: 1, ..config::Database::at(&url) };
     let db = Db::connect(&config).await.expect("connected");
     let create = "CREATE TABLE IF NOT EXISTS people (name TEXT UNIQUE)";
     db.writer().execute_unprepared(create).await.expect("created");

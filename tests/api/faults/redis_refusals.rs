@@ -127,6 +127,7 @@ async fn with_rights(rights: &str) -> (PrivateServer, String) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_least_rights_are_enough_and_each_that_is_missing_is_found_on_servers() {
+    assert!(include_str!("../../../docs/secure.md").contains(LEAST), "the page has these rights");
     let (server, url) = with_rights(LEAST).await;
     let app = start(&url).await;
     let mut person = app.verified("ada@rights.example").await;

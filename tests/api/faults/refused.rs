@@ -3,7 +3,6 @@
 
 use latchkey::config;
 use latchkey::database::{Db, Refusal};
-use latchkey::secret::Secret;
 use sea_orm::{ConnectionTrait as _, Database};
 
 use crate::servers::TestDatabase;
@@ -19,8 +18,8 @@ async fn a_refusal_that_is_over_fails_no_call_while_a_connection_is_in_use_on_se
         let sql = format!("ALTER DATABASE {name} SET default_transaction_read_only = {value}");
         operator.execute_unprepared(&sql).await.expect("set");
     };
-    let url = Secret::new(database.url());
-    let config = config::Database::new(url, 2);
+    let url = database.url();
+    let config = config::Database { max_connections: 2, ..config::Database::at(&url) };
     let db = Db::connect(&config).await.expect("connected");
     let in_use = db.begin_reading().await.expect("begun");
     set("on").await;

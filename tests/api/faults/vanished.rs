@@ -7,7 +7,6 @@ use futures_util::future::join_all;
 use hyper::Method;
 use latchkey::config;
 use latchkey::database::Db;
-use latchkey::secret::Secret;
 use serde_json::json;
 use tokio::time::timeout;
 
@@ -66,8 +65,7 @@ async fn connections_that_never_answer_again_are_replaced_on_servers() {
 async fn an_abandoned_connection_that_never_answers_again_is_replaced_on_servers() {
     let database = TestDatabase::create().await;
     let (proxy, url) = through(&database.url()).await;
-    let url = Secret::new(url);
-    let config = config::Database::new(url, 1);
+    let config = config::Database { max_connections: 1, ..config::Database::at(&url) };
     let db = Db::connect(&config).await.expect("connected");
     db.ping().await.expect("an answer");
     proxy.forget();

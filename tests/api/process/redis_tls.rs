@@ -57,6 +57,24 @@ async fn sessions_live_in_a_redis_behind_tls_that_the_machine_trusts_on_servers(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_authority_of_redis_can_be_a_setting_and_a_wrong_file_is_a_problem_on_servers() {
+    let mut place = Place::new();
+    let (_server, url) = redis(place.directory.path()).await;
+    let file = place.path("cert.pem").display().to_string();
+    place = place.set("redis.url", &url).set("redis.ca_file", &file);
+    let running = place.start().await;
+    running.anonymous().register("ada@tls.example", PASSWORD, "Ada").await.expect(200);
+    running.stop().await;
+    let told = place.run(&["doctor"]).stdout();
+    assert!(told.contains("Redis responds in"), "{told}");
+    place = place.set("redis.ca_file", "/nowhere/ca.pem");
+    for arguments in [&[][..], &["config", "check"], &["doctor"], &["users", "list"]] {
+        let told = place.run(arguments).expect(78).stderr();
+        assert!(told.contains("redis.ca_file") && told.contains("/nowhere/ca.pem"), "{told}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_redis_whose_certificate_nobody_signed_gets_no_word_on_servers() {
     let mut place = Place::new();
     let (_server, url) = redis(place.directory.path()).await;

@@ -189,3 +189,74 @@ async fn production_refuses_what_is_for_development() {
         assert!(told.contains(part), "no `{part}` in: {told}");
     }
 }
+
+#[tokio::test]
+async fn production_refuses_connections_without_verified_tls_unless_the_operator_allows_them() {
+    let place = Place::new()
+        .set("profile", "production")
+        .set("public_url", "https://auth.example.com")
+        .set("password.memory_kib", "19456")
+        .set("password.iterations", "2")
+        .set("secrets.master_key", "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=")
+        .set("database.url", "postgres://u:hunter2@192.0.2.7/x?sslmode=require")
+        .set("redis.url", "redis://:hunter2@192.0.2.7")
+        .set("mail.smtp_url", "smtp://u:hunter2@192.0.2.7:25");
+    let parts =
+        [("database", "sslmode=verify-full"), ("redis", "rediss://"), ("mail", "?tls=required")];
+    for arguments in [&[][..], &["config", "check"], &["doctor"], &["migrate", "up"]] {
+        let told = place.run(arguments).expect(78).stderr();
+        assert!(told.contains("3 problems") && !told.contains("hunter2"), "{told}");
+        for (section, instead) in parts {
+            let allowed_by = format!("`{section}.tls_required`");
+            assert!(told.contains(instead) && told.contains(&allowed_by), "{told}");
+        }
+    }
+    let allowed = parts
+        .into_iter()
+        .fold(place, |place, (section, _)| place.set(&format!("{section}.tls_required"), "false"));
+    let told = allowed.run(&["config", "check"]).expect(0).stderr();
+    for key in ["database.url", "redis.url", "mail.smtp_url"] {
+        assert!(told.contains(key), "no warning of {key} in: {told}");
+    }
+    let mut allowed =
+        allowed.set("redis.url", "redis://redis.invalid").set("mail.smtp_url", "smtps://a");
+    allowed = allowed.set("database.url", "sqlite://x.db");
+    let running = allowed.start().await;
+    assert!(running.stop().await.contains("sends the password and sessions without encryption"));
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_used_is_named_at_the_start_embedded() {
+    let cases: [(&str, &str, &str); 8] = [
+        ("data_dir", "text", "text"),
+        ("data_dir", "text/data", "text/data"),
+        ("data_dir", "folder-as-key", "folder-as-key/master.key"),
+        ("data_dir", "file-as-mailbox", "file-as-mailbox/mailbox"),
+        ("database.url", "sqlite://nowhere/x.db", "nowhere/x.db"),
+        ("database.url", "sqlite://folder-as-key", "folder-as-key"),
+        ("database.url", "sqlite://text", "text"),
+        ("secrets.master_key_file", "nowhere/key", "nowhere"),
+    ];
+    for (setting, value, named) in cases {
+        let place = Place::new().set(setting, value);
+        std::fs::write(place.path("text"), "not a database, and long enough to be read as one")
+            .expect("written");
+        std::fs::create_dir_all(place.path("folder-as-key/master.key")).expect("created");
+        std::fs::create_dir(place.path("file-as-mailbox")).expect("created");
+        std::fs::write(place.path("file-as-mailbox/mailbox"), "").expect("written");
+        std::fs::create_dir(place.path("nowhere-else")).expect("created");
+        let told = place.run(&[]).expect(78).stderr();
+        let told = told.lines().last().unwrap_or_default();
+        let is_named = told.contains(named) || setting == "secrets.master_key_file";
+        assert!(is_named, "{setting} {value}: no `{named}` in: {told}");
+        assert!(!told.is_empty() && told.contains(char::is_alphabetic), "{told}");
+    }
+    let place = Place::new()
+        .set("http.tls.cert", "nowhere/tls.crt")
+        .set("http.tls.key", "nowhere/tls.key")
+        .set("public_url", "https://localhost");
+    let told = place.run(&[]).expect(78).stderr();
+    assert!(told.contains("nowhere/tls.crt"), "{told}");
+    let told = Place::new().run(&["--config", "nowhere.toml"]).expect(78).stderr();
+    assert!(told.contains("nowhere.toml"), "{told}");
+}

@@ -117,7 +117,7 @@ async fn walk(running: &Running, db: &Db, fault: &impl Fault, case: UseCase) -> 
 async fn nothing_acknowledged_is_lost(mut place: Place, fault: &impl Fault) {
     let mut running = place.start().await;
     let url = place.database_url();
-    let config = config::Database::new(url, 2);
+    let config = config::Database { max_connections: 2, ..config::Database::at(url.expose()) };
     let db = Db::connect(&config).await.expect("the database");
     let mut facts = Vec::new();
     for case in UseCase::ALL {
