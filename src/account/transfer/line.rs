@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::clock::{UnixMillis, rfc3339};
 use crate::password::Setup;
+use crate::secret::sha256_of;
 use crate::user::{EmailAddress, PersonName, UserState};
 
 /// Greatest length of a line in bytes. An email address, a name and the longest accepted hash
@@ -126,6 +127,17 @@ impl Line {
             disabled: record.disabled,
             created_at,
         })
+    }
+}
+
+impl Line {
+    /// A digest of everything that the line says, except its id and its number.
+    pub fn content(&self) -> [u8; 32] {
+        let Self { email, name, password_hash, email_verified, disabled, created_at, .. } = self;
+        let hash = password_hash.as_deref();
+        let all = (email.as_typed(), name, hash, email_verified, disabled, created_at);
+        // `Debug` quotes each text, so two different lines never give the same text.
+        sha256_of(format!("{all:?}").as_bytes())
     }
 }
 

@@ -11,6 +11,7 @@ mod cli_tree;
 mod commands;
 mod crashes;
 mod egress;
+mod imports;
 mod keys;
 mod limits;
 mod log;
