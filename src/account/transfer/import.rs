@@ -181,7 +181,10 @@ struct Taken {
 }
 
 impl Taken {
-    async fn read<C: ConnectionTrait>(connection: &C, batch: &[Identified<'_>]) -> Result<Self, DbErr> {
+    async fn read<C: ConnectionTrait>(
+        connection: &C,
+        batch: &[Identified<'_>],
+    ) -> Result<Self, DbErr> {
         let emails = batch.iter().map(|(line, _)| line.email.normal());
         let ids = batch.iter().map(|(_, id)| *id);
         let rows = user::Entity::find()

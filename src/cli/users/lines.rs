@@ -1,4 +1,5 @@
-//! Reads the lines of a file of accounts.
+//! Reads the lines of a file of accounts. The file is UTF-8. A byte order mark at the start is
+//! ignored (RFC 8259 §8.1), also at the start of a later line, where `cat` has joined two files.
 
 use std::error::Error;
 use std::fs::File;
@@ -9,6 +10,16 @@ use crate::account::transfer::line::LINE_BYTES_MAX;
 use crate::account::transfer::{Line, LineError};
 use crate::clock::{Clock, UnixMillis};
 use crate::password::Setup;
+
+/// U+FEFF in UTF-8. Programs of Windows write it at the start of a file.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// Whether a file that begins with these bytes is UTF-16 or UTF-32: it begins with the byte order
+/// mark, or one of the first two characters is ASCII and has a NUL beside it.
+fn is_utf16(start: &[u8]) -> bool {
+    let marks = [b"\xff\xfe", b"\xfe\xff"];
+    marks.iter().any(|mark| start.starts_with(*mark)) || start.iter().take(4).any(|it| *it == 0)
+}
 
 /// The lines of a file or of stdin, with their numbers.
 pub(super) struct Lines {
@@ -24,14 +35,19 @@ pub(super) struct Lines {
 impl Lines {
     pub fn open(path: &Path) -> Result<Self, Box<dyn Error>> {
         let now = Clock::System.now();
-        if path == Path::new("-") {
-            let from = Box::new(BufReader::new(io::stdin()));
-            return Ok(Self { from, number: 0, bytes_read: 0, bytes: None, now });
+        let cannot = |error| format!("cannot read {}: {error}", path.display());
+        let (mut from, bytes): (Box<dyn BufRead>, _) = if path == Path::new("-") {
+            (Box::new(BufReader::new(io::stdin())), None)
+        } else {
+            let file = File::open(path).map_err(cannot)?;
+            let bytes = file.metadata().ok().filter(std::fs::Metadata::is_file).map(|it| it.len());
+            (Box::new(BufReader::new(file)), bytes)
+        };
+        if is_utf16(from.fill_buf().map_err(cannot)?) {
+            let (found, fix) = ("is UTF-16", "convert it to UTF-8 (iconv -f UTF-16 -t UTF-8)");
+            return Err(format!("{} {found} and not UTF-8: {fix}", path.display()).into());
         }
-        let file =
-            File::open(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-        let bytes = file.metadata().ok().filter(std::fs::Metadata::is_file).map(|it| it.len());
-        Ok(Self { from: Box::new(BufReader::new(file)), number: 0, bytes_read: 0, bytes, now })
+        Ok(Self { from, number: 0, bytes_read: 0, bytes, now })
     }
 
     /// Returns the next line that is not blank, or `None` at the end. Skips the rest of a line that
@@ -51,6 +67,7 @@ impl Lines {
             }
             self.bytes_read += read;
             let text = line.trim_ascii();
+            let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text).trim_ascii();
             if !text.is_empty() {
                 return Ok(Some(Line::read(self.number, text, hashing, self.now)));
             }

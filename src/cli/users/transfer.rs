@@ -4,7 +4,9 @@
 use std::error::Error;
 use std::fmt;
 use std::fs::{File, Permissions};
-use std::io::{self, BufRead as _, BufReader, BufWriter, IsTerminal as _, Read as _, Seek as _, Write};
+use std::io::{
+    self, BufRead as _, BufReader, BufWriter, IsTerminal as _, Read as _, Seek as _, Write,
+};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

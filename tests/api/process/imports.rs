@@ -188,3 +188,59 @@ async fn a_registered_address_is_not_imported_in_silence_embedded() {
     assert!(told.errors.contains("another account has this email address"), "{}", told.errors);
     running.stop().await;
 }
+
+#[tokio::test]
+async fn files_of_windows_and_of_psql_are_read_embedded() {
+    let place = embedded();
+    let line = |n: u32| {
+        json!({ "email": format!("p{n}@shop.example"), "name": "P", "emailVerified": null,
+            "createdAt": "2020-02-03 04:05:06+00", "passwordHash": "" })
+    };
+    let text = format!("\u{feff}{}\r\n\r\n{}\r\n\u{feff}\r\n\u{feff}{}", line(1), line(2), line(3));
+    assert_eq!(import_file(&place, text.as_bytes()).counts, [3, 0, 0]);
+    let plain: String = (1..=3).map(|n| format!("{}\n", line(n))).collect();
+    assert_eq!(import_file(&place, plain.as_bytes()).counts, [0, 3, 0]);
+
+    let units = |mark: &str| format!("{mark}{plain}").encode_utf16().collect::<Vec<_>>();
+    for mark in ["\u{feff}", ""] {
+        let little: Vec<u8> = units(mark).iter().flat_map(|unit| unit.to_le_bytes()).collect();
+        let big: Vec<u8> = units(mark).iter().flat_map(|unit| unit.to_be_bytes()).collect();
+        for bytes in [little, big] {
+            fs::write(place.path("people.jsonl"), bytes).expect("written");
+            for arguments in [&["--dry-run"][..], &[]] {
+                let all = [&["users", "import", "people.jsonl"], arguments].concat();
+                let told = place.run(&all).expect(1).stderr();
+                assert!(told.contains("is UTF-16 and not UTF-8: convert it"), "{told}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_unusable_password_is_imported_as_none_embedded() {
+    let mut place = embedded();
+    let line = |n: usize, hash: &str| {
+        json!({ "email": format!("p{n}@shop.example"), "name": "P", "emailVerified": true,
+            "passwordHash": hash })
+    };
+    let hashes = ["!", "!5vbG8KzSTVvWoJMSXWlPJ6jXnB0nqmhFpDwvQeAZ", ""];
+    let lines: Vec<Value> = hashes.iter().enumerate().map(|(n, hash)| line(n, hash)).collect();
+    assert_eq!(import(&place, &lines).counts, [3, 0, 0]);
+    let running = place.start().await;
+    for (n, hash) in hashes.iter().enumerate() {
+        let email = format!("p{n}@shop.example");
+        for password in [hash, "a staple of the battery"] {
+            let body = json!({ "email": email, "password": password });
+            running.client.post_json("/api/login", body).await.expect(401);
+        }
+        running
+            .client
+            .post_json("/api/forgot-password", json!({ "email": email }))
+            .await
+            .expect(200);
+        let mail = running.mail_to(&email, 0).await;
+        let body = json!({ "token": mail.token(), "newPassword": "a staple of the battery" });
+        running.client.post_json("/api/reset-password", body).await.expect(200);
+    }
+    running.stop().await;
+}
