@@ -48,17 +48,6 @@ pub enum Outcome {
     IdTaken,
 }
 
-impl Outcome {
-    /// Why the line is refused, as the JSON member and the reason. None if it is not refused.
-    pub fn refusal(self) -> Option<(&'static str, &'static str)> {
-        match self {
-            Self::Imported | Self::Exists => None,
-            Self::EmailTaken => Some(("email", "another account has this email address")),
-            Self::IdTaken => Some(("id", "another account has this id")),
-        }
-    }
-}
-
 /// Creates the ids of lines without an id. The key is derived from the master key, so that an id
 /// reveals nothing about the line.
 pub struct LineIds(Secret<[u8; 32]>);

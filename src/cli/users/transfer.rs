@@ -96,15 +96,20 @@ impl Tally {
         progress: &Progress,
     ) -> io::Result<()> {
         for (line, outcome) in batch.drain(..).zip(outcomes) {
-            match outcome {
-                Outcome::Imported => self.imported += 1,
-                Outcome::Exists => self.exists += 1,
-                refused => {
-                    let (member, detail) = refused.refusal().unwrap_or_default();
-                    let detail = detail.to_owned();
-                    self.refuse(&LineError { line: line.number, member, detail }, progress)?;
+            let (member, detail) = match outcome {
+                Outcome::Imported => {
+                    self.imported += 1;
+                    continue;
                 }
-            }
+                Outcome::Exists => {
+                    self.exists += 1;
+                    continue;
+                }
+                Outcome::EmailTaken => ("email", "another account has this email address"),
+                Outcome::IdTaken => ("id", "another account has this id"),
+            };
+            let error = LineError { line: line.number, member, detail: detail.to_owned() };
+            self.refuse(&error, progress)?;
         }
         Ok(())
     }

@@ -8,13 +8,12 @@ use super::super::hashing::HashError;
 use super::phpass::DIGITS;
 use super::text::number;
 
-/// The maximum number of rounds, a little more than the 656 000 of passlib. They take 0.4 s. A round
-/// reads the whole password, so they take longer for a long one.
+/// The maximum number of rounds, a little more than the 656 000 of passlib.
 pub const ROUNDS_MAX: u32 = 700_000;
 
-/// The maximum length of a password in bytes. crypt(3) of Linux refuses longer ones
-/// (`CRYPT_MAX_PASSPHRASE_SIZE`), so a longer password never matches.
-const PASSWORD_BYTES_MAX: usize = 512;
+/// The maximum length of a password in bytes. A longer one never matches, because each round reads
+/// the whole password up to three times.
+const PASSWORD_BYTES_MAX: usize = 256;
 
 pub struct ShaCrypt {
     rounds: u32,
@@ -24,7 +23,9 @@ pub struct ShaCrypt {
 impl ShaCrypt {
     pub fn parse(stored: &str) -> Option<Self> {
         let mut parts = stored.strip_prefix('$')?.split('$').peekable();
-        let tag_length = if parts.next()? == "5" { 43 } else { 86 };
+        // The last digit has two or four unused bits, which are zero.
+        let (tag_length, last_digits) =
+            if parts.next()? == "5" { (43, &DIGITS[..16]) } else { (86, &DIGITS[..4]) };
         let rounds = match parts.peek()?.strip_prefix("rounds=") {
             Some(rounds) => {
                 parts.next();
@@ -38,6 +39,7 @@ impl ShaCrypt {
             && rounds >= 1_000
             && (1..=16).contains(&salt.len())
             && tag.len() == tag_length
+            && tag.ends_with(|c| u8::try_from(c).is_ok_and(|byte| last_digits.contains(&byte)))
             && is_text(salt)
             && is_text(tag);
         is_hash.then(|| Self { rounds, stored: stored.to_owned() })

@@ -83,9 +83,12 @@ fn a_malformed_spelling_is_refused_under_the_name_of_its_format() {
         // SuperTokens' own string does not contain the signer key.
         (Format::FirebaseScrypt, "$f_scrypt$aGFzaA==$c2FsdA==$m=14$r=8$s=Bw==".to_owned()),
         (Format::ShaCrypt, "$6$saltstring$short".to_owned()),
-        (Format::ShaCrypt, format!("$6$saltstringsaltstring${}", "a".repeat(86))),
-        (Format::ShaCrypt, format!("$6$rounds=999$salt${}", "a".repeat(86))),
-        (Format::ShaCrypt, format!("$5$rounds=1e9$salt${}", "a".repeat(43))),
+        (Format::ShaCrypt, format!("$6$saltstringsaltstring${}.", "a".repeat(85))),
+        (Format::ShaCrypt, format!("$6$rounds=999$salt${}.", "a".repeat(85))),
+        (Format::ShaCrypt, format!("$5$rounds=1e9$salt${}.", "a".repeat(42))),
+        // The last digit of a hash has unused bits.
+        (Format::ShaCrypt, format!("$6$salt${}", "a".repeat(86))),
+        (Format::ShaCrypt, format!("$5$salt${}", "a".repeat(43))),
         (Format::Phpass, "$P$BabcdefghkcUTHzFJ2Vxu4q6px4qpa".to_owned()),
         (Format::Phpass, "$P$4abcdefghkcUTHzFJ2Vxu4q6px4qpa0".to_owned()),
         (Format::Bcrypt, "$wp$2y$04$abc".to_owned()),
@@ -97,7 +100,7 @@ fn a_malformed_spelling_is_refused_under_the_name_of_its_format() {
 #[test]
 fn each_spelling_has_the_caps_of_its_format() {
     let bcrypt = "abcdefghijklmnopqrstuuEtApWsU3VtOgou8tE.ovhseYsUlb1fq";
-    let sha_crypt = |rounds| format!("$6$rounds={rounds}$salt${}", "a".repeat(86));
+    let sha_crypt = |rounds| format!("$6$rounds={rounds}$salt${}.", "a".repeat(85));
     let phpass = |cost| format!("$P${cost}abcdefghkcUTHzFJ2Vxu4q6px4qpa0");
     let asp_net = |iterations: [u8; 4]| {
         use base64::Engine as _;
@@ -130,5 +133,21 @@ fn each_spelling_has_the_caps_of_its_format() {
         ),
     ] {
         assert_eq!(admit(&stored), Err(Unsupported::TooCostly(format)), "{stored}");
+    }
+}
+
+/// Whatever the salt and the hash are, a hash that is accepted can be verified.
+#[test]
+fn an_accepted_sha_crypt_hash_can_always_be_verified() {
+    for last in super::super::phpass::DIGITS {
+        for (version, length) in [("5", 43), ("6", 86)] {
+            let tag = format!("{}{}", "z".repeat(length - 1), char::from(*last));
+            for salt in ["s", "./salt09AZ", "rounds"] {
+                let stored = format!("${version}$rounds=1000${salt}${tag}");
+                if admit(&stored).is_ok() {
+                    assert_eq!(verdict(&stored, "password"), Verdict::Mismatch, "{stored}");
+                }
+            }
+        }
     }
 }

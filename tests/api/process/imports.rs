@@ -28,8 +28,11 @@ struct Told {
 
 /// Imports these lines. A dry run before the import must print the same.
 fn import(place: &Place, lines: &[Value]) -> Told {
-    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
-    import_file(place, text.as_bytes())
+    import_file(place, text_of(lines).as_bytes())
+}
+
+fn text_of(lines: &[Value]) -> String {
+    lines.iter().map(Value::to_string).collect::<Vec<_>>().join("\n")
 }
 
 fn import_file(place: &Place, bytes: &[u8]) -> Told {
@@ -198,7 +201,7 @@ async fn files_of_windows_and_of_psql_are_read_embedded() {
     };
     let text = format!("\u{feff}{}\r\n\r\n{}\r\n\u{feff}\r\n\u{feff}{}", line(1), line(2), line(3));
     assert_eq!(import_file(&place, text.as_bytes()).counts, [3, 0, 0]);
-    let plain: String = (1..=3).map(|n| format!("{}\n", line(n))).collect();
+    let plain = text_of(&[line(1), line(2), line(3)]);
     assert_eq!(import_file(&place, plain.as_bytes()).counts, [0, 3, 0]);
 
     let units = |mark: &str| format!("{mark}{plain}").encode_utf16().collect::<Vec<_>>();
