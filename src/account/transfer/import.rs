@@ -72,8 +72,8 @@ impl LineIds {
 /// A line and the id that its account has or gets.
 type Identified<'a> = (&'a Line, Uuid);
 
-/// Writes a batch, whose lines have different email addresses and ids. If there is an error, no line
-/// of the batch is written. Returns one outcome for each line, in the order of the lines.
+/// Writes a batch, whose lines have different email addresses and ids. If there is an error, no
+/// line of the batch is written. Returns one outcome for each line, in the order of the lines.
 ///
 /// `no_password` is the hash for lines without a password hash. No known password matches
 /// `no_password`.

@@ -18,9 +18,9 @@ pub const LINE_BYTES_MAX: usize = 16 * 1024;
 
 /// An account as it is written in a file of the import or the export.
 ///
-/// If a JSON member is missing or null, its default is used. By default the account has no password (the
-/// user sets one with a recovery mail), is not verified, is not disabled, is created now and gets a
-/// new id.
+/// If a JSON member is missing or null, its default is used. By default the account has no password
+/// (the user sets one with a recovery mail), is not verified, is not disabled, is created now and
+/// gets a new id.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Record {
@@ -181,8 +181,8 @@ fn is_a_time_of_making(at: UnixMillis, now: UnixMillis) -> bool {
     (0..=now.saturating_add(DAY_MS)).contains(&at)
 }
 
-/// Reads a time in the format of RFC 3339, or as psql prints it: `2020-02-03 04:05:06+00`. An offset
-/// of whole hours has no minutes there.
+/// Reads a time in the format of RFC 3339, or as psql prints it: `2020-02-03 04:05:06+00`. There, an
+/// offset of whole hours has no minutes.
 fn millis_of(text: &str) -> Result<UnixMillis, ()> {
     let minutes = match text.rsplit_once(['+', '-']).map(|(_, offset)| offset.len()) {
         Some(2) if text.contains(':') => ":00",

@@ -2,8 +2,8 @@
 //! the digest of password and salt, followed by the salt. Both are in base64, or in hexadecimal
 //! after Dovecot's `{SSHA256.HEX}`.
 //!
-//! One digest costs almost nothing, so an attacker who has these hashes can test many passwords. The
-//! first login of the user replaces the hash.
+//! One digest costs almost nothing, so an attacker who has these hashes can test many passwords.
+//! The first login of the user replaces the hash.
 
 use aws_lc_rs::digest::{self, Algorithm};
 

@@ -7,8 +7,8 @@
 //!   hash.
 //! - `scrypt:32768:8:1$salt$hash` is Werkzeug's form. Its salt is text, and its hash is in
 //!   hexadecimal.
-//! - `salt:hash` is the form of better-auth. Both are in hexadecimal, and the digits of the salt are
-//!   the salt. N is 2^14, r is 16 and p is 1. The password is in NFKC.
+//! - `salt:hash` is the form of better-auth. Both are in hexadecimal, and the digits of the salt
+//!   are the salt. N is 2^14, r is 16 and p is 1. The password is in NFKC.
 
 use unicode_normalization::UnicodeNormalization as _;
 use zeroize::Zeroizing;

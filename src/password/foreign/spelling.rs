@@ -1,7 +1,7 @@
 //! Rewrites the spellings of other systems to the spellings that the parsers of the formats read.
 //!
-//! - `{SCHEME}` before the hash: LDAP (OpenLDAP, 389 Directory Server), Dovecot and Spring Security.
-//!   Upper and lower case count as the same.
+//! - `{SCHEME}` before the hash: LDAP (OpenLDAP, 389 Directory Server), Dovecot and Spring
+//!   Security. Upper and lower case count as the same.
 //! - `argon2$`, `bcrypt$` before the hash: Django.
 //! - `$fbscrypt$` (GoTrue, the auth server of Supabase) and `$f_scrypt$` (SuperTokens): Firebase's
 //!   scrypt.
@@ -146,8 +146,8 @@ fn of_gotrue(rest: &str) -> Option<String> {
     Some(format!("$firescrypt$ln={n},r={r},p={p}${salt}${tag}${separator}${key}"))
 }
 
-/// SuperTokens' `hash$salt$m=14$r=8$s=separator`, after `$f_scrypt$`. SuperTokens has the signer key
-/// in its configuration, so it has to be appended as `$k=signer_key`.
+/// SuperTokens' `hash$salt$m=14$r=8$s=separator`, after `$f_scrypt$`. SuperTokens has the signer
+/// key in its configuration, so it has to be appended as `$k=signer_key`.
 fn of_supertokens(rest: &str) -> Option<String> {
     let [tag, salt, m, r, separator, key] = rest.split('$').collect::<Vec<_>>()[..] else {
         return None;

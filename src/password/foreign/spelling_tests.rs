@@ -1,6 +1,6 @@
-//! Tests of the spellings of other systems. known_hashes.tsv has a format, a password and its stored
-//! hash in each line. The hashes come from the documentation and the tests of the other systems, or
-//! were computed with Python's hashlib and crypt(3).
+//! Tests of the spellings of other systems. known_hashes.tsv has a format, a password and its
+//! stored hash in each line. The hashes come from the documentation and the tests of the other
+//! systems, or were computed with Python's hashlib and crypt(3).
 
 use crate::password::{Format, Hasher, Params, Setup, Unsupported, Verdict, admit};
 use crate::secret::Secret;
