@@ -181,8 +181,8 @@ fn is_a_time_of_making(at: UnixMillis, now: UnixMillis) -> bool {
     (0..=now.saturating_add(DAY_MS)).contains(&at)
 }
 
-/// Reads a time in the format of RFC 3339, or as psql prints it: `2020-02-03 04:05:06+00`. There, an
-/// offset of whole hours has no minutes.
+/// Reads a time in the format of RFC 3339, or as psql prints it: `2020-02-03 04:05:06+00`. There,
+/// an offset of whole hours has no minutes.
 fn millis_of(text: &str) -> Result<UnixMillis, ()> {
     let minutes = match text.rsplit_once(['+', '-']).map(|(_, offset)| offset.len()) {
         Some(2) if text.contains(':') => ":00",
