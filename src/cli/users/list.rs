@@ -137,3 +137,21 @@ fn format_of(hash: &str) -> String {
         Err(_) => "unknown".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_format_is_named_and_never_the_hash() {
+        for (hash, format) in [
+            ("$argon2id$v=19$m=64,t=1,p=1,keyid=MQ$c2FsdHNhbHQ$aGFzaA", "argon2id"),
+            ("{SSHA}ologocKVmnqx7QSzXmfMlPSP4NVzYWx0c2FsdA==", "salted SHA"),
+            ("$2b$31$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW", "bcrypt"),
+            ("AAABAgMEBQYHCAkKCwwNDg+ukCEMDf0yyQ29NYubggHIVY0sdEUfdyeM+E1LtH1uJg==", "PBKDF2-SHA1"),
+            ("something else", "unknown"),
+        ] {
+            assert_eq!(format_of(hash), format);
+        }
+    }
+}
