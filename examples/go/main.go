@@ -28,6 +28,9 @@ type refused struct {
 
 func (r refused) Error() string { return r.challenge }
 
+// leeway is the number of seconds by which the clocks of latchkey and this server may differ.
+const leeway = 60
+
 var invalid = refused{401, `Bearer error="invalid_token"`}
 
 type claims struct {
@@ -134,7 +137,7 @@ func (g guard) verify(token string) (claims, error) {
 		return held, invalid
 	}
 	now := float64(time.Now().Unix())
-	if held.Issuer != g.issuer || held.Audience != "vault" || held.Expires <= now || held.From > now+120 {
+	if held.Issuer != g.issuer || held.Audience != "vault" || held.Expires <= now-leeway || held.From > now+leeway {
 		return held, invalid
 	}
 	return held, nil

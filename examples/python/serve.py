@@ -5,7 +5,7 @@
 
 If the variable LATCHKEY_KEY has a project key of the team, the server also asks latchkey about each
 token. Then tokens are refused at once after a logout, after a member is removed and after a key is
-revoked. Without LATCHKEY_KEY they are accepted until they expire, at most five minutes later.
+revoked. Without LATCHKEY_KEY they are accepted until they expire, at most six minutes later.
 """
 
 import json
@@ -59,6 +59,7 @@ class Guard:
             algorithms=["ES256"],  # chosen by this server, not by the token (RFC 8725 §3.1)
             audience="vault",
             issuer=self.issuer,
+            leeway=60,  # seconds by which the clocks may differ
             options={"require": ["iss", "sub", "aud", "exp", "iat", "nbf", "jti", "client_id", "scope"]},
         )
         if whole["header"].get("typ") != "at+jwt":

@@ -94,7 +94,8 @@ impl Guard {
         rules.set_audience(&["vault"]);
         rules.set_required_spec_claims(&["iss", "sub", "aud", "exp", "nbf"]);
         rules.validate_nbf = true;
-        rules.leeway = 0;
+        // The seconds by which the clocks of latchkey and this server may differ.
+        rules.leeway = 60;
         decode(token, &key, &rules).map(|data| data.claims).map_err(|_invalid| INVALID)
     }
 

@@ -25,7 +25,9 @@ pub fn run(data: &[u8]) {
                 line.email.normal()
             );
             assert!((1..=100).contains(&line.name.chars().count()));
-            assert_eq!(value["passwordHash"].as_str(), line.password_hash.as_deref());
+            let hash = value["passwordHash"].as_str();
+            let hash = hash.filter(|hash| !hash.is_empty() && !hash.starts_with('!'));
+            assert_eq!(hash, line.password_hash.as_deref());
             assert_eq!(value["disabled"].as_bool().unwrap_or(false), line.disabled);
             assert!(line.created_at.is_none_or(|at| (0..=NOW + 86_400_000).contains(&at)));
             assert!(line.id.is_none_or(|id| !id.is_nil()));

@@ -44,7 +44,7 @@ pub fn run(data: &[u8]) {
             // The hasher must refuse the string for the same reason, before it computes a hash.
             let verdict = state.hasher.verify(&Secret::new("wrong".to_owned()), &text);
             let same = match why {
-                Unsupported::Algorithm | Unsupported::Malformed(_) => {
+                Unsupported::Algorithm | Unsupported::Unsalted | Unsupported::Malformed(_) => {
                     matches!(verdict, Err(HashError::Corrupt))
                 }
                 Unsupported::TooCostly(_) => matches!(verdict, Err(HashError::ParametersRefused)),
@@ -79,8 +79,15 @@ fn is_cheap(format: Format, text: &str) -> bool {
     match format {
         Format::Argon2 => asked(text, "m=").saturating_mul(asked(text, "t=")) <= WORK_KIB_HERE,
         Format::Bcrypt => ["$04$", "$05$"].iter().any(|cost| text.contains(cost)),
-        Format::Pbkdf2Sha256 | Format::Pbkdf2Sha512 => most <= 2000,
-        Format::Scrypt | Format::FirebaseScrypt => most <= 9 && !text.starts_with("$s0$"),
+        // Without a `$`, the number of iterations is not readable.
+        Format::Pbkdf2Sha1 | Format::Pbkdf2Sha256 | Format::Pbkdf2Sha512 => {
+            most <= 2000 && text.contains('$')
+        }
+        Format::Scrypt => most <= 9 && ["$scrypt", "scrypt"].iter().any(|it| text.starts_with(it)),
+        Format::FirebaseScrypt => most <= 9,
+        Format::ShaCrypt => most <= 2000 && text.contains("rounds="),
+        Format::Phpass => ["$P$5", "$H$5"].iter().any(|it| text.starts_with(it)),
+        Format::SaltedSha => true,
     }
 }
 

@@ -44,7 +44,7 @@ impl Rule for NameError {
         match self {
             Self::Empty => "too-short",
             Self::TooLong => "too-long",
-            Self::Invisible => "forbidden-character",
+            Self::Forbidden(_) => "forbidden-character",
         }
     }
 }

@@ -63,13 +63,14 @@ impl Request {
 
     /// The body as JSON.
     pub fn json(&self) -> Result<Object, Problem> {
-        media_type(&self.headers, "application/json")?;
+        media_type(&self.headers, "application/json", Charset::Any)?;
         Object::parse(&self.body)
     }
 
     /// The body as the parameters of a form.
     pub fn form(&self) -> Result<Vec<(String, String)>, Problem> {
-        media_type(&self.headers, "application/x-www-form-urlencoded").map_err(|problem| {
+        let form = "application/x-www-form-urlencoded";
+        media_type(&self.headers, form, Charset::Utf8).map_err(|problem| {
             problem.detail("Send the body as `Content-Type: application/x-www-form-urlencoded`.")
         })?;
         let text = std::str::from_utf8(&self.body)
@@ -147,8 +148,16 @@ fn pairs(text: &str) -> Result<Vec<(String, String)>, Problem> {
         .collect()
 }
 
+/// The values of `charset` that a media type allows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Charset {
+    /// The parameter has no meaning, because JSON is always UTF-8 (RFC 8259 §8.1 and §11).
+    Any,
+    Utf8,
+}
+
 /// Refuses a body with another media type, another charset, or a content coding.
-fn media_type(headers: &HeaderMap, wanted: &str) -> Result<(), Problem> {
+fn media_type(headers: &HeaderMap, wanted: &str, allowed: Charset) -> Result<(), Problem> {
     let unsupported = || Problem::from(Code::UnsupportedMediaType);
     if headers.contains_key(header::CONTENT_ENCODING) {
         return Err(unsupported());
@@ -162,7 +171,8 @@ fn media_type(headers: &HeaderMap, wanted: &str) -> Result<(), Problem> {
         .find(|(name, _)| name.trim().eq_ignore_ascii_case("charset"));
     let is_utf8 = charset
         .is_none_or(|(_, charset)| charset.trim().trim_matches('"').eq_ignore_ascii_case("utf-8"));
-    if media_type.eq_ignore_ascii_case(wanted) && is_utf8 { Ok(()) } else { Err(unsupported()) }
+    let is_read = allowed == Charset::Any || is_utf8;
+    if media_type.eq_ignore_ascii_case(wanted) && is_read { Ok(()) } else { Err(unsupported()) }
 }
 
 #[cfg(test)]
@@ -172,28 +182,37 @@ mod tests {
     fn accepts(value: &str) -> bool {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, value.parse().unwrap());
-        media_type(&headers, "application/json").is_ok()
+        media_type(&headers, "application/json", Charset::Any).is_ok()
     }
 
     #[test]
-    fn only_json_in_utf8_is_read() {
+    fn json_is_read_whatever_its_charset_says() {
         for good in [
             "application/json",
             "Application/JSON; charset=utf-8",
             "application/json;charset=\"UTF-8\"",
+            "application/json; charset=utf8",
+            "application/json; charset=ISO-8859-1",
+            "application/json; charset=",
         ] {
             assert!(accepts(good), "{good}");
         }
-        for bad in [
-            "text/plain",
-            "application/json-seq",
-            "application/json; charset=latin1",
-            "",
-            "application/x-www-form-urlencoded",
-        ] {
+        for bad in ["text/plain", "application/json-seq", "", "application/x-www-form-urlencoded"] {
             assert!(!accepts(bad), "{bad}");
         }
-        assert!(media_type(&HeaderMap::new(), "application/json").is_err());
+        assert!(media_type(&HeaderMap::new(), "application/json", Charset::Any).is_err());
+    }
+
+    #[test]
+    fn a_form_is_utf8() {
+        let form = "application/x-www-form-urlencoded";
+        for (charset, is_read) in
+            [("", true), ("; charset=UTF-8", true), ("; charset=latin1", false)]
+        {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::CONTENT_TYPE, format!("{form}{charset}").parse().unwrap());
+            assert_eq!(media_type(&headers, form, Charset::Utf8).is_ok(), is_read, "{charset}");
+        }
     }
 
     #[test]

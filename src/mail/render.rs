@@ -116,10 +116,12 @@ pub(super) fn render(draft: &Draft<'_>) -> Result<Rendered, Unrenderable> {
     })
 }
 
-/// The text on one line, cut to a fixed length.
+/// The text on one line, cut to a fixed length. Some mail programs also break lines at U+2028 and
+/// U+2029, which are no control characters.
 fn one_line(text: &str) -> String {
+    let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
     let line: String =
-        text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(REPEATED_MAX).collect();
+        text.chars().map(|c| if breaks(c) { ' ' } else { c }).take(REPEATED_MAX).collect();
     line.trim().to_owned()
 }
 

@@ -14,15 +14,15 @@ use argon2::{Algorithm, Version};
 
 use super::argon::{Kind, Params, SALT_BYTES, Stored, TAG_BYTES, TAG_BYTES_MAX};
 use super::engine::Engine;
-use super::foreign::Foreign;
+use super::foreign::{Foreign, spelling};
 use super::normalized;
 use super::pepper::Peppers;
 use crate::config::{self, PasswordEngine};
 use crate::secret::{self, Secret};
 
-/// The maximum length of a stored string, in bytes. It is five times the length of the longest
-/// usual string of all formats.
-pub const STORED_BYTES_MAX: usize = 1_024;
+/// The maximum length of a stored string, in bytes. The longest usual string of all formats has
+/// about 1 100 bytes: a PBKDF2 hash of 512 bytes in hexadecimal.
+pub const STORED_BYTES_MAX: usize = 2_048;
 /// The time in which the starting daemon and `latchkey doctor` measure hashes. Five hashes with
 /// usual parameters take less time.
 const TIMED_WITHIN: Duration = Duration::from_millis(100);
@@ -87,12 +87,20 @@ pub enum Format {
     /// bcrypt with the prefix `$2a$`, `$2b$` or `$2y$`.
     Bcrypt,
     Scrypt,
+    /// PBKDF2 over HMAC-SHA-1.
+    Pbkdf2Sha1,
     /// PBKDF2 over HMAC-SHA-256.
     Pbkdf2Sha256,
     /// PBKDF2 over HMAC-SHA-512.
     Pbkdf2Sha512,
     /// Firebase's variant of scrypt.
     FirebaseScrypt,
+    /// The portable hashes of phpass, which WordPress wrote before version 6.8.
+    Phpass,
+    /// `$5$` and `$6$` of crypt(3).
+    ShaCrypt,
+    /// SHA-1 or SHA-2 of the password and a salt, as LDAP servers write it.
+    SaltedSha,
 }
 
 impl fmt::Display for Format {
@@ -101,9 +109,13 @@ impl fmt::Display for Format {
             Self::Argon2 => "argon2",
             Self::Bcrypt => "bcrypt",
             Self::Scrypt => "scrypt",
+            Self::Pbkdf2Sha1 => "PBKDF2-SHA1",
             Self::Pbkdf2Sha256 => "PBKDF2-SHA256",
             Self::Pbkdf2Sha512 => "PBKDF2-SHA512",
             Self::FirebaseScrypt => "Firebase scrypt",
+            Self::Phpass => "phpass",
+            Self::ShaCrypt => "SHA-crypt",
+            Self::SaltedSha => "salted SHA",
         })
     }
 }
@@ -114,6 +126,8 @@ impl fmt::Display for Format {
 pub enum Unsupported {
     /// The string has none of the supported formats.
     Algorithm,
+    /// The string is a password, or a hash without a salt.
+    Unsalted,
     /// The string begins like a string of this format, but the rest of it is malformed.
     Malformed(Format),
     /// The hash costs more than the caps, so a login would take too long or need too much memory.
@@ -126,8 +140,12 @@ impl fmt::Display for Unsupported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Algorithm => f.write_str(
-                "the password hash uses no known algorithm (argon2, bcrypt, scrypt, \
-                 PBKDF2-SHA256, PBKDF2-SHA512, Firebase scrypt)",
+                "the password hash uses no known algorithm (argon2, bcrypt, scrypt, PBKDF2, \
+                 Firebase scrypt, phpass, SHA-crypt, salted SHA)",
+            ),
+            Self::Unsalted => f.write_str(
+                "this is a password without a hash, or a hash without a salt: import the account \
+                 without it, so that the user sets a new password",
             ),
             Self::Malformed(format) => {
                 write!(f, "the password hash is not a well-formed {format} hash")
@@ -197,7 +215,9 @@ impl Error for HashError {}
 impl From<Unsupported> for HashError {
     fn from(unsupported: Unsupported) -> Self {
         match unsupported {
-            Unsupported::Algorithm | Unsupported::Malformed(_) => Self::Corrupt,
+            Unsupported::Algorithm | Unsupported::Unsalted | Unsupported::Malformed(_) => {
+                Self::Corrupt
+            }
             Unsupported::TooCostly(_) => Self::ParametersRefused,
             Unsupported::Pepper => Self::PepperMissing,
         }
@@ -328,15 +348,11 @@ impl Any {
         if stored.len() > STORED_BYTES_MAX {
             return Err(Unsupported::Algorithm);
         }
-        // Django writes its own name of the algorithm before the usual string.
-        let stored = match stored.strip_prefix("argon2") {
-            Some(rest) if rest.starts_with("$argon2") => rest,
-            _ => stored.strip_prefix("bcrypt$").unwrap_or(stored),
-        };
+        let stored = spelling::plain(stored)?;
         if stored.starts_with("$argon2") {
-            return Stored::parse(stored).map(Self::Argon2);
+            return Stored::parse(&stored).map(Self::Argon2);
         }
-        Foreign::parse(stored).map(Self::Foreign)
+        Foreign::parse(&stored).map(Self::Foreign)
     }
 
     /// Returns the format of the hash. Returns an error if the hash costs more than the caps, or if

@@ -42,6 +42,12 @@ pub struct EmailAddress {
 impl EmailAddress {
     /// Reads an email address. White space is not trimmed, so a space is an error.
     pub fn parse(text: &str) -> Result<Self, AddressError> {
+        if text.starts_with(is_space) {
+            return Err(AddressError::SpaceAtStart);
+        }
+        if text.ends_with(is_space) {
+            return Err(AddressError::SpaceAtEnd);
+        }
         if text.len() > ADDRESS_BYTES_MAX {
             return Err(AddressError::TooLong);
         }
@@ -97,6 +103,10 @@ impl Eq for EmailAddress {}
 /// the text. The sentence contains no part of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AddressError {
+    /// The text begins with white space.
+    SpaceAtStart,
+    /// The text ends with white space.
+    SpaceAtEnd,
     /// The text is longer than [`ADDRESS_BYTES_MAX`].
     TooLong,
     /// The text has no `@`.
@@ -113,6 +123,8 @@ pub enum AddressError {
 impl fmt::Display for AddressError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::SpaceAtStart => "There is a space at the start of the address. Remove it.",
+            Self::SpaceAtEnd => "There is a space at the end of the address. Remove it.",
             Self::TooLong => "The address is longer than 254 bytes.",
             Self::NoAt => "The address has no @.",
             Self::Local => {
@@ -125,6 +137,12 @@ impl fmt::Display for AddressError {
 }
 
 impl Error for AddressError {}
+
+/// Whether a character is white space, or a character without width that programs put beside a
+/// copied address: a zero width space or a byte order mark.
+fn is_space(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '\u{200b}' | '\u{feff}')
+}
 
 fn check_local(local: &str) -> Result<(), AddressError> {
     let fits = local.len() <= LOCAL_BYTES_MAX;
@@ -234,6 +252,17 @@ mod tests {
     }
 
     #[test]
+    fn a_space_around_an_address_is_named() {
+        for space in [" ", "\t", "\r\n", "\u{a0}", "\u{2003}", "\u{2028}", "\u{3000}", "\u{feff}"] {
+            assert_eq!(refusal(&format!("{space}a@a.example")), AddressError::SpaceAtStart);
+            assert_eq!(refusal(&format!("a@a.example{space}")), AddressError::SpaceAtEnd);
+        }
+        let told = refusal("a@a.example ").to_string();
+        assert_eq!(told, "There is a space at the end of the address. Remove it.");
+        assert!(refusal(" a@a.example").to_string().contains("a space at the start"));
+    }
+
+    #[test]
     fn what_is_no_domain_name_is_refused() {
         for text in [
             "a@",
@@ -241,7 +270,6 @@ mod tests {
             "a@.example",
             "a@a..example",
             "a@a.example.",
-            "a@a.example ",
             "a@ a.example",
             "a@[127.0.0.1]",
             "a@127.0.0.1",
@@ -252,7 +280,6 @@ mod tests {
             "a@a_b.example",
             "a@xn--a.example",
             "a@a\u{200b}\u{2028}.example",
-            "a@a.example\n",
             "a@a%2eexample.com",
             "a@a。",
             "a@ab--cd.example",

@@ -23,6 +23,7 @@ mod fairness;
 mod faults;
 mod forward_auth;
 mod http;
+mod imported_hashes;
 mod installation;
 mod introspection;
 mod invitations;

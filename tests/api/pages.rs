@@ -123,6 +123,13 @@ both!(the_recovery_page_asks_for_a_mail_and_tells_nobody_who_is_known, async |ap
     let token = app.mail_to("ada@example.org").await.token().to_owned();
     app.no_mail_to("nobody@example.org").await;
     app.anonymous().reset(&token, NEW).await.expect(200);
+    for (typed, place) in [("ada@example.org ", "end"), ("\u{a0}ada@example.org", "start")] {
+        let html = page(&post(app, "reset-password", &fields(typed)).await, 422);
+        assert!(
+            html.contains(&format!("There is a space at the {place} of the address")),
+            "{html}"
+        );
+    }
     let bad = post(app, "reset-password", &fields("\"><script>alert(1)</script>")).await;
     let html = page(&bad, bad.status);
     assert!(!html.contains("<script>alert"), "{html}");

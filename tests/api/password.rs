@@ -78,7 +78,7 @@ both!(of_parallel_changes_one_succeeds, async |app| {
 });
 
 /// Returns the stored password hash of Ada.
-async fn stored(app: &TestApp) -> String {
+pub(crate) async fn stored(app: &TestApp) -> String {
     let standing = AccountStatus::by_email(&app.inside().db, "ada@example.org").await;
     standing.expect("the database answers").expect("she is there").password_hash.expose().clone()
 }

@@ -95,8 +95,18 @@ both!(bad_addresses_are_refused_everywhere, async |app| {
 
 both!(names_of_the_world_pass_and_invisible_ones_do_not, async |app| {
     let hundred = "ä".repeat(100);
-    for (turn, name) in
-        ["X", "O'Brien-Núñez", "山田太郎", "👩\u{200d}🚀", &hundred, "<b>&"].into_iter().enumerate()
+    for (turn, name) in [
+        "X",
+        "O'Brien-Núñez",
+        "山田太郎",
+        "👩\u{200d}🚀",
+        &hundred,
+        "<b>&",
+        "မြန်\u{200b}မာ",
+        "🏴\u{e0067}\u{e0062}\u{e0073}\u{e0063}\u{e0074}\u{e007f}",
+    ]
+    .into_iter()
+    .enumerate()
     {
         let answer = register(app, &format!("n{turn}@example.org"), PASSWORD, name).await;
         let user = answer.tokens().user;
@@ -108,14 +118,61 @@ both!(names_of_the_world_pass_and_invisible_ones_do_not, async |app| {
         ("", "too-short"),
         (" \t\u{3000}", "too-short"),
         ("\u{200d}", "too-short"),
+        ("\u{3164}", "too-short"),
+        ("\u{2800}", "too-short"),
         (long.as_str(), "too-long"),
         ("a\u{0}b", "forbidden-character"),
         ("a\nb", "forbidden-character"),
         ("a\u{202e}b", "forbidden-character"),
-        ("a\u{200b}b", "forbidden-character"),
+        ("a\u{200b} b", "forbidden-character"),
+        ("a\u{2028}b", "forbidden-character"),
+        ("a\u{ffff}b", "forbidden-character"),
     ] {
         let answer = register(app, "bad@example.org", PASSWORD, name).await;
         breaks(&answer, "/name", code, name);
+    }
+});
+
+both!(marks_of_direction_are_removed_from_the_names_of_users_teams_and_projects, async |app| {
+    let ada = app.verified("ada@example.org").await.as_user();
+    let marked = json!({ "name": "\u{202a}Anna\u{202c} \u{2068}Smith\u{2069}\u{200e}" });
+    let broken = json!({ "name": "Acme\u{2028}Call us" });
+    let team = ada.post_json("/api/teams", marked.clone()).await.expect(200).json();
+    assert_eq!(team["name"], "Anna Smith");
+    let team = format!("/api/teams/{}", team["id"].as_str().expect("an id"));
+    let project = ada.json(Method::POST, &format!("{team}/projects"), marked.clone()).await;
+    assert_eq!(project.expect(200).json()["name"], "Anna Smith");
+    let me = ada.json(Method::PATCH, "/api/me", marked).await.expect(200).json();
+    assert_eq!(me["name"], "Anna Smith");
+    for (method, path) in [
+        (Method::POST, "/api/teams".to_owned()),
+        (Method::PATCH, team.clone()),
+        (Method::POST, format!("{team}/projects")),
+        (Method::PATCH, "/api/me".to_owned()),
+    ] {
+        let answer = ada.json(method, &path, broken.clone()).await;
+        breaks(&answer, "/name", "forbidden-character", &path);
+        assert!(answer.text().contains("U+2028 (a line break)"), "{}", answer.text());
+    }
+});
+
+both!(a_space_around_an_address_is_named, async |app| {
+    let anonymous = app.anonymous();
+    for space in [" ", "\t", "\n", "\u{a0}", "\u{3000}", "\u{2028}", "\u{feff}"] {
+        for (email, told) in [
+            (format!("{space}ada@example.org"), "There is a space at the start"),
+            (format!("ada@example.org{space}"), "There is a space at the end"),
+        ] {
+            for answer in [
+                register(app, &email, PASSWORD, "Ada").await,
+                anonymous.login(&email, PASSWORD).await,
+                anonymous.forgot(&email).await,
+                anonymous.exists(&email).await,
+            ] {
+                breaks(&answer, "/email", "format", &email);
+                assert!(answer.text().contains(told), "{}", answer.text());
+            }
+        }
     }
 });
 
@@ -188,14 +245,18 @@ both!(a_body_is_one_json_object_and_nothing_else, async |app| {
 both!(a_body_has_its_type_and_its_size, async |app| {
     let anonymous = app.anonymous();
     let body = Bytes::from(json!({ "email": "a@example.org", "password": "x" }).to_string());
-    for kind in [
-        None,
-        Some("text/plain"),
-        Some("application/x-www-form-urlencoded"),
-        Some("application/json; charset=latin1"),
-    ] {
+    for kind in [None, Some("text/plain"), Some("application/x-www-form-urlencoded")] {
         let answer = anonymous.send(Method::POST, "/api/login", kind, body.clone()).await;
         answer.expect_problem(415, "unsupported-media-type");
+    }
+    // The charset of JSON has no meaning (RFC 8259 §11): the body is UTF-8 in any case.
+    for charset in ["utf8", "\"UTF-8\"", "ISO-8859-1", "utf-16", ""] {
+        let kind = format!("application/json; charset={charset}");
+        let answer = anonymous.send(Method::POST, "/api/login", Some(&kind), body.clone()).await;
+        answer.expect_problem(401, "invalid-credentials");
+        let latin1 = Bytes::from_static(b"{\"email\":\"a@example.org\",\"password\":\"\xfc\"}");
+        let answer = anonymous.send(Method::POST, "/api/login", Some(&kind), latin1).await;
+        answer.expect_problem(400, "malformed-request");
     }
     let padded = |size: usize| {
         let mut body = body.to_vec();

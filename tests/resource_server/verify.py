@@ -40,6 +40,7 @@ def verify(issuer: str, token: str, audience: str, algorithms: list[str]) -> dic
         algorithms=algorithms,
         audience=audience,
         issuer=issuer,
+        leeway=60,
         options={"require": REQUIRED},
     )
     if complete["header"].get("typ") != "at+jwt":

@@ -2,19 +2,24 @@
 //!
 //! An import can be interrupted at any point and run again. A batch is written completely or not at
 //! all. An import does not change existing accounts ([`Outcome::Exists`]).
+//!
+//! A line that is imported again must be recognised, also if its user has changed the account in
+//! the meantime, for example by a login, which replaces the hash. So the id of a line without an id
+//! is made from its content ([`LineIds`]).
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use latchkey_entity::user;
 use sea_orm::sea_query::ExprTrait as _;
-use sea_orm::{ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _, QuerySelect as _};
+use sea_orm::{ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _};
 use uuid::Uuid;
 
 use super::Line;
 use crate::audit::{Action, Actor, ChangeContext};
-use crate::database::{Db, Transaction};
-use crate::secret::uuid_v7;
+use crate::clock::UnixMillis;
+use crate::database::Db;
+use crate::secret::{MasterKey, Secret, hmac_sha256};
 use crate::team::teams;
 use crate::user::UserState;
 use crate::user::table::{self, NewUser};
@@ -35,28 +40,67 @@ const REST_MIN: Duration = Duration::from_millis(25);
 pub enum Outcome {
     /// The account is created.
     Imported,
-    /// An account with this email address existed before and is not changed.
+    /// The account of this line existed before and is not changed.
     Exists,
+    /// Another account has this email address.
+    EmailTaken,
     /// Another account has this id.
     IdTaken,
 }
 
-/// Writes a batch. If there is an error, no line of the batch is written. Returns one outcome for
-/// each line, in the order of the lines.
+/// Creates the ids of lines without an id. The key is derived from the master key, so that an id
+/// reveals nothing about the line.
+pub struct LineIds(Secret<[u8; 32]>);
+
+impl LineIds {
+    pub fn new(master: &MasterKey) -> Self {
+        Self(master.derive("import"))
+    }
+
+    fn of_all<'a>(&self, lines: &'a [Line], now: UnixMillis) -> Vec<Identified<'a>> {
+        lines.iter().map(|line| (line, line.id.unwrap_or_else(|| self.of(line, now)))).collect()
+    }
+
+    fn of(&self, line: &Line, now: UnixMillis) -> Uuid {
+        let mut bytes = [0; 10];
+        bytes.copy_from_slice(&hmac_sha256(self.0.expose(), &line.content())[..10]);
+        let millis = u64::try_from(line.created_at.unwrap_or(now)).unwrap_or(0);
+        uuid::Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid()
+    }
+}
+
+/// A line and the id that its account has or gets.
+type Identified<'a> = (&'a Line, Uuid);
+
+/// Writes a batch, whose lines have different email addresses and ids. If there is an error, no
+/// line of the batch is written. Returns one outcome for each line, in the order of the lines.
 ///
 /// `no_password` is the hash for lines without a password hash. No known password matches
 /// `no_password`.
 pub async fn write(
     cx: &ChangeContext<'_>,
+    ids: &LineIds,
     lines: &[Line],
     no_password: &str,
 ) -> Result<Vec<Outcome>, DbErr> {
-    match attempt(cx, lines, no_password).await {
+    match attempt(cx, ids, lines, no_password).await {
         // A client has registered one of the email addresses in the meantime. The second call of
         // `attempt` finds that account.
-        Err(error) if table::is_taken(&error) => attempt(cx, lines, no_password).await,
+        Err(error) if table::is_taken(&error) => attempt(cx, ids, lines, no_password).await,
         other => other,
     }
+}
+
+/// Returns the outcomes that [`write`] would have, and writes nothing.
+pub async fn foresee(
+    db: &Db,
+    ids: &LineIds,
+    lines: &[Line],
+    now: UnixMillis,
+) -> Result<Vec<Outcome>, DbErr> {
+    let batch = ids.of_all(lines, now);
+    let taken = Taken::read(db.reader(), &batch).await?;
+    Ok(batch.iter().map(|(line, id)| taken.outcome(line, *id)).collect())
 }
 
 /// Pauses after a batch, so that a daemon that runs during the import can write. `batch` is the
@@ -74,25 +118,26 @@ pub async fn rest(db: &Db, batch: Duration) {
 
 async fn attempt(
     cx: &ChangeContext<'_>,
+    ids: &LineIds,
     lines: &[Line],
     no_password: &str,
 ) -> Result<Vec<Outcome>, DbErr> {
     let (now, tx) = (cx.now, cx.db.begin().await?);
-    let mut taken = Taken::read(&tx, lines).await?;
+    let batch = ids.of_all(lines, now);
+    let taken = Taken::read(&tx, &batch).await?;
+    let (mut rows, mut verified, mut imported) = (Vec::new(), Vec::new(), Vec::new());
     let mut outcomes = Vec::with_capacity(lines.len());
-    let (mut rows, mut verified, mut ids) = (Vec::new(), Vec::new(), Vec::new());
-    for line in lines {
-        let created_at = line.created_at.unwrap_or(now);
-        let id = line.id.unwrap_or_else(|| uuid_v7(created_at));
-        let outcome = taken.take(line, id);
+    for (line, id) in batch {
+        let outcome = taken.outcome(line, id);
         outcomes.push(outcome);
         if outcome != Outcome::Imported {
             continue;
         }
-        ids.push(id);
+        imported.push(id);
         if line.email_verified {
             verified.push((id, line.name.as_str()));
         }
+        let created_at = line.created_at.unwrap_or(now);
         rows.push(NewUser {
             id,
             email: line.email.clone(),
@@ -111,44 +156,60 @@ async fn attempt(
     for (id, name) in verified {
         teams::create_default(&tx, id, name, now).await?;
     }
-    for id in ids {
+    for id in imported {
         cx.record_on(&tx, Action::AccountImported, Actor::Operator, id).await?;
     }
     tx.commit().await?;
     Ok(outcomes)
 }
 
-/// Email addresses and ids that accounts already have, or that an earlier line of the same batch
-/// has.
+/// The stored accounts that have the email address or the id of a line of the batch.
 struct Taken {
-    emails: HashSet<String>,
+    addresses: HashMap<String, user::Model>,
     ids: HashSet<Uuid>,
 }
 
 impl Taken {
-    async fn read(tx: &Transaction, lines: &[Line]) -> Result<Self, DbErr> {
-        let emails = lines.iter().map(|line| line.email.normal());
-        let ids = lines.iter().filter_map(|line| line.id);
-        let known: Vec<(Uuid, String)> = user::Entity::find()
-            .select_only()
-            .column(user::Column::Id)
-            .column(user::Column::EmailNormal)
+    async fn read<C: ConnectionTrait>(
+        connection: &C,
+        batch: &[Identified<'_>],
+    ) -> Result<Self, DbErr> {
+        let emails = batch.iter().map(|(line, _)| line.email.normal());
+        let ids = batch.iter().map(|(_, id)| *id);
+        let rows = user::Entity::find()
             .filter(user::Column::EmailNormal.is_in(emails).or(user::Column::Id.is_in(ids)))
-            .into_tuple()
-            .all(tx)
+            .all(connection)
             .await?;
-        let (ids, emails) = known.into_iter().unzip();
-        Ok(Self { emails, ids })
+        let ids = rows.iter().map(|row| row.id).collect();
+        let addresses = rows.into_iter().map(|row| (row.email_normal.clone(), row)).collect();
+        Ok(Self { addresses, ids })
     }
 
-    fn take(&mut self, line: &Line, id: Uuid) -> Outcome {
-        if self.emails.contains(line.email.normal()) {
-            return Outcome::Exists;
+    fn outcome(&self, line: &Line, id: Uuid) -> Outcome {
+        match self.addresses.get(line.email.normal()) {
+            Some(row) if is_same(row, line, id) => Outcome::Exists,
+            Some(_) => Outcome::EmailTaken,
+            // The id of a line without an id is made from its content. So this is the account of
+            // the line, and its user has changed the email address.
+            None if self.ids.contains(&id) && line.id.is_none() => Outcome::Exists,
+            None if self.ids.contains(&id) => Outcome::IdTaken,
+            None => Outcome::Imported,
         }
-        if !self.ids.insert(id) {
-            return Outcome::IdTaken;
-        }
-        self.emails.insert(line.email.normal().to_owned());
-        Outcome::Imported
     }
+}
+
+/// Whether a stored account with the email address of a line is the account of the line. It has the
+/// id of the line, or the line has no id and says nothing that the account does not have.
+fn is_same(row: &user::Model, line: &Line, id: Uuid) -> bool {
+    // A line without `createdAt` gets another time in its id at each import.
+    const WITHOUT_TIME: u128 = (1 << 80) - 1;
+    if line.id.is_some() {
+        return row.id == id;
+    }
+    row.id.as_u128() & WITHOUT_TIME == id.as_u128() & WITHOUT_TIME
+        || row.email == line.email.as_typed()
+            && row.name == line.name
+            && line.password_hash.as_ref().is_none_or(|hash| *hash == row.password_hash)
+            && (row.verified_at.is_some() || !line.email_verified)
+            && line.disabled == (row.status == UserState::Disabled)
 }

@@ -2,13 +2,14 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
 use crate::clock::{UnixMillis, rfc3339};
 use crate::password::Setup;
+use crate::secret::sha256_of;
 use crate::user::{EmailAddress, PersonName, UserState};
 
 /// Greatest length of a line in bytes. An email address, a name and the longest accepted hash
@@ -17,9 +18,9 @@ pub const LINE_BYTES_MAX: usize = 16 * 1024;
 
 /// An account as it is written in a file of the import or the export.
 ///
-/// If a JSON member is missing, its default is used. By default the account has no password (the
-/// user sets one with a recovery mail), is not verified, is not disabled, is created now and gets a
-/// new id.
+/// If a JSON member is missing or null, its default is used. By default the account has no password
+/// (the user sets one with a recovery mail), is not verified, is not disabled, is created now and
+/// gets a new id.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Record {
@@ -29,16 +30,21 @@ pub struct Record {
     pub id: Option<Uuid>,
     pub email: String,
     pub name: String,
-    /// A hash in one of the formats of docs/passwords.md.
+    /// A hash in one of the formats of docs/passwords.md. If it is empty or begins with `!`, the
+    /// account has no password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_hash: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "false_if_null")]
     pub email_verified: bool,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "false_if_null")]
     pub disabled: bool,
-    /// When the account was created, in the format of RFC 3339.
+    /// When the account was created, in the format of RFC 3339 or as psql prints it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_at: Option<String>,
+}
+
+fn false_if_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 /// A line whose JSON members are valid.
@@ -100,13 +106,16 @@ impl Line {
             .map_err(|error| wrong("email", error.to_string()))?;
         let name =
             PersonName::parse(&record.name).map_err(|error| wrong("name", error.to_string()))?;
-        if let Some(hash) = &record.password_hash {
+        // Django begins an unusable password with `!`, and GoTrue has an empty one.
+        let password_hash =
+            record.password_hash.filter(|hash| !hash.is_empty() && !hash.starts_with('!'));
+        if let Some(hash) = &password_hash {
             hashing.admit(hash).map_err(|error| wrong("passwordHash", error.to_string()))?;
         }
-        let created_at =
-            record.created_at.as_deref().map(millis_of).transpose().map_err(|()| {
-                wrong("createdAt", "not a time in the format of RFC 3339".to_owned())
-            })?;
+        let created_at = record.created_at.as_deref().map(millis_of).transpose().map_err(|()| {
+            let right = "2020-02-03T04:05:06Z";
+            wrong("createdAt", format!("not a time in the format of RFC 3339, such as {right}"))
+        })?;
         if created_at.is_some_and(|at| !is_a_time_of_making(at, now)) {
             return Err(wrong("createdAt", "before 1970, or in the future".to_owned()));
         }
@@ -121,11 +130,22 @@ impl Line {
             id: record.id,
             email,
             name: name.as_str().to_owned(),
-            password_hash: record.password_hash,
+            password_hash,
             email_verified: record.email_verified,
             disabled: record.disabled,
             created_at,
         })
+    }
+}
+
+impl Line {
+    /// A digest of everything that the line says, except its id and its number.
+    pub fn content(&self) -> [u8; 32] {
+        let Self { email, name, password_hash, email_verified, disabled, created_at, .. } = self;
+        let hash = password_hash.as_deref();
+        let all = (email.as_typed(), name, hash, email_verified, disabled, created_at);
+        // `Debug` quotes each text, so two different lines never give the same text.
+        sha256_of(format!("{all:?}").as_bytes())
     }
 }
 
@@ -161,8 +181,14 @@ fn is_a_time_of_making(at: UnixMillis, now: UnixMillis) -> bool {
     (0..=now.saturating_add(DAY_MS)).contains(&at)
 }
 
+/// Reads a time in the format of RFC 3339, or as psql prints it: `2020-02-03 04:05:06+00`. There,
+/// an offset of whole hours has no minutes.
 fn millis_of(text: &str) -> Result<UnixMillis, ()> {
-    let at = OffsetDateTime::parse(text, &Rfc3339).map_err(drop)?;
+    let minutes = match text.rsplit_once(['+', '-']).map(|(_, offset)| offset.len()) {
+        Some(2) if text.contains(':') => ":00",
+        _ => "",
+    };
+    let at = OffsetDateTime::parse(&format!("{text}{minutes}"), &Rfc3339).map_err(drop)?;
     i64::try_from(at.unix_timestamp_nanos() / 1_000_000).map_err(drop)
 }
 
@@ -227,6 +253,43 @@ mod tests {
         }
         let long = format!(r#"{{"email":"ada@example.com","name":"{}"}}"#, "a".repeat(20_000));
         assert!(read(&long).unwrap_err().contains("longer than"));
+    }
+
+    #[test]
+    fn null_and_an_empty_hash_mean_that_there_is_none() {
+        let line = read(
+            r#"{"email":"a@example.com","name":"A","id":null,"passwordHash":null,
+                "emailVerified":null,"disabled":null,"createdAt":null}"#,
+        );
+        let line = line.unwrap();
+        assert!(!line.email_verified && !line.disabled && line.password_hash.is_none());
+        assert!(line.id.is_none() && line.created_at.is_none());
+        for hash in ["", "!", "!5vbG8KzSTVvWoJMSXWlPJ6jXnB0nqmhFpDwvQeAZ"] {
+            let line =
+                read(&format!(r#"{{"email":"a@example.com","name":"A","passwordHash":"{hash}"}}"#));
+            assert_eq!(line.unwrap().password_hash, None, "{hash}");
+        }
+    }
+
+    #[test]
+    fn a_time_is_read_as_rfc_3339_and_as_psql_prints_it() {
+        let millis = |text: &str| {
+            read(&format!(r#"{{"email":"a@example.com","name":"A","createdAt":"{text}"}}"#))
+                .map(|line| line.created_at)
+        };
+        for text in [
+            "2020-02-03T04:05:06Z",
+            "2020-02-03T04:05:06.000+00:00",
+            "2020-02-03 04:05:06+00",
+            "2020-02-03 04:05:06.000000+00",
+            "2020-02-03 02:05:06-02",
+            "2020-02-03 09:35:06+05:30",
+        ] {
+            assert_eq!(millis(text), Ok(Some(1_580_702_706_000)), "{text}");
+        }
+        for text in ["2020-02-03 04:05:06", "2020-02-03", "2020-02-03 04:05:06+0", "1580702706"] {
+            assert!(millis(text).unwrap_err().contains("RFC 3339"), "{text}");
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ use super::super::open::Opened;
 use super::super::output::{Talk, print, print_json};
 use crate::account::operator::{self, Filter, Who};
 use crate::clock::rfc3339;
+use crate::password::{Unsupported, admit};
 use crate::team::teams;
 use crate::user::{User, UserState};
 
@@ -111,7 +112,7 @@ pub(super) async fn show(
         ("verified", user.verified_at.map_or("no".to_owned(), rfc3339)),
         ("created", rfc3339(user.created_at)),
         ("changed", rfc3339(user.updated_at)),
-        ("password", format_of(&user.password_hash).to_owned()),
+        ("password", format_of(&user.password_hash)),
         ("sessions", live.map_or("unknown: the token store is down".to_owned(), |n| n.to_string())),
         ("mails", format!("{} waiting", counts.mails_pending)),
     ] {
@@ -124,6 +125,33 @@ pub(super) async fn show(
 }
 
 /// Returns the name of a hash's format, never the hash.
-fn format_of(hash: &str) -> &str {
-    hash.trim_start_matches('$').split('$').next().unwrap_or_default()
+fn format_of(hash: &str) -> String {
+    let argon2 = hash.strip_prefix('$').and_then(|it| it.split_once('$')).map(|(name, _)| name);
+    if let Some(name @ ("argon2id" | "argon2i" | "argon2d")) = argon2 {
+        return name.to_owned();
+    }
+    match admit(hash) {
+        Ok(format) | Err(Unsupported::TooCostly(format) | Unsupported::Malformed(format)) => {
+            format.to_string()
+        }
+        Err(_) => "unknown".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_format_is_named_and_never_the_hash() {
+        for (hash, format) in [
+            ("$argon2id$v=19$m=64,t=1,p=1,keyid=MQ$c2FsdHNhbHQ$aGFzaA", "argon2id"),
+            ("{SSHA}ologocKVmnqx7QSzXmfMlPSP4NVzYWx0c2FsdA==", "salted SHA"),
+            ("$2b$31$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW", "bcrypt"),
+            ("AAABAgMEBQYHCAkKCwwNDg+ukCEMDf0yyQ29NYubggHIVY0sdEUfdyeM+E1LtH1uJg==", "PBKDF2-SHA1"),
+            ("something else", "unknown"),
+        ] {
+            assert_eq!(format_of(hash), format);
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 mod change;
 mod create;
+mod lines;
 mod list;
 mod transfer;
 
@@ -58,7 +59,8 @@ pub async fn run(command: &Command, config: &Config, json: bool, talk: Talk) -> 
     if let Command::Import(import) = command
         && import.dry_run
     {
-        return transfer::check(import, config, json, talk);
+        let checked = transfer::check(import, config, json, talk).await;
+        return checked.unwrap_or_else(|error| broken_off(talk, error.as_ref()));
     }
     let opened = match open::stores(config).await {
         Ok(opened) => opened,

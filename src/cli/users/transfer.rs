@@ -1,10 +1,12 @@
 //! `latchkey users import` and `latchkey users export`. They read and write accounts as a stream of
-//! JSON lines, so that many accounts need little memory.
+//! JSON lines. An import remembers only a digest of each line.
 
 use std::error::Error;
 use std::fmt;
 use std::fs::{File, Permissions};
-use std::io::{self, BufRead as _, BufReader, BufWriter, IsTerminal as _, Read, Seek as _, Write};
+use std::io::{
+    self, BufRead as _, BufReader, BufWriter, IsTerminal as _, Read as _, Seek as _, Write,
+};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -14,16 +16,19 @@ use clap::Args;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::super::open::Opened;
+use super::super::open::{self, Opened};
 use super::super::output::{Progress, Talk, print_json, say_line};
+use super::lines::Lines;
 use crate::account::operator;
 use crate::account::transfer::export::{self, Hashes};
-use crate::account::transfer::import::{self, BATCH_LINES, Outcome};
+use crate::account::transfer::import::{self, BATCH_LINES, LineIds, Outcome};
 use crate::account::transfer::line::LINE_BYTES_MAX;
+use crate::account::transfer::repeats::{Earlier, Repeat};
 use crate::account::transfer::{Line, LineError};
-use crate::clock::{Clock, UnixMillis};
+use crate::clock::UnixMillis;
 use crate::config::Config;
-use crate::database::DatabaseError;
+use crate::daemon::read_master_key;
+use crate::database::{DatabaseError, Db};
 use crate::exit::FAILED;
 use crate::password::Setup;
 
@@ -83,6 +88,32 @@ impl Tally {
         }
     }
 
+    /// Counts the outcomes of a batch, and empties the batch.
+    fn count(
+        &mut self,
+        batch: &mut Vec<Line>,
+        outcomes: Vec<Outcome>,
+        progress: &Progress,
+    ) -> io::Result<()> {
+        for (line, outcome) in batch.drain(..).zip(outcomes) {
+            let (member, detail) = match outcome {
+                Outcome::Imported => {
+                    self.imported += 1;
+                    continue;
+                }
+                Outcome::Exists => {
+                    self.exists += 1;
+                    continue;
+                }
+                Outcome::EmailTaken => ("email", "another account has this email address"),
+                Outcome::IdTaken => ("id", "another account has this id"),
+            };
+            let error = LineError { line: line.number, member, detail: detail.to_owned() };
+            self.refuse(&error, progress)?;
+        }
+        Ok(())
+    }
+
     fn finish(mut self, word: &str, json: bool, talk: Talk) -> Result<ExitCode, Box<dyn Error>> {
         if let Some(report) = &mut self.report {
             report.flush()?;
@@ -123,90 +154,43 @@ impl Error for Stopped {
     }
 }
 
-/// The lines of a file or of stdin, with their numbers.
-struct Lines {
-    from: Box<dyn io::BufRead>,
-    number: u64,
-    bytes_read: u64,
-    bytes: Option<u64>,
-    now: UnixMillis,
+/// What an import does with the lines that it has read.
+enum Target<'a> {
+    /// It writes their accounts.
+    Write { opened: &'a Opened, ids: LineIds, no_password: String },
+    /// It compares them with the accounts of the database.
+    Compare { db: Db, ids: LineIds },
+    /// It does nothing, because there is no database.
+    Nothing,
 }
 
-impl Lines {
-    fn open(path: &Path) -> Result<Self, Box<dyn Error>> {
-        let now = Clock::System.now();
-        if path == Path::new("-") {
-            let from = Box::new(BufReader::new(io::stdin()));
-            return Ok(Self { from, number: 0, bytes_read: 0, bytes: None, now });
-        }
-        let file =
-            File::open(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-        let bytes = file.metadata().ok().filter(std::fs::Metadata::is_file).map(|it| it.len());
-        Ok(Self { from: Box::new(BufReader::new(file)), number: 0, bytes_read: 0, bytes, now })
-    }
-
-    /// Returns the next line that is not blank, or `None` at the end. Skips the rest of a line that
-    /// is too long.
-    fn next(&mut self, hashing: &Setup) -> io::Result<Option<Result<Line, LineError>>> {
-        let mut line = Vec::new();
-        loop {
-            line.clear();
-            let most = LINE_BYTES_MAX as u64 + 2;
-            let mut read = self.from.by_ref().take(most).read_until(b'\n', &mut line)? as u64;
-            if read == 0 {
-                return Ok(None);
+impl Target<'_> {
+    async fn take(&self, batch: &[Line], now: UnixMillis) -> Result<Vec<Outcome>, DatabaseError> {
+        match self {
+            Self::Write { opened, ids, no_password } => {
+                import::write(&opened.change(), ids, batch, no_password).await
             }
-            self.number += 1;
-            if read == most && line.last() != Some(&b'\n') {
-                read += self.skip_line()?;
-            }
-            self.bytes_read += read;
-            let text = line.trim_ascii();
-            if !text.is_empty() {
-                return Ok(Some(Line::read(self.number, text, hashing, self.now)));
-            }
-        }
-    }
-
-    fn skip_line(&mut self) -> io::Result<u64> {
-        let mut skipped = 0;
-        loop {
-            let buffer = self.from.fill_buf()?;
-            if buffer.is_empty() {
-                return Ok(skipped);
-            }
-            let (used, ended) = match buffer.iter().position(|byte| *byte == b'\n') {
-                Some(at) => (at + 1, true),
-                None => (buffer.len(), false),
-            };
-            self.from.consume(used);
-            skipped += used as u64;
-            if ended {
-                return Ok(skipped);
-            }
+            Self::Compare { db, ids } => import::foresee(db, ids, batch, now).await,
+            Self::Nothing => Ok(vec![Outcome::Imported; batch.len()]),
         }
     }
 }
 
-/// Reads every line and writes nothing. Does not read the database. So the report has only the
-/// lines that an import would refuse for their own content.
-pub(super) fn check(import: &Import, config: &Config, json: bool, talk: Talk) -> ExitCode {
-    let checked = || -> Result<ExitCode, Box<dyn Error>> {
-        let hashing = Setup::of(&config.password);
-        let mut lines = Lines::open(&import.file)?;
-        let progress = Progress::bytes(lines.bytes);
-        let mut tally = Tally::new(import.errors.as_deref())?;
-        while let Some(line) = lines.next(&hashing)? {
-            match line {
-                Ok(_) => tally.imported += 1,
-                Err(error) => tally.refuse(&error, &progress)?,
-            }
-            progress.at(lines.bytes_read);
+/// Reads and checks every line, compares it with the database if there is one, and writes nothing.
+pub(super) async fn check(
+    import: &Import,
+    config: &Config,
+    json: bool,
+    talk: Talk,
+) -> Result<ExitCode, Box<dyn Error>> {
+    let target = match open::keys(config).await {
+        Ok(keys) => Target::Compare { ids: LineIds::new(&keys.master), db: keys.db },
+        Err(fault) => {
+            say_line(&format!("the lines are not compared with the database: {fault}"));
+            Target::Nothing
         }
-        progress.end();
-        tally.finish("would be imported", json, talk)
     };
-    checked().unwrap_or_else(|error| talk.fail(&error.to_string()))
+    read_lines(import, config, &target).await?.finish("would be imported", json, talk)
 }
 
 pub(super) async fn import(
@@ -216,16 +200,33 @@ pub(super) async fn import(
     json: bool,
     talk: Talk,
 ) -> Result<ExitCode, Box<dyn Error>> {
+    let target = Target::Write {
+        opened,
+        ids: LineIds::new(&read_master_key(config)?),
+        no_password: super::create::hasher(&config.password)?.decoy().to_owned(),
+    };
+    read_lines(import, config, &target).await?.finish("imported", json, talk)
+}
+
+async fn read_lines(
+    import: &Import,
+    config: &Config,
+    target: &Target<'_>,
+) -> Result<Tally, Box<dyn Error>> {
     let hashing = Setup::of(&config.password);
-    let no_password = super::create::hasher(&config.password)?.decoy().to_owned();
     let mut lines = Lines::open(&import.file)?;
     let progress = Progress::bytes(lines.bytes);
     let mut tally = Tally::new(import.errors.as_deref())?;
+    let mut earlier = Earlier::default();
     let mut batch = Vec::with_capacity(BATCH_LINES);
     let mut at_end = false;
     while !at_end {
         match lines.next(&hashing)? {
-            Some(Ok(line)) => batch.push(line),
+            Some(Ok(line)) => match earlier.compare(&line) {
+                Ok(Repeat::No) => batch.push(line),
+                Ok(Repeat::Same) => tally.exists += 1,
+                Err(error) => tally.refuse(&error, &progress)?,
+            },
             Some(Err(error)) => tally.refuse(&error, &progress)?,
             None => at_end = true,
         }
@@ -233,30 +234,21 @@ pub(super) async fn import(
             continue;
         }
         let started = Instant::now();
-        let written = import::write(&opened.change(), &batch, &no_password).await;
-        let outcomes = written.map_err(|cause| Stopped {
+        let outcomes = target.take(&batch, lines.now).await.map_err(|cause| Stopped {
             before: batch[0].number,
             imported: tally.imported,
             cause,
         })?;
-        for (line, outcome) in batch.drain(..).zip(outcomes) {
-            match outcome {
-                Outcome::Imported => tally.imported += 1,
-                Outcome::Exists => tally.exists += 1,
-                Outcome::IdTaken => {
-                    let detail = "another account has this id".to_owned();
-                    let error = LineError { line: line.number, member: "id", detail };
-                    tally.refuse(&error, &progress)?;
-                }
-            }
-        }
+        tally.count(&mut batch, outcomes, &progress)?;
         progress.at(lines.bytes_read);
-        if !at_end {
+        if let Target::Write { opened, .. } = target
+            && !at_end
+        {
             import::rest(&opened.db, started.elapsed()).await;
         }
     }
     progress.end();
-    tally.finish("imported", json, talk)
+    Ok(tally)
 }
 
 pub(super) async fn export(

@@ -66,6 +66,20 @@ fn the_html_escapes_what_people_chose_and_loads_nothing() {
 }
 
 #[test]
+fn a_name_that_a_mail_repeats_stays_on_one_line() {
+    let breaks = ["\n", "\r\n", "\u{85}", "\u{b}", "\u{2028}", "\u{2029}"];
+    for line_break in breaks {
+        let team = format!("Acme{line_break}Your account is locked");
+        let data = MailData { team: Some(team), ..data() };
+        let mail = rendered(Kind::Invitation, &data, Reader::Unproven).unwrap();
+        for text in [&mail.subject, &mail.text, &mail.html] {
+            assert!(!text.contains(&format!("Acme{line_break}")), "{line_break:?}: {text}");
+        }
+        assert!(mail.text.contains("Acme"), "{line_break:?}: {}", mail.text);
+    }
+}
+
+#[test]
 fn a_user_agent_and_an_address_are_never_repeated_as_they_came() {
     let data = MailData {
         user_agent: "Call https://evil.example now".to_owned(),

@@ -1,6 +1,8 @@
 //! bcrypt hashes. A string is `$2b$12$`, then 22 characters of salt, then 31 characters of hash.
 //! bcrypt has its own base64 alphabet.
 //!
+//! Two systems digest the password first, so that bcrypt reads all of it ([`Digest`]).
+//!
 //! `$2a$`, `$2b$` and `$2y$` mean the same algorithm. They also say that the hash was not written
 //! by a version of one library that had a bug. `$2x$` says that the hash was written with this bug,
 //! so it is refused. `$2$` is an older version without the terminating NUL, so it is also refused.
@@ -13,8 +15,10 @@
 //! and PHP, Python and crypt(3) refuse such a password or cut it at the NUL. bcrypt also repeats
 //! the password together with its terminating NUL, so `a` and `a\0a` would give the same hash.
 
+use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::alphabet::BCRYPT;
+use base64::engine::general_purpose::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use zeroize::Zeroizing;
 
@@ -40,7 +44,34 @@ const ALPHABET: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
+/// The digest of the password that bcrypt gets instead of the password.
+#[derive(Clone, Copy)]
+enum Digest {
+    None,
+    /// `$wp$2y$…`: the base64 of HMAC-SHA-384 with the key `wp-sha384`, as WordPress 6.8 does.
+    WordPress,
+    /// `bcrypt_sha256$$2b$…`: SHA-256 in hexadecimal, as Django does.
+    Django,
+}
+
+impl Digest {
+    fn of(self, password: &[u8]) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(match self {
+            Self::None => password.to_vec(),
+            Self::WordPress => {
+                let key = hmac::Key::new(hmac::HMAC_SHA384, b"wp-sha384");
+                STANDARD.encode(hmac::sign(&key, password)).into_bytes()
+            }
+            Self::Django => {
+                let digest = secret::sha256_of(password);
+                digest.iter().flat_map(|byte| format!("{byte:02x}").into_bytes()).collect()
+            }
+        })
+    }
+}
+
 pub struct Bcrypt {
+    digest: Digest,
     cost: u32,
     salt: [u8; 16],
     tag: [u8; 23],
@@ -50,15 +81,22 @@ impl Bcrypt {
     /// Returns None if the string is malformed. Returns an error if the string is a variant of
     /// bcrypt that is not supported.
     pub fn parse(stored: &str) -> Result<Option<Self>, Unsupported> {
+        let (digest, stored) = if let Some(rest) = stored.strip_prefix("$wp") {
+            (Digest::WordPress, rest)
+        } else if let Some(rest) = stored.strip_prefix("bcrypt_sha256$") {
+            (Digest::Django, rest)
+        } else {
+            (Digest::None, stored)
+        };
         let parts: Vec<&str> = stored.split('$').collect();
         let ["", version, cost, rest] = parts[..] else { return Ok(None) };
         if !["2a", "2b", "2y"].contains(&version) {
             return Err(Unsupported::Algorithm);
         }
-        Ok(Self::of(cost, rest))
+        Ok(Self::of(digest, cost, rest))
     }
 
-    fn of(cost: &str, rest: &str) -> Option<Self> {
+    fn of(digest: Digest, cost: &str, rest: &str) -> Option<Self> {
         let is_number = cost.len() == 2 && cost.bytes().all(|byte| byte.is_ascii_digit());
         let cost = is_number.then(|| cost.parse().ok()).flatten()?;
         if !(COST_MIN..=31).contains(&cost) || rest.len() != 53 {
@@ -66,7 +104,7 @@ impl Bcrypt {
         }
         let (salt, tag) = rest.split_at_checked(22)?;
         let (salt, tag) = (ALPHABET.decode(salt).ok()?, ALPHABET.decode(tag).ok()?);
-        Some(Self { cost, salt: salt.try_into().ok()?, tag: tag.try_into().ok()? })
+        Some(Self { digest, cost, salt: salt.try_into().ok()?, tag: tag.try_into().ok()? })
     }
 
     pub fn is_within_caps(&self) -> bool {
@@ -74,6 +112,7 @@ impl Bcrypt {
     }
 
     pub fn matches(&self, password: &[u8]) -> bool {
+        let password = &self.digest.of(password)[..];
         let mut key = Zeroizing::new([0; KEY_BYTES]);
         let length = password.len().min(KEY_BYTES);
         key[..length].copy_from_slice(&password[..length]);

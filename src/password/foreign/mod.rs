@@ -1,7 +1,8 @@
 //! Verifies imported hashes of other systems. A login verifies such a hash and then replaces it by
 //! a new hash.
 //!
-//! Each format has a file with its parser, its caps and its computation. Hashes that cost less than
+//! Each format has a file with its parser, its caps and its computation. [`spelling`] rewrites the
+//! spellings of other systems before. Hashes that cost less than
 //! a new hash are accepted, because the login replaces them. Hashes that cost more than the caps
 //! are refused before anything is computed. Each cap allows about one second of one core on the
 //! reference machine (2 GHz, SHA extensions). The caps have to be this low, because every attempt
@@ -10,7 +11,11 @@
 mod bcrypt;
 mod firebase;
 mod pbkdf2;
+mod phpass;
+mod salted_sha;
 mod scrypt;
+mod sha_crypt;
+pub(super) mod spelling;
 pub(super) mod text;
 
 use super::hashing::{Format, HashError, Unsupported};
@@ -21,18 +26,27 @@ pub(super) enum Foreign {
     Scrypt(scrypt::Scrypt),
     Pbkdf2(pbkdf2::Pbkdf2),
     Firebase(firebase::Firebase),
+    Phpass(phpass::Phpass),
+    ShaCrypt(sha_crypt::ShaCrypt),
+    SaltedSha(salted_sha::SaltedSha),
 }
 
 impl Foreign {
-    /// Parses a stored string of any format except argon2.
+    /// Parses a stored string of any format except argon2. [`spelling::plain`] has rewritten it.
     pub fn parse(stored: &str) -> Result<Self, Unsupported> {
-        let (format, parsed) = if stored.starts_with("$2") {
+        let starts = |starts: &[&str]| starts.iter().any(|start| stored.starts_with(start));
+        let (format, parsed) = if starts(&["$2", "$wp$2", "bcrypt_sha256$$2"]) {
             (Format::Bcrypt, bcrypt::Bcrypt::parse(stored)?.map(Self::Bcrypt))
-        } else if stored.starts_with("$firescrypt$") || stored.starts_with("$firebasescrypt$") {
+        } else if starts(&["$firescrypt$", "$firebasescrypt$"]) {
             (Format::FirebaseScrypt, firebase::Firebase::parse(stored).map(Self::Firebase))
-        } else if stored.starts_with("$s0$") || stored.trim_start_matches('$').starts_with("scrypt")
-        {
+        } else if starts(&["$s0$", "$scrypt", "scrypt"]) || scrypt::is_of_better_auth(stored) {
             (Format::Scrypt, scrypt::Scrypt::parse(stored).map(Self::Scrypt))
+        } else if starts(&["$P$", "$H$"]) {
+            (Format::Phpass, phpass::Phpass::parse(stored).map(Self::Phpass))
+        } else if starts(&["$5$", "$6$"]) {
+            (Format::ShaCrypt, sha_crypt::ShaCrypt::parse(stored).map(Self::ShaCrypt))
+        } else if starts(&["{"]) {
+            (Format::SaltedSha, salted_sha::SaltedSha::parse(stored).map(Self::SaltedSha))
         } else if let Some(format) = pbkdf2::format(stored) {
             (format, pbkdf2::Pbkdf2::parse(stored).map(Self::Pbkdf2))
         } else {
@@ -47,6 +61,9 @@ impl Foreign {
             Self::Scrypt(_) => Format::Scrypt,
             Self::Pbkdf2(it) => it.format(),
             Self::Firebase(_) => Format::FirebaseScrypt,
+            Self::Phpass(_) => Format::Phpass,
+            Self::ShaCrypt(_) => Format::ShaCrypt,
+            Self::SaltedSha(_) => Format::SaltedSha,
         }
     }
 
@@ -57,6 +74,9 @@ impl Foreign {
             Self::Scrypt(it) => it.cost.is_within_caps(),
             Self::Pbkdf2(it) => it.is_within_caps(),
             Self::Firebase(it) => it.cost.is_within_caps(),
+            Self::Phpass(it) => it.is_within_caps(),
+            Self::ShaCrypt(it) => it.is_within_caps(),
+            Self::SaltedSha(_) => true,
         };
         if within { Ok(()) } else { Err(Unsupported::TooCostly(self.format())) }
     }
@@ -68,6 +88,9 @@ impl Foreign {
             Self::Scrypt(it) => it.matches(password),
             Self::Pbkdf2(it) => Ok(it.matches(password)),
             Self::Firebase(it) => it.matches(password),
+            Self::Phpass(it) => Ok(it.matches(password)),
+            Self::ShaCrypt(it) => it.matches(password),
+            Self::SaltedSha(it) => Ok(it.matches(password)),
         }
     }
 }

@@ -7,7 +7,10 @@
 //!   hash.
 //! - `scrypt:32768:8:1$salt$hash` is Werkzeug's form. Its salt is text, and its hash is in
 //!   hexadecimal.
+//! - `salt:hash` is the form of better-auth. Both are in hexadecimal, and the digits of the salt
+//!   are the salt. N is 2^14, r is 16 and p is 1. The password is in NFKC.
 
+use unicode_normalization::UnicodeNormalization as _;
 use zeroize::Zeroizing;
 
 use super::super::hashing::HashError;
@@ -65,8 +68,16 @@ impl Cost {
     }
 }
 
+/// Whether a string has the form of better-auth: 16 bytes of salt and 64 bytes of hash.
+pub fn is_of_better_auth(stored: &str) -> bool {
+    let is_hex = |text: &str, bytes| hex(text).is_some_and(|it| it.len() == bytes);
+    stored.split_once(':').is_some_and(|(salt, tag)| is_hex(salt, 16) && is_hex(tag, 64))
+}
+
 pub struct Scrypt {
     pub cost: Cost,
+    /// Whether the other system converts passwords to NFKC.
+    is_nfkc: bool,
     salt: Vec<u8>,
     tag: Vec<u8>,
 }
@@ -74,6 +85,7 @@ pub struct Scrypt {
 impl Scrypt {
     pub fn parse(stored: &str) -> Option<Self> {
         let parts: Vec<&str> = stored.split('$').collect();
+        let is_nfkc = parts.len() == 1;
         let (cost, salt_bytes, tag_bytes) = match parts[..] {
             ["", "scrypt", params, salt, tag] => {
                 let [ln, r, p] = fields(params, ["ln", "r", "p"])?;
@@ -95,13 +107,22 @@ impl Scrypt {
                 };
                 (Cost::new(log2(n)?, number(r)?, number(p)?)?, salt.into(), hex(tag)?)
             }
+            [pair] => {
+                let (salt, tag) = pair.split_once(':')?;
+                (Cost::new(14, 16, 1)?, salt.into(), hex(tag)?)
+            }
             _ => return None,
         };
-        Some(Self { cost, salt: salt(salt_bytes)?, tag: tag(tag_bytes)? })
+        Some(Self { cost, is_nfkc, salt: salt(salt_bytes)?, tag: tag(tag_bytes)? })
     }
 
     pub fn matches(&self, password: &[u8]) -> Result<bool, HashError> {
         let length = self.tag.len();
+        let nfkc = match std::str::from_utf8(password) {
+            Ok(text) if self.is_nfkc => Some(Zeroizing::new(text.nfkc().collect::<String>())),
+            _ => None,
+        };
+        let password = nfkc.as_ref().map_or(password, |text| text.as_bytes());
         let derived = self.cost.derive::<64>(password, &self.salt, length)?;
         Ok(secret::equal(&derived[..length], &self.tag))
     }

@@ -1,5 +1,5 @@
 //! Parsers for the parts of hash strings. Every input is short, because a stored string has at most
-//! 1 024 bytes.
+//! 2 048 bytes.
 
 use base64::Engine as _;
 use base64::alphabet;

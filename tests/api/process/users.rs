@@ -16,12 +16,12 @@ use crate::servers::{TestDatabase, redis_space, rounds};
 
 const PASSWORD: &str = "a staple of the battery";
 
-fn value(text: &str) -> Value {
+pub(super) fn value(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|_| panic!("no JSON: {text}"))
 }
 
 /// Returns a place on PostgreSQL and Redis whose database is migrated.
-async fn on_servers() -> (Place, TestDatabase) {
+pub(super) async fn on_servers() -> (Place, TestDatabase) {
     let database = TestDatabase::create().await;
     let place = Place::new()
         .set("database.url", &database.url())
@@ -271,8 +271,9 @@ async fn a_report_of_refusals_is_replaced_by_the_next_run_and_nothing_else_is_em
     let child = child.stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = child.spawn().expect("it runs");
     eventually("the first batch", PATIENCE, async || {
-        let list = place.run(&["users", "list", "--json", "--limit", "1"]).expect(0).stdout();
-        (value(&list)["items"] != json!([])).then_some(())
+        // On a busy machine the command sometimes gets no connection in time.
+        let list = place.run(&["users", "list", "--json", "--limit", "1"]);
+        (list.code() == Some(0) && value(&list.stdout())["items"] != json!([])).then_some(())
     })
     .await;
     child.kill().expect("our own child");
@@ -311,17 +312,18 @@ async fn an_import_names_every_line_it_refuses_and_takes_the_others_embedded() {
     .join("\n");
     fs::write(place.path("people.jsonl"), text).expect("written");
     let dry = place.run(&["users", "import", "people.jsonl", "--dry-run", "--json"]).expect(1);
-    assert_eq!(value(&dry.stdout()), json!({ "imported": 4, "exists": 0, "refused": 3 }));
+    assert_eq!(value(&dry.stdout()), json!({ "imported": 2, "exists": 0, "refused": 5 }));
+    assert!(dry.stderr().contains("not compared with the database: there is no database"));
     assert!(!place.path("data").exists(), "a dry run makes nothing");
     place.run(&["users", "import", "people.jsonl"]).expect(69);
     place.run(&["migrate", "up"]).expect(0);
     let arguments = ["users", "import", "people.jsonl", "--errors", "bad.jsonl", "--json"];
     let ended = place.run(&arguments).expect(1);
-    assert_eq!(value(&ended.stdout()), json!({ "imported": 2, "exists": 1, "refused": 4 }));
+    assert_eq!(value(&ended.stdout()), json!({ "imported": 2, "exists": 0, "refused": 5 }));
     assert!(!ended.stderr().contains("hunter22"), "{}", ended.stderr());
     let report = fs::read_to_string(place.path("bad.jsonl")).expect("written");
     assert!(!report.contains("hunter22"), "{report}");
     let refused: BTreeSet<u64> =
         report.lines().map(|line| value(line)["line"].as_u64().expect("a number")).collect();
-    assert_eq!(refused, BTreeSet::from([3, 5, 6, 7]));
+    assert_eq!(refused, BTreeSet::from([3, 4, 5, 6, 7]));
 }
