@@ -68,7 +68,7 @@ impl Which {
         match self {
             Self::User => &[Kind::User],
             Self::Vault => &[Kind::Vault],
-            Self::All => &Kind::ALL,
+            Self::All => &Kind::TOKENS,
         }
     }
 }
