@@ -5,8 +5,8 @@
 //!
 //! - `mod.rs`: [`Store`] and its operations. The operations that limit clients are in `limits.rs`.
 //!   `types.rs` contains the arguments and results, and `keys.rs` contains the names of keys.
-//! - `records.rs`: the operations on sessions and mailed tokens. `record_mac.rs` authenticates their
-//!   records, so that a record which latchkey did not write counts as absent.
+//! - `records.rs`: the operations on sessions and mailed tokens. `record_mac.rs` authenticates
+//!   their records, so that a record which latchkey did not write counts as absent.
 //! - `rules.rs`: the decisions as pure functions. `embedded.rs` calls them in a transaction, and
 //!   `records.rs` before a compare-and-set. For budgets and attempts, `redis.rs` makes the same
 //!   decisions in scripts (`*.lua`). Each script is atomic. `suite.rs` tests that both stores
@@ -150,8 +150,8 @@ impl Store {
         Self { backend: Backend::Embedded(embedded::Embedded::new(db)), mac }
     }
 
-    /// Measures calls to Redis from now on, and counts refused records. Calls to the embedded store are measured as calls to
-    /// the database.
+    /// Measures calls to Redis from now on, and counts refused records. Calls to the embedded store
+    /// are measured as calls to the database.
     pub fn watch(&self, metrics: &Arc<Metrics>) {
         self.mac.watch(metrics);
         if let Backend::Redis(it) = &self.backend {

@@ -115,3 +115,60 @@ impl RecordMac {
 pub(super) fn unchecked<T: DeserializeOwned>(record: &[u8]) -> Option<T> {
     serde_json::from_slice(record.get(MAC_CHARS..)?).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn mac() -> RecordMac {
+        RecordMac::new(Secret::new([7; 32]))
+    }
+
+    #[test]
+    fn a_record_is_read_only_under_its_key_and_with_its_mac_key() {
+        let record = mac().seal("lk:a:b", &5).unwrap();
+        assert_eq!(mac().open("lk:a:b", &record).unwrap(), Some(5));
+        assert_eq!(mac().open::<i32>("lk:a:", &record).unwrap(), None);
+        let another = RecordMac::new(Secret::new([8; 32]));
+        assert_eq!(another.open::<i32>("lk:a:b", &record).unwrap(), None);
+        another.replace_key(Secret::new([7; 32]));
+        assert_eq!(another.open("lk:a:b", &record).unwrap(), Some(5));
+        // The end of the key cannot become the start of the JSON.
+        let moved = mac().seal("lk:a:b1", &2).unwrap();
+        let moved = [&moved[..MAC_CHARS], b"12"].concat();
+        assert_eq!(mac().open::<i32>("lk:a:b", &moved).unwrap(), None);
+    }
+
+    #[test]
+    fn refused_records_are_counted() {
+        let (mac, metrics) = (mac(), Arc::new(Metrics::new().unwrap()));
+        mac.watch(&metrics);
+        for record in [b"".as_slice(), b"{}", b"null", &[0xff; 99]] {
+            assert_eq!(mac.open::<i32>("key", record).unwrap(), None);
+        }
+        let text = metrics.render();
+        assert!(text.contains("\nlatchkey_store_records_refused_total 4\n"), "{text}");
+    }
+
+    proptest! {
+        #[test]
+        fn a_record_with_any_other_byte_is_refused(
+            content in ".{0,60}",
+            at in any::<prop::sample::Index>(),
+            change in 1..=255_u8,
+            cut in any::<prop::sample::Index>(),
+            more in prop::collection::vec(any::<u8>(), 1..20),
+        ) {
+            let record = mac().seal("key", &content).unwrap();
+            prop_assert_eq!(mac().open("key", &record).unwrap(), Some(content));
+            let mut changed = record.clone();
+            changed[at.index(record.len())] ^= change;
+            let longer = [record.as_slice(), &more].concat();
+            for other in [&changed[..], &record[..cut.index(record.len())], &longer] {
+                prop_assert_eq!(mac().open::<String>("key", other).unwrap(), None);
+            }
+        }
+    }
+}

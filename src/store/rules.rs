@@ -1,8 +1,8 @@
 //! The decisions of the token store, as pure functions of the stored value, the request and the
 //! time.
 //!
-//! `records.rs` and [`Embedded`](super::embedded::Embedded) use these functions. The Redis scripts of
-//! budgets contain the same rules in Lua. `suite.rs` tests both.
+//! `records.rs` and [`Embedded`](super::embedded::Embedded) use these functions. The Redis scripts
+//! of budgets contain the same rules in Lua. `suite.rs` tests both.
 
 use std::time::Duration;
 

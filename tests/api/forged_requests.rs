@@ -31,14 +31,13 @@ both!(a_recovery_token_that_was_written_by_hand_resets_no_password, async |app| 
     let try_reset = async || {
         let answer = app.anonymous().reset(&token, NEW_PASSWORD).await;
         answer.expect_problem(400, "token-invalid");
-        let page = app.anonymous().get(&format!("/reset-password?token={token}")).await;
-        assert!(!page.expect(200).text().contains("type=\"password\""), "the page offers a reset");
+        app.anonymous().get(&format!("/reset-password?token={token}")).await.expect(400);
     };
     if let Raw::Redis(it) = &raw {
         // The form in which an earlier development version stored tokens.
         let hash = format!("lk:{{{user}}}:t:recover");
         redis::cmd("HSET")
-            .arg(&[&hash, "row_id", &uuid_v7(NOW).to_string(), "digest", &digest])
+            .arg(&[&hash, "row_id", &uuid_v7(app.clock.now()).to_string(), "digest", &digest])
             .arg(&["stamp", "0", "expires_at", "99999999999999"])
             .exec_async(&mut it.clone())
             .await

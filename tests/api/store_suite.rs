@@ -209,7 +209,9 @@ async fn a_key_of_the_wrong_type_is_an_outage() {
     assert!(store.refresh(&ask, NOW).await.is_err());
     let untouched = store.session(user, sid, NOW).await.unwrap().unwrap();
     assert_eq!(untouched.jti, "jti-0", "a refresh that failed wrote nothing");
-    server.tell(&["SET", &format!("lk:{{{user}}}:session:{sid}"), "x"]).await;
+    let key = format!("lk:{{{user}}}:session:{sid}");
+    server.tell(&["DEL", &key]).await;
+    server.tell(&["LPUSH", &key, "x"]).await;
     assert!(store.session(user, sid, NOW).await.is_err());
     assert!(store.restamp_session(user, sid, 1, NOW).await.is_err());
     server.tell(&["LPUSH", "lk:t:digest", "x"]).await;

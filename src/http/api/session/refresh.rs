@@ -1,10 +1,10 @@
 //! `GET /api/refresh`: returns new tokens for a userToken. An expired userToken is accepted too, as
 //! long as its session is live.
 //!
-//! The rules for rotation, grace period and reuse are applied in one atomic step of the token store.
-//! The database is queried before that step and never after it. If it were queried after the step, an
-//! outage of the database could lose the new tokens. A client that then retries after the grace
-//! period would look like a client with a stolen userToken.
+//! The rules for rotation, grace period and reuse are applied in one atomic step of the token
+//! store. The database is queried before that step and never after it. If it were queried after the
+//! step, an outage of the database could lose the new tokens. A client that then retries after the
+//! grace period would look like a client with a stolen userToken.
 //!
 //! The SELECT of the user needs the team and the project of the session, and only the token store
 //! knows them. So the session is read first, and every refresh costs two steps of the store and one
