@@ -313,6 +313,34 @@ async fn a_refresh_that_a_stalled_server_runs_late_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_change_of_a_session_that_was_just_read_is_one_call() {
+    let server = Server::start().await;
+    let store = server.store();
+    let session = Session { used: false, ..suite::new_session() };
+    let (user, sid) = (session.user_id, session.sid.as_str());
+    store.open_session(&session, NOW).await.unwrap();
+    // The first change loads the script.
+    store.restamp_session(user, sid, 4, NOW).await.unwrap();
+    let is_one_call = async |what: &str| {
+        let counts = server.tell(&["INFO", "commandstats"]).await;
+        for count in ["cmdstat_evalsha:calls=1,", "cmdstat_get:calls=1,"] {
+            assert!(counts.contains(count), "{what}: {counts}");
+        }
+    };
+    let seen = store.session(user, sid, NOW).await.unwrap().unwrap();
+    server.tell(&["CONFIG", "RESETSTAT"]).await;
+    store.mark_used(&seen, NOW).await.unwrap();
+    is_one_call("the first use").await;
+    let seen = store.session(user, sid, NOW).await.unwrap().unwrap();
+    assert!(seen.used);
+    server.tell(&["CONFIG", "RESETSTAT"]).await;
+    let ask = Refresh { seen: Some(&seen), ..suite::ask(&seen, "jti-0", 7, "jti-1") };
+    let rotated = store.refresh(&ask, NOW).await.unwrap();
+    assert!(matches!(rotated, Refreshed::Rotated(_)), "{rotated:?}");
+    is_one_call("a refresh").await;
+}
+
+#[tokio::test]
 async fn a_server_that_is_full_read_only_or_does_not_know_us_is_an_outage() {
     let server = Server::start().await;
     let store = server.store();
