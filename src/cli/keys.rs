@@ -38,8 +38,9 @@ pub enum Command {
     ///
     /// If the key signed userTokens, every user with such a token has to log in again. If the key
     /// signed vaultTokens, clients have to refresh their tokens, and verifiers that cache the JWKS
-    /// accept the key's tokens for up to 5 minutes more. If the key is still in use for signing, a
-    /// new key replaces it at once.
+    /// accept the key's tokens for up to 5 minutes more. If it is the key of the token store (kind
+    /// `store`), every user has to log in again, and all links in mails are invalid. If the key is
+    /// still in use, a new key replaces it at once.
     Retire {
         /// The key's `kid`
         // One `kid` in 64 begins with `-`, because it is base64url.
@@ -68,7 +69,7 @@ impl Which {
         match self {
             Self::User => &[Kind::User],
             Self::Vault => &[Kind::Vault],
-            Self::All => &Kind::ALL,
+            Self::All => &Kind::TOKENS,
         }
     }
 }
@@ -237,7 +238,8 @@ async fn retire(
     let Some(outcome) = outcome(retired) else { return Ok(unknown(talk)) };
     say_line(match retired {
         Retired::Replaced => {
-            "every daemon refuses the tokens of this key within 30 s, and a new key signs"
+            "within 30 s every daemon refuses what this key signed, so users perhaps have to log \
+             in again; a new key signs"
         }
         _ => "every daemon refuses the tokens of this key within 30 s",
     });

@@ -18,8 +18,8 @@ use crate::config::Config;
 use crate::daemon::read_master_key;
 use crate::database::{DatabaseError, Db, Refusal, sqlite_path};
 use crate::exit::{BAD_CONFIGURATION, CHECK_SAYS_NO, FAILED, UNREACHABLE};
-use crate::store::Store;
-use crate::token::KeyDependencies;
+use crate::store::{RecordMac, Store};
+use crate::token::{KeyDependencies, KeysError};
 
 /// Why a command cannot run.
 #[derive(Debug)]
@@ -142,24 +142,29 @@ pub async fn keys(config: &Config) -> Result<KeyDependencies, Fault> {
 }
 
 /// The token store of the settings. It does not contact Redis yet.
-pub fn store(config: &Config, db: &Db) -> Result<Store, Fault> {
-    let Some(url) = &config.redis.url else { return Ok(Store::embedded(db.clone())) };
-    Store::connect_redis(url, config.redis.ca_file.as_deref())
+fn store(config: &Config, db: &Db, mac: RecordMac) -> Result<Store, Fault> {
+    let Some(url) = &config.redis.url else { return Ok(Store::embedded(db.clone(), mac)) };
+    Store::connect_redis(url, config.redis.ca_file.as_deref(), mac)
         .map_err(|error| Fault::Setting(format!("redis.url: {error}")))
 }
 
 /// Opens all stores, so that a command can change data and record the change.
 pub async fn stores(config: &Config) -> Result<Opened, Fault> {
-    let KeyDependencies { db, master, previous, clock, .. } = keys(config).await?;
-    let store = store(config, &db)?;
-    let masters = Masters { current: &master, previous: previous.as_ref() };
-    let audit = Chain::join(&db, masters, clock.now()).await.map_err(|error| match error {
-        ChainError::Database(error) => Fault::Database(error),
-        error @ ChainError::Sealed => Fault::Setting(error.to_string()),
-        error @ ChainError::Key(_) => {
-            Fault::Broken(format!("cannot read the audit key: {error}").into())
-        }
+    let keys = keys(config).await?;
+    let masters = Masters { current: &keys.master, previous: keys.previous.as_ref() };
+    let audit =
+        Chain::join(&keys.db, masters, keys.clock.now()).await.map_err(|error| match error {
+            ChainError::Database(error) => Fault::Database(error),
+            error @ ChainError::Sealed => Fault::Setting(error.to_string()),
+            error @ ChainError::Key(_) => {
+                Fault::Broken(format!("cannot read the audit key: {error}").into())
+            }
+        })?;
+    let mac = keys.record_mac().await.map_err(|error| match error {
+        KeysError::Sealed(_) => Fault::Setting(error.to_string()),
+        error => Fault::Broken(format!("cannot read the key of the token store: {error}").into()),
     })?;
-    let limit_keys = Keys::new(&master);
+    let KeyDependencies { db, master, clock, .. } = keys;
+    let (store, limit_keys) = (store(config, &db, mac)?, Keys::new(&master));
     Ok(Opened { db, store, audit, limit_keys, clock })
 }

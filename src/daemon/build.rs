@@ -100,9 +100,9 @@ pub async fn build(
     let audit = audit.counting(metrics.clone());
     let keys = Arc::new(keys);
     let store = match &config.redis.url {
-        Some(url) => Store::connect_redis(url, config.redis.ca_file.as_deref())
+        Some(url) => Store::connect_redis(url, config.redis.ca_file.as_deref(), keys.record_mac())
             .map_err(|error| StartError::Settings(format!("redis.url: {error}")))?,
-        None => Store::embedded(db.clone()),
+        None => Store::embedded(db.clone(), keys.record_mac()),
     };
     store.watch(&metrics);
     warn_of_eviction(&store).await;

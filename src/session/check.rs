@@ -209,7 +209,7 @@ impl Check<'_> {
         if is_current && !session.used {
             // From now on, a use of the previous token after the grace period counts as theft. If
             // this cannot be stored, the request is refused.
-            self.store.mark_used(user_id, &claims.sid, claims.generation).await?;
+            self.store.mark_used(&session, self.clock.now()).await?;
         }
         Ok(session)
     }

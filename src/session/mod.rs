@@ -48,6 +48,8 @@ pub struct RefreshRequest {
     pub jti: String,
     /// The generation of the token that the client sent.
     pub generation: u64,
+    /// The active session as it was read before.
+    pub seen: Option<Session>,
 }
 
 /// Result of a refresh.
@@ -122,6 +124,7 @@ impl RefreshRequest {
             ip: &origin.ip,
             client,
             user_agent: &origin.user_agent,
+            seen: self.seen.as_ref(),
         }
     }
 }

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::attempts_suite::BACK_OFF;
-use super::suite::{HOUR_MS, NOW, ask, new_session};
+use super::suite::{HOUR_MS, NOW, ask, mark_used, new_session};
 use super::{
     AttemptCaptcha, AttemptContext, AttemptKey, Charge, ClientKind, OneTimeToken, Quota, Refresh,
     Session, Store, TokenKind, UnixMillis, random_id, uuid_v7,
@@ -46,7 +46,7 @@ pub async fn agree(left: &Store, right: &Store, seeds: &[u64]) {
                     format!("{:?}", store.refresh(&ask, now).await.unwrap())
                 }
                 5 if pick(24, 2) == 0 => {
-                    store.mark_used(user, &sid, pick(28, 4)).await.unwrap();
+                    mark_used(store, user, &sid, pick(28, 4)).await;
                     String::new()
                 }
                 5 => format!("{:?}", store.sessions(user, now).await.unwrap()),

@@ -20,8 +20,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use super::rules::{self, RefreshRule, Stored};
-use super::types::{OneTimeToken, PutToken, Refresh, Refreshed, Session, Spend, TokenKind};
+use super::record_mac::{Record, unchecked};
+use super::records::Replaced;
+use super::rules::Stored;
+use super::types::{OneTimeToken, Session, Spend, TokenKind};
 use super::{COLLECT_SLACK_MS, SESSIONS_PER_USER_MAX, keys, lost};
 use crate::clock::UnixMillis;
 use crate::database::{Db, Transaction};
@@ -51,93 +53,59 @@ impl Embedded {
     pub(super) async fn open_session(
         &self,
         session: &Session,
+        record: &[u8],
         now: UnixMillis,
     ) -> Result<(), Unavailable> {
         let user = session.user_id;
         let tx = self.lock(&keys::sessions(user)).await?;
-        let mut others = tx.sessions(user).await?;
-        others.retain(|it| it.session.sid != session.sid && it.session.expires_at > now);
-        others.sort_by(|a, b| {
-            (a.session.seen_at, &a.session.sid).cmp(&(b.session.seen_at, &b.session.sid))
-        });
-        let surplus = (others.len() + 1).saturating_sub(SESSIONS_PER_USER_MAX);
-        for other in &others[..surplus] {
-            tx.delete(&keys::session(user, &other.session.sid)).await?;
+        let key = keys::session(user, &session.sid);
+        // A record that cannot be read comes first, so that it is deleted first. An expired record
+        // does not count, and the sweep deletes it.
+        let mut others = Vec::new();
+        for (other, record) in list(&tx.0, user).await? {
+            let seen_at = match unchecked::<Stored>(&record) {
+                Some(it) if it.session.expires_at <= now => continue,
+                it => it.map(|it| it.session.seen_at),
+            };
+            others.extend((other != key).then_some((seen_at, other)));
         }
-        tx.write_session(&Stored { session: session.clone(), reused: false }).await?;
+        others.sort();
+        let surplus = (others.len() + 1).saturating_sub(SESSIONS_PER_USER_MAX);
+        for (_, other) in &others[..surplus] {
+            tx.delete(other).await?;
+        }
+        tx.write_session(session, record).await?;
         tx.commit().await
     }
 
-    pub(super) async fn session(
-        &self,
-        user: Uuid,
-        sid: &str,
-        now: UnixMillis,
-    ) -> Result<Option<Session>, Unavailable> {
-        let stored: Option<Stored> = read(self.db.reader(), &keys::session(user, sid)).await?;
-        Ok(stored.and_then(|it| it.live(now)))
+    /// The record of a session or of a mailed token.
+    pub(super) async fn record(&self, key: &str) -> Result<Option<Record>, Unavailable> {
+        read_record(self.db.reader(), key).await
     }
 
-    pub(super) async fn sessions(
+    /// The records of a user's sessions with their keys.
+    pub(super) async fn session_records(
         &self,
         user: Uuid,
-        now: UnixMillis,
-    ) -> Result<Vec<Session>, Unavailable> {
-        let stored = list(self.db.reader(), user).await?;
-        Ok(stored.into_iter().filter_map(|it| it.live(now)).collect())
+    ) -> Result<Vec<(String, Record)>, Unavailable> {
+        list(self.db.reader(), user).await
     }
 
-    pub(super) async fn refresh(
+    /// Replaces the record of a session, if it is `expected`.
+    pub(super) async fn replace_session(
         &self,
-        ask: &Refresh<'_>,
-        now: UnixMillis,
-    ) -> Result<Refreshed, Unavailable> {
-        let tx = self.lock(&keys::sessions(ask.user_id)).await?;
-        let stored: Option<Stored> = tx.read(&keys::session(ask.user_id, ask.sid)).await?;
-        let rule = rules::refresh(stored.as_ref(), ask, now);
-        let Some(stored) = stored else { return Ok(Refreshed::Gone) };
-        match rule {
-            RefreshRule::Rotate(session) => {
-                let session = *session;
-                tx.write_session(&Stored { session: session.clone(), reused: false }).await?;
-                tx.commit().await?;
-                Ok(Refreshed::Rotated(session))
-            }
-            RefreshRule::Recover(session) => {
-                let session = *session;
-                if session != stored.session {
-                    tx.write_session(&Stored { session: session.clone(), reused: false }).await?;
-                    tx.commit().await?;
-                }
-                Ok(Refreshed::Recovered(session))
-            }
-            RefreshRule::Reused => {
-                tx.write_session(&Stored { reused: true, ..stored.clone() }).await?;
-                tx.commit().await?;
-                Ok(Refreshed::Reused(stored.session))
-            }
-            RefreshRule::Current => Ok(Refreshed::Current(stored.session)),
-            RefreshRule::Ahead => Ok(Refreshed::Ahead),
-            RefreshRule::Gone => Ok(Refreshed::Gone),
+        session: &Session,
+        (expected, record): (Option<&[u8]>, &[u8]),
+        _now: UnixMillis,
+    ) -> Result<Replaced, Unavailable> {
+        let tx = self.lock(&keys::sessions(session.user_id)).await?;
+        let found = tx.record(&keys::session(session.user_id, &session.sid)).await?;
+        if found.as_deref() != expected {
+            return Ok(Replaced::Found(found));
         }
-    }
-
-    pub(super) async fn mark_used(
-        &self,
-        user: Uuid,
-        sid: &str,
-        generation: u64,
-    ) -> Result<(), Unavailable> {
-        let tx = self.lock(&keys::sessions(user)).await?;
-        let stored: Option<Stored> = tx.read(&keys::session(user, sid)).await?;
-        let is_unused =
-            |it: &Stored| it.session.generation == generation && !it.session.used && !it.reused;
-        if let Some(mut stored) = stored.filter(is_unused) {
-            stored.session.used = true;
-            tx.write_session(&stored).await?;
-            tx.commit().await?;
-        }
-        Ok(())
+        tx.write_session(session, record).await?;
+        tx.commit().await?;
+        Ok(Replaced::Now)
     }
 
     pub(super) async fn end_session(&self, user: Uuid, sid: &str) -> Result<(), Unavailable> {
@@ -153,58 +121,41 @@ impl Embedded {
     ) -> Result<u64, Unavailable> {
         let tx = self.lock(&keys::sessions(user)).await?;
         let mut ended = 0;
-        for it in tx.sessions(user).await? {
-            if !it.reused && except != Some(it.session.sid.as_str()) {
-                ended += tx.delete(&keys::session(user, &it.session.sid)).await?;
+        let kept = except.map(|sid| keys::session(user, sid));
+        for (key, record) in list(&tx.0, user).await? {
+            let is_tombstone = unchecked::<Stored>(&record).is_some_and(|it| it.reused);
+            if !is_tombstone && kept.as_ref() != Some(&key) {
+                ended += tx.delete(&key).await?;
             }
         }
         tx.commit().await?;
         Ok(ended)
     }
 
-    pub(super) async fn amend_session(
-        &self,
-        (user, sid): (Uuid, &str),
-        change: impl FnOnce(&mut Session) + Send,
-        now: UnixMillis,
-    ) -> Result<Option<Session>, Unavailable> {
-        let tx = self.lock(&keys::sessions(user)).await?;
-        let stored: Option<Stored> = tx.read(&keys::session(user, sid)).await?;
-        let Some(mut session) = stored.and_then(|it| it.live(now)) else { return Ok(None) };
-        change(&mut session);
-        tx.write_session(&Stored { session: session.clone(), reused: false }).await?;
-        tx.commit().await?;
-        Ok(Some(session))
-    }
-
-    pub(super) async fn put_token(
+    /// Replaces the record of a token, if it is `expected`, and writes the index entry.
+    pub(super) async fn replace_token(
         &self,
         token: &OneTimeToken,
-        now: UnixMillis,
-    ) -> Result<PutToken, Unavailable> {
+        (expected, record): (Option<&[u8]>, &[u8]),
+        _now: UnixMillis,
+    ) -> Result<Replaced, Unavailable> {
         let key = keys::token(token.user_id, token.kind);
         let tx = self.lock(&key).await?;
-        let stored: Option<OneTimeToken> = tx.read(&key).await?;
-        let verdict = rules::put_token(stored.as_ref(), token, now);
-        if verdict == PutToken::Stored {
-            let owner = token.user_id.to_string();
-            tx.write(&key, &owner, token, token.expires_at).await?;
-            let address = keys::token_address(token.user_id, token.kind);
-            tx.write(&keys::token_index(&token.digest), &owner, &address, token.expires_at).await?;
-            tx.commit().await?;
+        let found = tx.record(&key).await?;
+        if found.as_deref() != expected {
+            return Ok(Replaced::Found(found));
         }
-        Ok(verdict)
+        let owner = token.user_id.to_string();
+        write_text(&tx.0, (&key, &owner), text_of(record)?, token.expires_at).await?;
+        let address = keys::token_address(token.user_id, token.kind);
+        tx.write(&keys::token_index(&token.digest), &owner, &address, token.expires_at).await?;
+        tx.commit().await?;
+        Ok(Replaced::Now)
     }
 
-    pub(super) async fn find_token(
-        &self,
-        digest: &str,
-    ) -> Result<Option<OneTimeToken>, Unavailable> {
-        let address: Option<String> = read(self.db.reader(), &keys::token_index(digest)).await?;
-        let Some(address) = address else { return Ok(None) };
-        let (user, kind) = keys::read_token_address(&address)
-            .ok_or_else(|| lost("the index of a one-time token cannot be read"))?;
-        read(self.db.reader(), &keys::token(user, kind)).await
+    /// The index entry of a token.
+    pub(super) async fn token_address(&self, digest: &str) -> Result<Option<String>, Unavailable> {
+        read(self.db.reader(), &keys::token_index(digest)).await
     }
 
     pub(super) async fn drop_token(
@@ -215,12 +166,12 @@ impl Embedded {
     ) -> Result<(), Unavailable> {
         let key = keys::token(user, kind);
         let tx = self.lock(&key).await?;
-        let stored: Option<OneTimeToken> = tx.read(&key).await?;
-        if stored.is_some_and(|it| Some(it.row_id) != keep_row) {
-            tx.delete(&key).await?;
-            tx.commit().await?;
+        let row = tx.record(&key).await?.and_then(|it| unchecked::<OneTimeToken>(&it));
+        if row.is_some_and(|it| Some(it.row_id) == keep_row) {
+            return Ok(());
         }
-        Ok(())
+        tx.delete(&key).await?;
+        tx.commit().await
     }
 
     pub(super) async fn spend_once(
@@ -298,14 +249,14 @@ impl Locked {
         read(&self.0, key).await
     }
 
-    async fn sessions(&self, user: Uuid) -> Result<Vec<Stored>, Unavailable> {
-        list(&self.0, user).await
+    async fn record(&self, key: &str) -> Result<Option<Record>, Unavailable> {
+        read_record(&self.0, key).await
     }
 
-    async fn write_session(&self, stored: &Stored) -> Result<(), Unavailable> {
-        let session = &stored.session;
+    async fn write_session(&self, session: &Session, record: &[u8]) -> Result<(), Unavailable> {
         let key = keys::session(session.user_id, &session.sid);
-        self.write(&key, &session.user_id.to_string(), stored, session.expires_at).await
+        let owner = session.user_id.to_string();
+        write_text(&self.0, (&key, &owner), text_of(record)?, session.expires_at).await
     }
 
     async fn write<T: Serialize + Sync>(
@@ -330,14 +281,23 @@ impl Locked {
 
 async fn write<T: Serialize + Sync>(
     tx: &Transaction,
-    (key, owner): (&str, &str),
+    names: (&str, &str),
     value: &T,
+    expires_at: UnixMillis,
+) -> Result<(), Unavailable> {
+    write_text(tx, names, serde_json::to_string(value).map_err(lost)?, expires_at).await
+}
+
+async fn write_text(
+    tx: &Transaction,
+    (key, owner): (&str, &str),
+    value: String,
     expires_at: UnixMillis,
 ) -> Result<(), Unavailable> {
     let row = ActiveModel {
         key: Set(key.to_owned()),
         owner: Set(owner.to_owned()),
-        value: Set(serde_json::to_string(value).map_err(lost)?),
+        value: Set(value),
         expires_at: Set(expires_at),
     };
     let replace = OnConflict::column(Column::Key)
@@ -351,16 +311,26 @@ async fn read<T: DeserializeOwned>(
     db: &impl ConnectionTrait,
     key: &str,
 ) -> Result<Option<T>, Unavailable> {
-    let row = Entity::find_by_id(key.to_owned()).one(db).await.map_err(lost)?;
-    row.map(|row| serde_json::from_str(&row.value)).transpose().map_err(lost)
+    let text = read_record(db, key).await?;
+    text.map(|text| serde_json::from_slice(&text)).transpose().map_err(lost)
 }
 
-async fn list(db: &impl ConnectionTrait, user: Uuid) -> Result<Vec<Stored>, Unavailable> {
+async fn read_record(db: &impl ConnectionTrait, key: &str) -> Result<Option<Record>, Unavailable> {
+    let row = Entity::find_by_id(key.to_owned()).one(db).await.map_err(lost)?;
+    Ok(row.map(|row| row.value.into_bytes()))
+}
+
+async fn list(db: &impl ConnectionTrait, user: Uuid) -> Result<Vec<(String, Record)>, Unavailable> {
     let rows: Result<_, DbErr> = Entity::find()
         .filter(Column::Owner.eq(user.to_string()))
         .filter(Column::Key.starts_with(keys::session_prefix(user)))
         .all(db)
         .await;
     let rows = rows.map_err(lost)?;
-    rows.iter().map(|row| serde_json::from_str(&row.value)).collect::<Result<_, _>>().map_err(lost)
+    Ok(rows.into_iter().map(|row| (row.key, row.value.into_bytes())).collect())
+}
+
+/// The text of a record. A record that latchkey creates is always UTF-8.
+fn text_of(record: &[u8]) -> Result<String, Unavailable> {
+    String::from_utf8(record.to_vec()).map_err(lost)
 }

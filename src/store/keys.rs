@@ -7,7 +7,7 @@ use super::types::TokenKind;
 
 /// The prefix of all session keys of a user.
 pub(super) fn session_prefix(user: Uuid) -> String {
-    format!("lk:{{{user}}}:s:")
+    format!("lk:{{{user}}}:session:")
 }
 
 pub(super) fn session(user: Uuid, sid: &str) -> String {
@@ -22,7 +22,7 @@ pub(super) fn sessions(user: Uuid) -> String {
 
 /// The key of a user's active token of a kind.
 pub(super) fn token(user: Uuid, kind: TokenKind) -> String {
-    format!("lk:{{{user}}}:t:{}", kind.name())
+    format!("lk:{{{user}}}:token:{}", kind.name())
 }
 
 /// The key of the index entry by which a token is found from its digest.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    AccountAttempts, AttemptContext, AttemptKey, AttemptVerdict, BackOff, BudgetVerdict, Charge,
-    Quota, Store, rules,
+    AccountAttempts, AttemptContext, AttemptKey, AttemptVerdict, BackOff, Backend, BudgetVerdict,
+    Charge, Quota, Store, rules,
 };
 use crate::clock::UnixMillis;
 use crate::database::Transaction;
@@ -29,9 +29,9 @@ impl Store {
         charges: &[Charge],
         now: UnixMillis,
     ) -> Result<BudgetVerdict, Unavailable> {
-        match self {
-            Self::Redis(it) => it.spend_budgets(charges, now).await,
-            Self::Embedded(it) => it.spend_budgets_in(tx, charges, now).await,
+        match &self.backend {
+            Backend::Redis(it) => it.spend_budgets(charges, now).await,
+            Backend::Embedded(it) => it.spend_budgets_in(tx, charges, now).await,
         }
     }
 

@@ -5,9 +5,12 @@
 //!
 //! - `mod.rs`: [`Store`] and its operations. The operations that limit clients are in `limits.rs`.
 //!   `types.rs` contains the arguments and results, and `keys.rs` contains the names of keys.
-//! - `rules.rs`: the decisions as pure functions. `embedded.rs` calls them in a transaction.
-//!   `redis.rs` makes the same decisions in scripts (`*.lua`), and each script is atomic.
-//!   `suite.rs` tests that both stores behave in the same way.
+//! - `records.rs`: the operations on sessions and mailed tokens. `record_mac.rs` authenticates
+//!   their records, so that a record which latchkey did not write counts as absent.
+//! - `rules.rs`: the decisions as pure functions. `embedded.rs` calls them in a transaction, and
+//!   `records.rs` before a compare-and-set. For budgets and attempts, `redis.rs` makes the same
+//!   decisions in scripts (`*.lua`). Each script is atomic. `suite.rs` tests that both stores
+//!   behave in the same way.
 //!
 //! Data that must survive a loss of the token store is in the database. There, latchkey records
 //! that a session has ended (`ended_sessions`, `users.session_epoch`). A session that is in the
@@ -30,9 +33,9 @@
 //!
 //! | key | Redis type | holds |
 //! |---|---|---|
-//! | `lk:{<user>}:s:<sid>` | hash | a session or its tombstone |
+//! | `lk:{<user>}:session:<sid>` | string | the record of a session or of its tombstone, with a MAC |
 //! | `lk:{<user>}:sessions` | sorted set | the `sid`s of the user's sessions, ordered by `seen_at` (only in Redis) |
-//! | `lk:{<user>}:t:<kind>` | hash | the user's active token of a kind |
+//! | `lk:{<user>}:token:<kind>` | string | the record of the user's active token of a kind, with a MAC |
 //! | `lk:t:<digest>` | string | the index entry of a token: its user and its kind (the token itself is in the user's key) |
 //! | `lk:once:<key>` | hash | the time until which the entry counts as used, and the call that used it |
 //! | `lk:budget:{<key>}<part>` | string | the time at which the budget is full again |
@@ -49,9 +52,9 @@
 /// Runs an operation on Redis or on the embedded store.
 macro_rules! on {
     ($store:expr, $it:ident => $call:expr) => {
-        match $store {
-            Store::Redis($it) => $call,
-            Store::Embedded($it) => $call,
+        match &$store.backend {
+            $crate::store::Backend::Redis($it) => $call,
+            $crate::store::Backend::Embedded($it) => $call,
         }
     };
 }
@@ -68,6 +71,8 @@ mod key_budget;
 mod keys;
 mod limits;
 mod probe;
+mod record_mac;
+mod records;
 #[cfg(test)]
 mod recovery_suite;
 mod redis;
@@ -78,7 +83,6 @@ mod suite;
 mod tests;
 mod types;
 
-use std::cmp::Reverse;
 use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
@@ -91,6 +95,7 @@ pub use self::back_off::{
 };
 pub use self::key_budget::KeyBudget;
 pub use self::probe::StoreProbeError;
+pub use self::record_mac::RecordMac;
 pub use self::redis::{
     RedisFacts, ignored_parameters as ignored_redis_parameters, is_exposed as is_redis_exposed,
     is_url as is_redis_url,
@@ -117,7 +122,13 @@ const COLLECT_SLACK_MS: i64 = 3_600_000;
 
 /// The token store, which all replicas share. A clone costs almost nothing.
 #[derive(Clone, Debug)]
-pub enum Store {
+pub struct Store {
+    backend: Backend,
+    mac: RecordMac,
+}
+
+#[derive(Clone, Debug)]
+enum Backend {
     /// Redis or Valkey, one server or a cluster.
     Redis(redis::Redis),
     /// The table `token_store` of the database.
@@ -136,73 +147,23 @@ impl Store {
     pub fn connect_redis(
         url: &Secret<String>,
         ca_file: Option<&Path>,
+        mac: RecordMac,
     ) -> Result<Self, Unavailable> {
-        redis::Redis::connect(url, ca_file).map(Self::Redis)
+        Ok(Self { backend: Backend::Redis(redis::Redis::connect(url, ca_file)?), mac })
     }
 
     /// Creates a store in a table of the database. The database must already be migrated.
-    pub fn embedded(db: Db) -> Self {
-        Self::Embedded(embedded::Embedded::new(db))
+    pub fn embedded(db: Db, mac: RecordMac) -> Self {
+        Self { backend: Backend::Embedded(embedded::Embedded::new(db)), mac }
     }
 
-    /// Measures calls to Redis from now on. Calls to the embedded store are measured as calls to
-    /// the database.
+    /// Measures calls to Redis from now on, and counts refused records. Calls to the embedded store
+    /// are measured as calls to the database.
     pub fn watch(&self, metrics: &Arc<Metrics>) {
-        if let Self::Redis(it) = self {
+        self.mac.watch(metrics);
+        if let Backend::Redis(it) = &self.backend {
             it.watch(metrics);
         }
-    }
-
-    /// Opens a session. If the user already has [`SESSIONS_PER_USER_MAX`] sessions, the session
-    /// whose last refresh is the oldest ends in the same step.
-    pub async fn open_session(
-        &self,
-        session: &Session,
-        now: UnixMillis,
-    ) -> Result<(), Unavailable> {
-        on!(self, it => it.open_session(session, now).await)
-    }
-
-    /// Returns the session if it is active.
-    pub async fn session(
-        &self,
-        user: Uuid,
-        sid: &str,
-        now: UnixMillis,
-    ) -> Result<Option<Session>, Unavailable> {
-        on!(self, it => it.session(user, sid, now).await)
-    }
-
-    /// Returns the active sessions of a user, the newest first. A user has at most
-    /// [`SESSIONS_PER_USER_MAX`] sessions.
-    pub async fn sessions(&self, user: Uuid, now: UnixMillis) -> Result<Vec<Session>, Unavailable> {
-        let mut sessions = on!(self, it => it.sessions(user, now).await)?;
-        sessions.sort_by_cached_key(|it| (Reverse(it.created_at), it.sid.clone()));
-        Ok(sessions)
-    }
-
-    /// Rotates the token of a session in one atomic step. See [`Refreshed`].
-    ///
-    /// After [`Refreshed::Reused`] the caller first records the end of the session in SQL, and then
-    /// calls [`end_session`](Self::end_session). So if the daemon crashes between these two steps,
-    /// neither the record nor the mail is lost.
-    pub async fn refresh(
-        &self,
-        ask: &Refresh<'_>,
-        now: UnixMillis,
-    ) -> Result<Refreshed, Unavailable> {
-        on!(self, it => it.refresh(ask, now).await)
-    }
-
-    /// Marks the current generation of a session as used, if `generation` is the current one. From
-    /// then on, a use of the previous token after the grace period counts as theft.
-    pub async fn mark_used(
-        &self,
-        user: Uuid,
-        sid: &str,
-        generation: u64,
-    ) -> Result<(), Unavailable> {
-        on!(self, it => it.mark_used(user, sid, generation).await)
     }
 
     /// Ends a session, or removes its tombstone.
@@ -215,81 +176,6 @@ impl Store {
     /// counted.
     pub async fn end_sessions(&self, user: Uuid, except: Option<&str>) -> Result<u64, Unavailable> {
         on!(self, it => it.end_sessions(user, except).await)
-    }
-
-    /// Sets the `session_epoch` of an active session, and returns the session.
-    pub async fn restamp_session(
-        &self,
-        user: Uuid,
-        sid: &str,
-        epoch: i32,
-        now: UnixMillis,
-    ) -> Result<Option<Session>, Unavailable> {
-        match self {
-            Self::Redis(it) => {
-                it.amend_session((user, sid), &[("epoch", epoch.to_string())], now).await
-            }
-            Self::Embedded(it) => {
-                it.amend_session((user, sid), |session| session.epoch = epoch, now).await
-            }
-        }
-    }
-
-    /// Sets the team and project that an active session uses, and returns the session.
-    pub async fn set_session_team(
-        &self,
-        user: Uuid,
-        sid: &str,
-        team: Option<Uuid>,
-        project: Option<Uuid>,
-        now: UnixMillis,
-    ) -> Result<Option<Session>, Unavailable> {
-        let at = (user, sid);
-        match self {
-            Self::Redis(it) => {
-                let text = |id: Option<Uuid>| id.map(|id| id.to_string()).unwrap_or_default();
-                let fields = [("team_id", text(team)), ("project_id", text(project))];
-                it.amend_session(at, &fields, now).await
-            }
-            Self::Embedded(it) => {
-                let change = |session: &mut Session| {
-                    (session.team_id, session.project_id) = (team, project);
-                };
-                it.amend_session(at, change, now).await
-            }
-        }
-    }
-
-    /// Stores a token. The token becomes the user's only active token of its kind. If there is an
-    /// active token of a newer outbox row, nothing is stored. The token of the same row can be
-    /// stored again.
-    pub async fn put_token(
-        &self,
-        token: &OneTimeToken,
-        now: UnixMillis,
-    ) -> Result<PutToken, Unavailable> {
-        on!(self, it => it.put_token(token, now).await)
-    }
-
-    /// Returns the active token with this digest.
-    pub async fn find_token(
-        &self,
-        digest: &str,
-        now: UnixMillis,
-    ) -> Result<Option<OneTimeToken>, Unavailable> {
-        let found = on!(self, it => it.find_token(digest).await)?;
-        Ok(found.filter(|it| it.digest == digest && it.expires_at > now))
-    }
-
-    /// Removes a user's active token of a kind, unless the token belongs to the outbox row
-    /// `keep_row`.
-    pub async fn drop_token(
-        &self,
-        user: Uuid,
-        kind: TokenKind,
-        keep_row: Option<Uuid>,
-    ) -> Result<(), Unavailable> {
-        on!(self, it => it.drop_token(user, kind, keep_row).await)
     }
 
     /// Marks a key as used until `expires_at`. If N calls run in parallel, exactly one of them
@@ -316,14 +202,14 @@ impl Store {
     /// number of deleted entries. Redis deletes its expired entries itself, so with Redis the
     /// result is 0.
     pub async fn sweep(&self, now: UnixMillis) -> Result<u64, Unavailable> {
-        match self {
-            Self::Redis(_) => Ok(0),
-            Self::Embedded(it) => it.sweep(now).await,
+        match &self.backend {
+            Backend::Redis(_) => Ok(0),
+            Backend::Embedded(it) => it.sweep(now).await,
         }
     }
 
     pub fn is_embedded(&self) -> bool {
-        matches!(self, Self::Embedded(_))
+        matches!(self.backend, Backend::Embedded(_))
     }
 
     /// Whether the store responds.
@@ -333,9 +219,9 @@ impl Store {
 
     /// What Redis reports about itself. `None` for the embedded store.
     pub async fn redis_facts(&self) -> Result<Option<RedisFacts>, Unavailable> {
-        match self {
-            Self::Redis(it) => it.facts().await.map(Some),
-            Self::Embedded(_) => Ok(None),
+        match &self.backend {
+            Backend::Redis(it) => it.facts().await.map(Some),
+            Backend::Embedded(_) => Ok(None),
         }
     }
 
@@ -345,9 +231,9 @@ impl Store {
     /// With every policy except `noeviction`, Redis can remove active sessions and used captchas.
     /// Then the daemon logs a warning.
     pub async fn eviction_policy(&self) -> Result<Option<String>, Unavailable> {
-        match self {
-            Self::Redis(it) => it.eviction_policy().await,
-            Self::Embedded(_) => Ok(None),
+        match &self.backend {
+            Backend::Redis(it) => it.eviction_policy().await,
+            Backend::Embedded(_) => Ok(None),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The state that says whether the token store accepts writes, and the probe that determines this
 //! state.
 
-use super::Store;
+use super::{Backend, Store};
 use crate::clock::UnixMillis;
 use crate::health::{Probed, Reason, StoreHealth};
 use crate::problem::Unavailable;
@@ -17,27 +17,27 @@ pub struct StoreProbeError {
 impl Store {
     /// The state of the store. The prober and the requests write to it.
     pub fn health(&self) -> &StoreHealth {
-        match self {
-            Self::Redis(it) => it.health(),
-            Self::Embedded(it) => it.health(),
+        match &self.backend {
+            Backend::Redis(it) => it.health(),
+            Backend::Embedded(it) => it.health(),
         }
     }
 
     /// Why the store accepts no writes. `None` while it accepts writes. If the database accepts no
     /// writes, the embedded store accepts none either.
     pub fn reason(&self) -> Option<Reason> {
-        let beneath = match self {
-            Self::Redis(_) => None,
-            Self::Embedded(it) => it.database_health().reason(),
+        let beneath = match &self.backend {
+            Backend::Redis(_) => None,
+            Backend::Embedded(it) => it.database_health().reason(),
         };
         self.health().reason().or(beneath)
     }
 
     /// What the operator can do if the store accepts no writes for this reason.
     pub fn fix(&self, reason: Reason) -> &'static str {
-        match self {
-            Self::Redis(_) => reason.redis_fix(),
-            Self::Embedded(_) => reason.database_fix(),
+        match &self.backend {
+            Backend::Redis(_) => reason.redis_fix(),
+            Backend::Embedded(_) => reason.database_fix(),
         }
     }
 
@@ -47,9 +47,9 @@ impl Store {
     /// # Errors
     /// The error says why writes fail now.
     pub async fn probe_write(&self, now: UnixMillis) -> Result<Probed, StoreProbeError> {
-        match self {
-            Self::Redis(it) => it.probe_write().await.map(|()| Probed::Writable),
-            Self::Embedded(it) => it.probe_write(now).await,
+        match &self.backend {
+            Backend::Redis(it) => it.probe_write().await.map(|()| Probed::Writable),
+            Backend::Embedded(it) => it.probe_write(now).await,
         }
     }
 
@@ -68,14 +68,14 @@ impl Store {
     /// Tries each command, and returns the commands and keys that the Redis ACL does not allow.
     /// Empty for the embedded store.
     pub async fn missing_rights(&self) -> Vec<&'static str> {
-        match self {
-            Self::Redis(it) => it.missing_rights().await,
-            Self::Embedded(_) => Vec::new(),
+        match &self.backend {
+            Backend::Redis(it) => it.missing_rights().await,
+            Backend::Embedded(_) => Vec::new(),
         }
     }
 
     /// Whether the store is a Redis cluster.
     pub fn is_redis_cluster(&self) -> bool {
-        matches!(self, Self::Redis(it) if it.is_cluster())
+        matches!(&self.backend, Backend::Redis(it) if it.is_cluster())
     }
 }

@@ -1,6 +1,6 @@
 //! Tests of the previous token of a session, which every store must pass. `suite.rs` runs them.
 
-use super::suite::{GRACE_MS, HOUR_MS, NOW, ask, opened, rotated};
+use super::suite::{GRACE_MS, HOUR_MS, NOW, ask, mark_used, opened, rotated};
 use super::{Refresh, Refreshed, Session, Store};
 
 /// Runs all tests in order.
@@ -20,7 +20,7 @@ async fn the_previous_token_is_good_within_the_grace_period(store: &Store) {
     assert_eq!(answer, Refreshed::Current(after.clone()));
     let before = store.refresh(&again, NOW - 1_000).await.unwrap();
     assert_eq!(before, Refreshed::Current(after.clone()), "a replica whose clock is behind");
-    store.mark_used(user, sid, 8).await.unwrap();
+    mark_used(store, user, sid, 8).await;
     let marked = Session { used: true, ..after };
     let answer = store.refresh(&again, NOW + GRACE_MS).await.unwrap();
     assert_eq!(answer, Refreshed::Current(marked.clone()), "a second tab");
@@ -46,21 +46,21 @@ async fn a_lost_response_is_recovered_until_the_current_token_is_used(store: &St
     let found = store.session(user, sid, NOW).await.unwrap();
     assert_eq!(found, Some(after_recovery(&lost)));
     for (generation, is_used) in [(7, false), (9, false), (8, true), (8, true)] {
-        store.mark_used(user, sid, generation).await.unwrap();
+        mark_used(store, user, sid, generation).await;
         let found = store.session(user, sid, NOW).await.unwrap().unwrap();
         assert_eq!(found.used, is_used, "generation {generation}");
     }
-    store.mark_used(user, "unknown", 8).await.unwrap();
+    mark_used(store, user, "unknown", 8).await;
     let answer = store.refresh(&again, NOW + HOUR_MS).await.unwrap();
     assert!(matches!(answer, Refreshed::Reused(_)), "{answer:?}");
-    store.mark_used(user, sid, 8).await.unwrap();
+    mark_used(store, user, sid, 8).await;
     assert_eq!(store.session(user, sid, NOW).await.unwrap(), None, "it stays a tombstone");
 }
 
 async fn another_client_recovers_the_token_within_the_grace_period(store: &Store) {
     let session = opened(store).await;
     let after = rotated(store, &ask(&session, "jti-0", 7, "jti-1"), NOW).await;
-    store.mark_used(session.user_id, &session.sid, 8).await.unwrap();
+    mark_used(store, session.user_id, &session.sid, 8).await;
     let elsewhere = Refresh { client: "192.0.2.8", ..ask(&session, "jti-0", 7, "jti-x") };
     let recovered = after_recovery(&Session { used: true, ..after });
     let answer = store.refresh(&elsewhere, NOW + GRACE_MS).await.unwrap();

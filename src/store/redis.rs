@@ -2,7 +2,7 @@
 //! operation.
 //!
 //! A value with an unexpected type or format is an outage. If the caller of a refresh has already
-//! received an error, the server must not do the refresh later. So `refresh.lua` compares the
+//! received an error, the server must not do the refresh later. So `replace.lua` compares the
 //! server's clock with a deadline (see [`Redis::deadline`]).
 
 mod attempts;
@@ -10,7 +10,6 @@ mod budgets;
 mod connection;
 mod diagnosis;
 mod facts;
-mod fields;
 mod probe;
 mod refusal;
 mod rights;
@@ -28,11 +27,10 @@ use uuid::Uuid;
 
 use self::connection::Link;
 pub use self::facts::RedisFacts;
-use self::fields::{Fields, optional, read_session, required, session_fields};
 use self::scripts::Scripts;
-use super::types::{
-    OneTimeToken, PutToken, RECOVERIES_MAX, Refresh, Refreshed, Session, Spend, TokenKind,
-};
+use super::record_mac::{MAC_CHARS, Record};
+use super::records::Replaced;
+use super::types::{OneTimeToken, Session, Spend, TokenKind};
 use super::{COLLECT_SLACK_MS, SESSIONS_PER_USER_MAX, keys, lost};
 use crate::clock::{UnixMillis, millis};
 use crate::problem::Unavailable;
@@ -96,87 +94,78 @@ impl Redis {
     pub(super) async fn open_session(
         &self,
         session: &Session,
+        record: &[u8],
         now: UnixMillis,
     ) -> Result<(), Unavailable> {
         let user = session.user_id;
         let mut call = self.scripts.open.prepare_invoke();
         call.key(keys::session(user, &session.sid)).key(keys::sessions(user));
         call.arg(now).arg(SESSIONS_PER_USER_MAX).arg(&session.sid).arg(keys::session_prefix(user));
-        call.arg(keep_ms(session.expires_at, now)).arg(session.seen_at);
-        for (name, value) in session_fields(session)? {
-            call.arg(name).arg(value);
-        }
+        call.arg(keep_ms(session.expires_at, now)).arg(session.seen_at).arg(record).arg(MAC_CHARS);
         self.link.invoke(&call).await.map_err(lost)
     }
 
-    pub(super) async fn session(
-        &self,
-        user: Uuid,
-        sid: &str,
-        now: UnixMillis,
-    ) -> Result<Option<Session>, Unavailable> {
-        let mut get = redis::cmd("HGETALL");
-        get.arg(keys::session(user, sid));
-        let fields: Fields = self.link.query(&get).await.map_err(lost)?;
-        Ok(read_session(user, sid, &fields)?.and_then(|it| it.live(now)))
+    /// The record of a session or of a mailed token.
+    pub(super) async fn record(&self, key: &str) -> Result<Option<Record>, Unavailable> {
+        let mut get = redis::cmd("GET");
+        get.arg(key);
+        self.link.query(&get).await.map_err(lost)
     }
 
-    pub(super) async fn sessions(
+    /// The records of a user's sessions with their keys.
+    pub(super) async fn session_records(
         &self,
         user: Uuid,
-        now: UnixMillis,
-    ) -> Result<Vec<Session>, Unavailable> {
+    ) -> Result<Vec<(String, Record)>, Unavailable> {
         let mut call = self.scripts.list.key(keys::sessions(user));
         call.arg(keys::session_prefix(user));
-        let all: Vec<(String, Fields)> = self.link.invoke(&call).await.map_err(lost)?;
-        let all = all.iter().map(|(sid, fields)| read_session(user, sid, fields));
-        let all = all.collect::<Result<Vec<_>, _>>()?;
-        Ok(all.into_iter().flatten().filter_map(|it| it.live(now)).collect())
+        let all: Vec<(String, Record)> = self.link.invoke(&call).await.map_err(lost)?;
+        Ok(all.into_iter().map(|(sid, record)| (keys::session(user, &sid), record)).collect())
     }
 
-    pub(super) async fn refresh(
+    /// Replaces the record of a session, if it is `expected`.
+    pub(super) async fn replace_session(
         &self,
-        ask: &Refresh<'_>,
+        session: &Session,
+        records: (Option<&[u8]>, &[u8]),
         now: UnixMillis,
-    ) -> Result<Refreshed, Unavailable> {
-        let mut answer = self.ask_refresh(ask, now).await?;
-        if answer.0 == "late" {
-            // This caller is still waiting, so the call is not late. The server's clock must have
-            // changed. The new value of the clock is now known from this response, so the call is
-            // repeated.
-            answer = self.ask_refresh(ask, now).await?;
-        }
-        let (verdict, fields) = answer;
-        let session = || {
-            read_session(ask.user_id, ask.sid, &fields)?
-                .map(|it| it.session)
-                .ok_or_else(|| lost("the script returned no fields of the session"))
-        };
-        match verdict.as_str() {
-            "rotated" => session().map(Refreshed::Rotated),
-            "current" => session().map(Refreshed::Current),
-            "recovered" => session().map(Refreshed::Recovered),
-            "reused" => session().map(Refreshed::Reused),
-            "ahead" => Ok(Refreshed::Ahead),
-            "gone" => Ok(Refreshed::Gone),
-            _ => Err(lost("the script returned an unknown result for a refresh")),
-        }
+    ) -> Result<Replaced, Unavailable> {
+        let user = session.user_id;
+        let names = [keys::session(user, &session.sid), keys::sessions(user)];
+        let place = Some((session.sid.as_str(), session.seen_at));
+        self.replace(&names, records, keep_ms(session.expires_at, now), place).await
     }
 
-    async fn ask_refresh(
+    async fn replace(
         &self,
-        ask: &Refresh<'_>,
-        now: UnixMillis,
-    ) -> Result<(String, Fields), Unavailable> {
-        let mut call = self.scripts.refresh.prepare_invoke();
-        call.key(keys::session(ask.user_id, ask.sid)).key(keys::sessions(ask.user_id));
-        call.arg(now).arg(ask.sid).arg(ask.jti).arg(ask.generation).arg(ask.next_jti);
-        call.arg(now.saturating_add(millis(ask.idle_ttl))).arg(millis(ask.grace));
-        call.arg(ask.ip).arg(ask.user_agent).arg(COLLECT_SLACK_MS).arg(self.deadline());
-        call.arg(ask.client).arg(RECOVERIES_MAX);
-        let answer: (String, Fields, i64) = self.link.invoke(&call).await.map_err(lost)?;
-        self.server_ahead_ms.store(answer.2 - millis(self.started.elapsed()), Ordering::Relaxed);
-        Ok((answer.0, answer.1))
+        names: &[String],
+        (expected, record): (Option<&[u8]>, &[u8]),
+        keep_ms: i64,
+        place: Option<(&str, UnixMillis)>,
+    ) -> Result<Replaced, Unavailable> {
+        // If the first response is `late`, this caller is still waiting, so the call was not late.
+        // The server's clock must have changed. The new value of the clock is then known from the
+        // response, so the call is repeated.
+        for _ in 0..2 {
+            let mut call = self.scripts.replace.prepare_invoke();
+            for name in names {
+                call.key(name);
+            }
+            call.arg(expected.unwrap_or_default()).arg(record).arg(keep_ms).arg(self.deadline());
+            if let Some((sid, seen_at)) = place {
+                call.arg(sid).arg(seen_at);
+            }
+            let (result, found, here): (String, Record, i64) =
+                self.link.invoke(&call).await.map_err(lost)?;
+            self.server_ahead_ms.store(here - millis(self.started.elapsed()), Ordering::Relaxed);
+            match result.as_str() {
+                "replaced" => return Ok(Replaced::Now),
+                "found" => return Ok(Replaced::Found(Some(found).filter(|it| !it.is_empty()))),
+                "late" => {}
+                _ => return Err(lost("the script returned an unknown result for a record")),
+            }
+        }
+        Err(lost("the server's clock jumps"))
     }
 
     /// The latest time at which the server may run a call that starts now, according to the
@@ -193,17 +182,6 @@ impl Redis {
         }
     }
 
-    pub(super) async fn mark_used(
-        &self,
-        user: Uuid,
-        sid: &str,
-        generation: u64,
-    ) -> Result<(), Unavailable> {
-        let mut call = self.scripts.mark_used.key(keys::session(user, sid));
-        call.arg(generation);
-        self.link.invoke(&call).await.map_err(lost)
-    }
-
     pub(super) async fn end_session(&self, user: Uuid, sid: &str) -> Result<(), Unavailable> {
         let mut call = self.scripts.end_one.prepare_invoke();
         call.key(keys::session(user, sid)).key(keys::sessions(user)).arg(sid);
@@ -216,80 +194,37 @@ impl Redis {
         except: Option<&str>,
     ) -> Result<u64, Unavailable> {
         let mut call = self.scripts.end_all.key(keys::sessions(user));
-        call.arg(keys::session_prefix(user)).arg(except.unwrap_or_default());
+        call.arg(keys::session_prefix(user)).arg(except.unwrap_or_default()).arg(MAC_CHARS);
         self.link.invoke(&call).await.map_err(lost)
     }
 
-    /// Changes fields of an active session. An empty value removes the field.
-    pub(super) async fn amend_session(
-        &self,
-        (user, sid): (Uuid, &str),
-        fields: &[(&str, String)],
-        now: UnixMillis,
-    ) -> Result<Option<Session>, Unavailable> {
-        let mut call = self.scripts.amend.key(keys::session(user, sid));
-        call.arg(now);
-        for (name, value) in fields {
-            call.arg(*name).arg(value);
-        }
-        let fields: Fields = self.link.invoke(&call).await.map_err(lost)?;
-        Ok(read_session(user, sid, &fields)?.map(|it| it.session))
-    }
-
-    pub(super) async fn put_token(
+    /// Replaces the record of a token, if it is `expected`, and writes the index entry.
+    pub(super) async fn replace_token(
         &self,
         token: &OneTimeToken,
+        records: (Option<&[u8]>, &[u8]),
         now: UnixMillis,
-    ) -> Result<PutToken, Unavailable> {
+    ) -> Result<Replaced, Unavailable> {
         let keep = keep_ms(token.expires_at, now);
-        let row = token.row_id.simple().to_string();
-        let mut call = self.scripts.put_token.key(keys::token(token.user_id, token.kind));
-        call.arg(now).arg(&row).arg(keep);
-        call.arg("row_id").arg(&row).arg("digest").arg(&token.digest);
-        call.arg("stamp").arg(token.stamp).arg("expires_at").arg(token.expires_at);
-        if let Some(subject) = token.subject {
-            call.arg("subject").arg(subject.to_string());
+        let replaced =
+            self.replace(&[keys::token(token.user_id, token.kind)], records, keep, None).await?;
+        if replaced == Replaced::Now {
+            // In a cluster, the index entry is perhaps on another node than the token, so it is
+            // written after the token. If writing the index entry fails, the token is not found,
+            // and a retry writes both again.
+            let mut index = redis::cmd("SET");
+            index.arg(keys::token_index(&token.digest));
+            index.arg(keys::token_address(token.user_id, token.kind)).arg("PX").arg(keep);
+            self.link.query::<()>(&index).await.map_err(lost)?;
         }
-        match self.link.invoke::<String>(&call).await.map_err(lost)?.as_str() {
-            "superseded" => return Ok(PutToken::Superseded),
-            "stored" => {}
-            _ => return Err(lost("the script returned an unknown result for a one-time token")),
-        }
-        // In a cluster, the index entry is perhaps on another node than the token, so it is written
-        // after the token. If writing the index entry fails, the token is not found, and a retry
-        // writes both again.
-        let mut index = redis::cmd("SET");
-        index.arg(keys::token_index(&token.digest));
-        index.arg(keys::token_address(token.user_id, token.kind)).arg("PX").arg(keep);
-        self.link.query::<()>(&index).await.map_err(lost)?;
-        Ok(PutToken::Stored)
+        Ok(replaced)
     }
 
-    pub(super) async fn find_token(
-        &self,
-        digest: &str,
-    ) -> Result<Option<OneTimeToken>, Unavailable> {
-        let mut index = redis::cmd("GET");
-        index.arg(keys::token_index(digest));
-        let address: Option<String> = self.link.query(&index).await.map_err(lost)?;
-        let Some(address) = address else { return Ok(None) };
-        let (user, kind) = keys::read_token_address(&address)
-            .ok_or_else(|| lost("the index of a one-time token cannot be read"))?;
-        let mut get = redis::cmd("HGETALL");
-        get.arg(keys::token(user, kind));
-        let fields: Fields = self.link.query(&get).await.map_err(lost)?;
-        if fields.is_empty() {
-            return Ok(None);
-        }
-        Ok(Some(OneTimeToken {
-            kind,
-            user_id: user,
-            row_id: required(&fields, "row_id")?,
-            digest: required(&fields, "digest")?,
-            stamp: required(&fields, "stamp")?,
-            subject: optional(&fields, "subject")?,
-            expires_at: required(&fields, "expires_at")?,
-        }))
+    /// The index entry of a token.
+    pub(super) async fn token_address(&self, digest: &str) -> Result<Option<String>, Unavailable> {
+        let mut get = redis::cmd("GET");
+        get.arg(keys::token_index(digest));
+        self.link.query(&get).await.map_err(lost)
     }
 
     pub(super) async fn drop_token(
@@ -299,7 +234,7 @@ impl Redis {
         keep_row: Option<Uuid>,
     ) -> Result<(), Unavailable> {
         let mut call = self.scripts.drop_token.key(keys::token(user, kind));
-        call.arg(keep_row.map(|row| row.simple().to_string()).unwrap_or_default());
+        call.arg(keep_row.map(|row| row.to_string()).unwrap_or_default()).arg(MAC_CHARS);
         self.link.invoke(&call).await.map_err(lost)
     }
 

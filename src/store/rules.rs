@@ -1,8 +1,8 @@
 //! The decisions of the token store, as pure functions of the stored value, the request and the
 //! time.
 //!
-//! [`Embedded`](super::embedded::Embedded) uses these functions. The Redis scripts contain the same
-//! rules in Lua. `suite.rs` tests both.
+//! `records.rs` and [`Embedded`](super::embedded::Embedded) use these functions. The Redis scripts
+//! of budgets contain the same rules in Lua. `suite.rs` tests both.
 
 use std::time::Duration;
 
@@ -20,15 +20,18 @@ const SPAN_MS_MAX: i64 = 1 << 50;
 /// A stored session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Stored {
-    #[serde(flatten)]
     pub(super) session: Session,
     /// Whether a replaced token of the session was used again. If it was, this record is a
     /// tombstone and not a live session.
-    #[serde(default)]
     pub(super) reused: bool,
 }
 
 impl Stored {
+    /// A session that is not a tombstone.
+    pub(super) fn live_of(session: Session) -> Self {
+        Self { session, reused: false }
+    }
+
     /// The session, unless it has expired or is a tombstone.
     pub(super) fn live(self, now: UnixMillis) -> Option<Session> {
         (self.session.expires_at > now && !self.reused).then_some(self.session)

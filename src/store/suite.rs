@@ -84,7 +84,14 @@ pub fn ask<'a>(
         ip: "2001:db8::1",
         client: "2001:db8::/48",
         user_agent: "",
+        seen: None,
     }
+}
+
+/// Marks a generation of a session as used.
+pub async fn mark_used(store: &Store, user_id: Uuid, sid: &str, generation: u64) {
+    let seen = Session { user_id, sid: sid.to_owned(), generation, ..new_session() };
+    store.mark_used(&seen, NOW).await.unwrap();
 }
 
 pub async fn opened(store: &Store) -> Session {

@@ -87,6 +87,9 @@ pub struct Refresh<'a> {
     pub client: &'a str,
     /// The `User-Agent` of the client.
     pub user_agent: &'a str,
+    /// The active session as the caller has read it before. If the store still contains it, the
+    /// refresh needs one call to the store.
+    pub seen: Option<&'a Session>,
 }
 
 /// The result of a [`Refresh`].

@@ -250,6 +250,11 @@ instruments! {
         "1 if the last probe wrote to the store and read the value back, 0 if it failed. The log \
          and `/readyz` give the reason."
         => store_writable: level Level<StoreName>;
+    RECORDS_REFUSED = Counter, "latchkey.store.records.refused", "{record}", PLAIN,
+        "Sessions and mailed tokens in the token store that were ignored, because latchkey did not \
+         write them or another program altered them. Alert on each of them: another program writes \
+         to the token store, or daemons use different keys ([keys](tokens.md#keys))."
+        => records_refused: counted Count<()>;
     MIGRATIONS_PENDING = Gauge, "latchkey.migrations.pending", "{migration}", PLAIN,
         "Migrations that this version knows and the database lacks."
         => migrations_pending: level Level<()>;

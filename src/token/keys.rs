@@ -29,7 +29,8 @@ use super::stored::KeyDependencies;
 use crate::audit::ChainError;
 use crate::clock::UnixMillis;
 use crate::problem::Unavailable;
-use crate::secret::KeyError;
+use crate::secret::{KeyError, Secret};
+use crate::store::RecordMac;
 
 /// How often a replica reads the keys again. If a step of the rotation is due, the replica also
 /// takes this step.
@@ -48,10 +49,15 @@ pub enum Kind {
     User,
     /// The key signs vaultTokens. Every service that reads the JWKS can verify vaultTokens.
     Vault,
+    /// The key authenticates the records of the token store, with HMAC-SHA-256. It signs no tokens
+    /// and is not rotated.
+    Store,
 }
 
 impl Kind {
-    pub const ALL: [Self; 2] = [Self::User, Self::Vault];
+    pub const ALL: [Self; 3] = [Self::User, Self::Vault, Self::Store];
+    /// The kinds that sign tokens.
+    pub const TOKENS: [Self; 2] = [Self::User, Self::Vault];
 
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
@@ -62,15 +68,17 @@ impl Kind {
         match self {
             Self::User => "user",
             Self::Vault => "vault",
+            Self::Store => "store",
         }
     }
 
     /// The `typ` of tokens of this kind. For the vaultToken it is the type of RFC 9068 §2.1. For
-    /// the userToken it is latchkey's own type.
+    /// the userToken it is latchkey's own type. No token has the type of a store key.
     pub const fn typ(self) -> &'static str {
         match self {
             Self::User => "user+jwt",
             Self::Vault => "at+jwt",
+            Self::Store => "record",
         }
     }
 }
@@ -114,6 +122,8 @@ pub struct KeySet {
     pub user: Arc<Key>,
     /// The key that signs vaultTokens.
     pub vault: Arc<Key>,
+    /// The key of the token store's records.
+    records: Secret<[u8; 32]>,
     by_header: HashMap<String, Arc<Key>>,
     jwks: Vec<Jwk>,
 }
@@ -121,14 +131,18 @@ pub struct KeySet {
 impl KeySet {
     /// Creates a set of the two keys that sign and of all keys that verify tokens. `verifying`
     /// includes the keys that sign, the keys that are published to sign next and the retired keys.
-    pub(super) fn new(user: Arc<Key>, vault: Arc<Key>, verifying: Vec<Arc<Key>>) -> Self {
+    pub(super) fn new(
+        (user, vault): (Arc<Key>, Arc<Key>),
+        records: Secret<[u8; 32]>,
+        verifying: Vec<Arc<Key>>,
+    ) -> Self {
         let jwks = verifying
             .iter()
             .filter(|key| key.kind == Kind::Vault)
             .filter_map(|key| key.material.jwk(&key.id))
             .collect();
         let by_header = verifying.into_iter().map(|key| (key.header.clone(), key)).collect();
-        Self { user, vault, by_header, jwks }
+        Self { user, vault, records, by_header, jwks }
     }
 
     /// The key whose tokens have exactly this header. `None` for any other header.
@@ -157,6 +171,8 @@ impl KeySet {
 #[derive(Debug)]
 pub struct KeyRing {
     current: ArcSwap<KeySet>,
+    /// Has the key of the token store's records in the current set.
+    record_mac: RecordMac,
     needs: KeyDependencies,
     /// The lock that allows only one reading of the keys at a time, so that an older reading never
     /// replaces a newer one. The value in the lock is the time of the last extra reading for an
@@ -171,7 +187,7 @@ pub enum KeysError {
     Unavailable(Unavailable),
     /// A key could not be created.
     Key(KeyError),
-    /// The key that signs cannot be decrypted with a master key of this process. So another replica
+    /// The current key cannot be decrypted with a master key of this process. So another replica
     /// uses another master key.
     Sealed(Kind),
     /// The audit key cannot be decrypted with a master key of this process, so a change of the
@@ -187,7 +203,7 @@ impl std::fmt::Display for KeysError {
             Self::Sealed(kind) => {
                 write!(
                     f,
-                    "none of the configured master keys decrypts the {} key that signs",
+                    "none of the configured master keys decrypts the current {} key",
                     kind.name()
                 )
             }
@@ -236,7 +252,19 @@ impl KeyRing {
             needs.ensure(*kind).await?;
         }
         let set = needs.read().await?;
-        Ok(Self { current: ArcSwap::from_pointee(set), needs, reading: Mutex::default() })
+        let record_mac = RecordMac::new(set.records.clone());
+        let current = ArcSwap::from_pointee(set);
+        Ok(Self { current, record_mac, needs, reading: Mutex::default() })
+    }
+
+    /// Authenticates the records of the token store, always with the current key.
+    pub fn record_mac(&self) -> RecordMac {
+        self.record_mac.clone()
+    }
+
+    fn replace(&self, set: Arc<KeySet>) {
+        self.record_mac.replace_key(set.records.clone());
+        self.current.store(set);
     }
 
     pub fn current(&self) -> arc_swap::Guard<Arc<KeySet>> {
@@ -248,7 +276,7 @@ impl KeyRing {
     /// process does not have.
     pub async fn reload(&self) -> Result<(), KeysError> {
         let _one_at_a_time = self.reading.lock().await;
-        self.current.store(Arc::new(self.needs.read().await?));
+        self.replace(Arc::new(self.needs.read().await?));
         Ok(())
     }
 
@@ -261,7 +289,7 @@ impl KeyRing {
         // the wrong order has perhaps created a key since then.
         self.needs.reseal().await?;
         self.needs.step().await?;
-        self.current.store(Arc::new(self.needs.read().await?));
+        self.replace(Arc::new(self.needs.read().await?));
         Ok(())
     }
 
@@ -285,7 +313,7 @@ impl KeyRing {
         }
         *asked = Some(Instant::now());
         let set = Arc::new(self.needs.read().await?);
-        self.current.store(set.clone());
+        self.replace(set.clone());
         Ok(set)
     }
 }
@@ -306,7 +334,7 @@ fn may_be_ours(header: &str) -> bool {
         .ok()
         .and_then(|bytes| serde_json::from_slice::<Shape>(&bytes).ok());
     shape.is_some_and(|shape| {
-        Kind::ALL.iter().any(|kind| kind.typ() == shape.typ) && shape.kid.len() == 22
+        Kind::TOKENS.iter().any(|kind| kind.typ() == shape.typ) && shape.kid.len() == 22
     })
 }
 

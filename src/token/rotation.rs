@@ -41,7 +41,7 @@ pub const PUBLISH_AHEAD: Duration = Duration::from_mins(10);
 pub struct Listed {
     /// The `kid`.
     pub id: String,
-    /// `user` or `vault`.
+    /// `user`, `vault` or `store`.
     pub kind: String,
     /// The `alg`.
     pub algorithm: String,
@@ -74,7 +74,7 @@ pub enum Rotated {
     Waiting(UnixMillis),
     /// A new key signs now.
     Signs,
-    /// The table has no key of this kind, because vaultTokens are signed with `tokens.secret`.
+    /// The kind is not rotated, because vaultTokens are signed with `tokens.secret`.
     Shared,
 }
 
@@ -91,7 +91,7 @@ pub enum Retired {
 impl KeyDependencies {
     pub(super) async fn step(&self) -> Result<(), KeysError> {
         let (rows, now) = (self.rows().await?, self.clock.now());
-        for kind in self.kinds() {
+        for kind in self.rotated_kinds() {
             let Some(signing) = of(&rows, *kind, SigningKeyState::Signing) else { continue };
             let since = signing.signs_from.unwrap_or(signing.created_at);
             let due = since + millis(self.tokens.rotate_every) - millis(PUBLISH_AHEAD);
@@ -264,7 +264,7 @@ impl KeyDependencies {
 
     /// Rotates by hand: publishes the next key now, and does not wait until the rotation is due.
     pub async fn rotate(&self, kind: Kind) -> Result<Rotated, KeysError> {
-        if !self.kinds().contains(&kind) {
+        if !self.rotated_kinds().contains(&kind) {
             return Ok(Rotated::Shared);
         }
         let rows = self.rows().await?;
@@ -288,7 +288,7 @@ impl KeyDependencies {
     /// Lets another key sign at once. It is the published key, or a new key that no verifier knows
     /// yet. The tokens of the old key are still accepted.
     pub async fn rotate_now(&self, kind: Kind) -> Result<Rotated, KeysError> {
-        if !self.kinds().contains(&kind) {
+        if !self.rotated_kinds().contains(&kind) {
             return Ok(Rotated::Shared);
         }
         let rows = self.rows().await?;

@@ -181,6 +181,11 @@ async fn rows_go_when_their_last_token_has_ended() {
     needs.tokens.rotate_every = Duration::from_hours(1);
     needs.absolute_ttl = Duration::from_hours(3);
     let ring = KeyRing::load(needs.clone()).await.unwrap();
+    let of_store = async || {
+        let keys = needs.list().await.unwrap();
+        keys.into_iter().filter(|it| it.kind == "store").map(|it| it.id).collect::<Vec<_>>()
+    };
+    let before = of_store().await;
     let mut signed = std::collections::HashSet::new();
     for _ in 0..24 * 20 {
         needs.clock.advance(Duration::from_mins(3));
@@ -188,8 +193,10 @@ async fn rows_go_when_their_last_token_has_ended() {
         signed.insert(ring.current().vault.id.clone());
     }
     assert!((22..=25).contains(&signed.len()), "{}", signed.len());
-    // For each kind, one key signs and at most one more key is published. Retired userToken keys
-    // stay for 3 h 10 min, and retired vaultToken keys stay for 15 min.
+    // For each kind of token, one key signs and at most one more key is published. Retired keys of
+    // userTokens stay for 3 h 10 min, and those of vaultTokens for 15 min. The key of the token
+    // store is not rotated.
     let rows = needs.list().await.unwrap().len();
-    assert!(rows <= 4 + 4 + 1, "{rows}");
+    assert!(rows <= 4 + 4 + 1 + 1, "{rows}");
+    assert_eq!((of_store().await, before.len()), (before, 1));
 }

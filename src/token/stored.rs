@@ -28,6 +28,7 @@ use crate::clock::{Clock, UnixMillis, millis};
 use crate::config::{Tokens, VaultAlgorithm};
 use crate::database::Db;
 use crate::secret::{KeyError, MasterKey, Secret, random_id, seal};
+use crate::store::RecordMac;
 use crate::telemetry::Metrics;
 
 /// A retired key verifies tokens for the lifetime of its last token, and for this additional time.
@@ -64,7 +65,12 @@ impl KeyDependencies {
     /// The kinds of keys that are in the table. If vaultTokens are signed with `tokens.secret`, the
     /// table has no keys for vaultTokens.
     pub(super) fn kinds(&self) -> &'static [Kind] {
-        if self.shared_secret().is_some() { &[Kind::User] } else { &Kind::ALL }
+        if self.shared_secret().is_some() { &[Kind::User, Kind::Store] } else { &Kind::ALL }
+    }
+
+    /// The kinds of keys in the table that are rotated.
+    pub(super) fn rotated_kinds(&self) -> &'static [Kind] {
+        if self.shared_secret().is_some() { &[Kind::User] } else { &Kind::TOKENS }
     }
 
     fn shared_secret(&self) -> Option<&Secret<String>> {
@@ -90,10 +96,13 @@ impl KeyDependencies {
                 rows = self.rows().await?;
             }
         }
+        let records = self.records(&rows)?.ok_or(KeysError::Sealed(Kind::Store))?;
         let now = self.clock.now();
         let mut verifying: Vec<Arc<Key>> = Vec::new();
         let mut signing = [None, None];
-        for row in rows.iter().filter(|row| self.verifies(row, now)) {
+        let is_of_tokens = |row: &&Model| row.kind != Kind::Store.name();
+        let rows = rows.iter().filter(is_of_tokens);
+        for row in rows.filter(|row| self.verifies(row, now)) {
             let Some(key) = self.parse(row).map(Arc::new) else { continue };
             if row.state == SigningKeyState::Signing {
                 signing[key.kind as usize] = Some(key.clone());
@@ -109,7 +118,29 @@ impl KeyDependencies {
         } else {
             vault.ok_or(KeysError::Sealed(Kind::Vault))?
         };
-        Ok(KeySet::new(user, vault, verifying))
+        Ok(KeySet::new((user, vault), records, verifying))
+    }
+
+    /// The key of the token store's records. `None` if the table has no such key.
+    ///
+    /// # Errors
+    /// [`KeysError::Sealed`] if no master key of this process decrypts the key.
+    fn records(&self, rows: &[Model]) -> Result<Option<Secret<[u8; 32]>>, KeysError> {
+        let Some(row) = of(rows, Kind::Store, SigningKeyState::Signing) else { return Ok(None) };
+        let (bytes, _) = self.open(row).ok_or(KeysError::Sealed(Kind::Store))?;
+        let bytes = <[u8; 32]>::try_from(bytes.expose().as_slice()).map_err(|_| KeyError)?;
+        Ok(Some(Secret::new(bytes)))
+    }
+
+    /// Authenticates the records of the token store in a process that runs beside daemons, such as
+    /// a command of the CLI. This process creates a missing key, but never replaces one.
+    pub async fn record_mac(&self) -> Result<RecordMac, KeysError> {
+        if let Some(key) = self.records(&self.rows().await?)? {
+            return Ok(RecordMac::new(key));
+        }
+        self.replace(Kind::Store, self.algorithm(Kind::Store), None, Why::Lost).await?;
+        let key = self.records(&self.rows().await?)?.ok_or(KeysError::Sealed(Kind::Store))?;
+        Ok(RecordMac::new(key))
     }
 
     /// Whether a token that this key signed can still be used.
@@ -126,7 +157,7 @@ impl KeyDependencies {
 
     pub(super) fn algorithm(&self, kind: Kind) -> Algorithm {
         match (kind, self.tokens.algorithm) {
-            (Kind::User, _) | (_, VaultAlgorithm::Hs256) => Algorithm::HS256,
+            (Kind::User | Kind::Store, _) | (_, VaultAlgorithm::Hs256) => Algorithm::HS256,
             (_, VaultAlgorithm::Es256) => Algorithm::ES256,
             (_, VaultAlgorithm::EdDsa) => Algorithm::EdDSA,
             (_, VaultAlgorithm::Rs256) => Algorithm::RS256,

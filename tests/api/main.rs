@@ -21,6 +21,8 @@ mod enumeration;
 mod exist_email;
 mod fairness;
 mod faults;
+mod forged_records;
+mod forged_requests;
 mod forward_auth;
 mod http;
 mod imported_hashes;

@@ -16,8 +16,8 @@ use latchkey::database::Db;
 use latchkey::secret::{Secret, random_id, uuid_v7};
 use latchkey::store::{
     AttemptCaptcha, AttemptContext, AttemptKey, AttemptVerdict, BackOff, BudgetVerdict, Charge,
-    ClientKind, OneTimeToken, PutToken, Quota, Refresh, Refreshed, SESSIONS_PER_USER_MAX, Session,
-    Spend, Store, TokenKind,
+    ClientKind, OneTimeToken, PutToken, Quota, RecordMac, Refresh, Refreshed,
+    SESSIONS_PER_USER_MAX, Session, Spend, Store, TokenKind,
 };
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
@@ -35,7 +35,7 @@ mod budgets_suite;
 #[path = "../../src/store/recovery_suite.rs"]
 mod recovery_suite;
 #[path = "../../src/store/suite.rs"]
-mod suite;
+pub mod suite;
 
 use suite::NOW;
 
@@ -43,19 +43,24 @@ use crate::poll::eventually;
 
 /// Returns the address in an environment variable that must be set.
 #[expect(clippy::disallowed_methods, reason = "tests take their servers from the environment")]
-fn address(variable: &str) -> String {
+pub fn address(variable: &str) -> String {
     std::env::var(variable).unwrap_or_else(|_| panic!("set {variable} to run the store's suite"))
 }
 
-fn redis_at(url: &str) -> Store {
-    Store::connect_redis(&Secret::new(url.to_owned()), None).unwrap()
+/// The key that all stores of the tests use for the MACs of records.
+pub fn mac() -> RecordMac {
+    RecordMac::new(Secret::new([7; 32]))
 }
 
-async fn embedded_at(url: String) -> Store {
+pub fn redis_at(url: &str) -> Store {
+    Store::connect_redis(&Secret::new(url.to_owned()), None, mac()).unwrap()
+}
+
+pub async fn embedded_at(url: String) -> Store {
     let config = config::Database { max_connections: 10, ..config::Database::at(&url) };
     let db = Db::connect(&config).await.unwrap();
     db.migrate().await.unwrap();
-    Store::embedded(db)
+    Store::embedded(db, mac())
 }
 
 /// A Redis for one test. It ends with the test.
@@ -194,6 +199,7 @@ async fn a_key_of_the_wrong_type_is_an_outage() {
         ip: "",
         client: "",
         user_agent: "",
+        seen: None,
     };
     server.tell(&["SET", &format!("lk:{{{user}}}:sessions"), "x"]).await;
     assert!(store.sessions(user, NOW).await.is_err());
@@ -202,7 +208,9 @@ async fn a_key_of_the_wrong_type_is_an_outage() {
     assert!(store.refresh(&ask, NOW).await.is_err());
     let untouched = store.session(user, sid, NOW).await.unwrap().unwrap();
     assert_eq!(untouched.jti, "jti-0", "a refresh that failed wrote nothing");
-    server.tell(&["SET", &format!("lk:{{{user}}}:s:{sid}"), "x"]).await;
+    let key = format!("lk:{{{user}}}:session:{sid}");
+    server.tell(&["DEL", &key]).await;
+    server.tell(&["LPUSH", &key, "x"]).await;
     assert!(store.session(user, sid, NOW).await.is_err());
     assert!(store.restamp_session(user, sid, 1, NOW).await.is_err());
     server.tell(&["LPUSH", "lk:t:digest", "x"]).await;
@@ -283,10 +291,13 @@ async fn a_refresh_that_a_stalled_server_runs_late_changes_nothing() {
         ip: "",
         client: "",
         user_agent: "",
+        seen: Some(&session),
     };
-    let unknown = Refresh { sid: "unknown", ..ask };
-    assert_eq!(store.refresh(&unknown, NOW).await.unwrap(), Refreshed::Gone);
     store.open_session(&session, NOW).await.unwrap();
+    // The store reads the server's clock when it changes a session.
+    let epoch = session.epoch;
+    let restamped = store.restamp_session(session.user_id, &session.sid, epoch, NOW).await;
+    assert_eq!(restamped.unwrap().as_ref(), Some(&session));
     let stall = server.tell(&["DEBUG", "SLEEP", "2"]);
     let asked = async {
         // Waits until a ping fails, which shows that the server sleeps.
@@ -297,7 +308,35 @@ async fn a_refresh_that_a_stalled_server_runs_late_changes_nothing() {
     assert!(answer.is_err());
     heals(&store).await;
     let found = store.session(session.user_id, &session.sid, NOW).await.unwrap();
-    assert_eq!(found, Some(session));
+    assert_eq!(found.as_ref(), Some(&session));
+}
+
+#[tokio::test]
+async fn a_change_of_a_session_that_was_just_read_is_one_call() {
+    let server = Server::start().await;
+    let store = server.store();
+    let session = Session { used: false, ..suite::new_session() };
+    let (user, sid) = (session.user_id, session.sid.as_str());
+    store.open_session(&session, NOW).await.unwrap();
+    // The first change loads the script.
+    store.restamp_session(user, sid, 4, NOW).await.unwrap();
+    let is_one_call = async |what: &str| {
+        let counts = server.tell(&["INFO", "commandstats"]).await;
+        for count in ["cmdstat_evalsha:calls=1,", "cmdstat_get:calls=1,"] {
+            assert!(counts.contains(count), "{what}: {counts}");
+        }
+    };
+    let seen = store.session(user, sid, NOW).await.unwrap().unwrap();
+    server.tell(&["CONFIG", "RESETSTAT"]).await;
+    store.mark_used(&seen, NOW).await.unwrap();
+    is_one_call("the first use").await;
+    let seen = store.session(user, sid, NOW).await.unwrap().unwrap();
+    assert!(seen.used);
+    server.tell(&["CONFIG", "RESETSTAT"]).await;
+    let ask = Refresh { seen: Some(&seen), ..suite::ask(&seen, "jti-0", 7, "jti-1") };
+    let rotated = store.refresh(&ask, NOW).await.unwrap();
+    assert!(matches!(rotated, Refreshed::Rotated(_)), "{rotated:?}");
+    is_one_call("a refresh").await;
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use super::{Finding, Patient};
 use crate::clock::{Clock, UnixMillis, millis};
 use crate::daemon::read_master_key;
 use crate::token::rotation::Listed;
-use crate::token::{KeyDependencies, KeyState};
+use crate::token::{KeyDependencies, KeyState, Kind};
 
 /// Checks that there is a master key.
 pub(super) async fn master(patient: &Patient<'_>) -> Vec<Finding> {
@@ -67,8 +67,9 @@ fn assess(keys: &[Listed], now: UnixMillis, period: i64) -> Vec<Finding> {
             return Finding::failed(format!("{name} is encrypted with another master key"), remedy);
         }
         // A delay of a tenth of the period is allowed, because a daemon that was off for a while
-        // rotates the keys by itself.
-        if now - key.signs_from > period + period / 10 {
+        // rotates the keys by itself. The key of the token store is not rotated.
+        let rotates = key.kind != Kind::Store.name();
+        if rotates && now - key.signs_from > period + period / 10 {
             let remedy = "check that a daemon runs, because daemons rotate the keys, or run \
                  `latchkey keys rotate`";
             return Finding::warning(

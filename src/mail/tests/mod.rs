@@ -23,7 +23,7 @@ use crate::mail::outbox::{NewRow, insert};
 use crate::mail::smtp::Smtp;
 use crate::mail::{Kind, LinkTtls, MailData, Mailer, Setup, Transport, undo};
 use crate::secret::{MasterKey, Secret, sha256, uuid_v7};
-use crate::store::{OneTimeToken, Store};
+use crate::store::{OneTimeToken, RecordMac, Store};
 
 /// 23 November 2026, 21:03:11 UTC.
 pub(super) const NOW: UnixMillis = 1_795_467_791_042;
@@ -46,7 +46,7 @@ impl World {
         let config = config::Database { max_connections: 4, ..config::Database::at(&url) };
         let db = Db::connect(&config).await.unwrap();
         db.migrate().await.unwrap();
-        let store = Store::embedded(db.clone());
+        let store = Store::embedded(db.clone(), RecordMac::new(Secret::new([7; 32])));
         Self { _dir: dir, db, store, clock: Clock::manual(NOW) }
     }
 

@@ -1,4 +1,4 @@
--- Reads every session of a user in one step.
+-- Reads the record of every session of a user in one step.
 -- KEYS: sessions
 -- ARGV: prefix of the user's session keys
 --
@@ -6,9 +6,9 @@
 -- user's hash tag.
 local all = {}
 for _, sid in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
-  local fields = redis.call('HGETALL', ARGV[1] .. sid)
-  if #fields > 0 then
-    all[#all + 1] = {sid, fields}
+  local record = redis.call('GET', ARGV[1] .. sid)
+  if record then
+    all[#all + 1] = {sid, record}
   end
 end
 return all

@@ -19,7 +19,7 @@ redis.call('ZCARD', KEYS[2])
 redis.call('ZRANGE', KEYS[2], 0, -1)
 redis.call('ZREM', KEYS[2], ARGV[1])
 
-redis.call('SET', KEYS[3], redis.call('HGET', KEYS[1], 'value'), 'PX', ARGV[2])
+redis.call('SET', KEYS[3], ARGV[1], 'PX', ARGV[2])
 redis.call('PTTL', KEYS[3])
 redis.call('GET', KEYS[3])
 redis.call('DEL', KEYS[3])

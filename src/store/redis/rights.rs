@@ -18,7 +18,6 @@ const COMMANDS: &[&str] = &[
     "EVALSHA e0e1f9fabfc9d4800c877a703b823ac0578ff8db 0",
     "EVAL return 0",
     "HSET H value 1",
-    "HGET H value",
     "HMGET H value",
     "HGETALL H",
     "HLEN H",

@@ -8,14 +8,11 @@ pub(super) const PROBE: &str = include_str!("probe.lua");
 #[derive(Debug)]
 pub(super) struct Scripts {
     pub(super) open: Script,
-    pub(super) refresh: Script,
-    pub(super) amend: Script,
-    pub(super) mark_used: Script,
+    pub(super) replace: Script,
     pub(super) list: Script,
     pub(super) end_one: Script,
     pub(super) end_all: Script,
     pub(super) forget: Script,
-    pub(super) put_token: Script,
     pub(super) drop_token: Script,
     pub(super) spend_once: Script,
     pub(super) spend_budgets: Script,
@@ -30,14 +27,11 @@ impl Default for Scripts {
     fn default() -> Self {
         Self {
             open: Script::new(include_str!("open.lua")),
-            refresh: Script::new(include_str!("refresh.lua")),
-            amend: Script::new(include_str!("amend.lua")),
-            mark_used: Script::new(include_str!("mark_used.lua")),
+            replace: Script::new(include_str!("replace.lua")),
             list: Script::new(include_str!("list.lua")),
             end_one: Script::new(include_str!("end_one.lua")),
             end_all: Script::new(include_str!("end_all.lua")),
             forget: Script::new(include_str!("forget.lua")),
-            put_token: Script::new(include_str!("put_token.lua")),
             drop_token: Script::new(include_str!("drop_token.lua")),
             spend_once: Script::new(include_str!("spend_once.lua")),
             spend_budgets: Script::new(include_str!("spend_budgets.lua")),

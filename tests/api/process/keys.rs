@@ -37,7 +37,7 @@ async fn walks(mut place: Place) {
     assert_eq!(kids(&place, "user", "signing"), std::slice::from_ref(&user));
     assert_eq!(kids(&place, "vault", "signing"), std::slice::from_ref(&vault));
     let table = place.run(&["keys", "list"]).expect(0).stdout();
-    assert!(table.starts_with("KID ") && table.lines().count() == 3, "{table}");
+    assert!(table.starts_with("KID ") && table.lines().count() == 4, "{table}");
     let exported = place.run(&["keys", "export-jwks"]).expect(0).stdout();
     assert_eq!(json(&exported), running.anonymous().get("/.well-known/jwks.json").await.json());
     assert!(!exported.contains("\"d\""));
@@ -81,6 +81,14 @@ async fn walks(mut place: Place) {
     me.expect_problem(401, "invalid-token");
     let tokens = running.anonymous().login(&ada.email, &ada.password).await.tokens();
     assert_eq!(kid(&tokens.vault), next[0]);
+
+    let store = kids(&place, "store", "signing");
+    let help = place.run(&["keys", "rotate", "--kind", "store"]).expect(2).stderr();
+    assert!(help.contains("possible values"), "the key of the token store is not rotated: {help}");
+    let replaced = place.run(&["keys", "retire", &store[0]]).expect(0);
+    assert!(replaced.stderr().contains("log in again"), "{}", replaced.stderr());
+    assert_eq!(kids(&place, "store", "revoked"), store);
+    assert_ne!(kids(&place, "store", "signing"), store);
     running.stop().await;
 }
 

@@ -1,10 +1,10 @@
 //! `GET /api/refresh`: returns new tokens for a userToken. An expired userToken is accepted too, as
 //! long as its session is live.
 //!
-//! The token store applies the rules for rotation, grace period and reuse in one atomic step. The
-//! database is queried before that step and never after it. If it were queried after the step, an
-//! outage of the database could lose the new tokens. A client that then retries after the grace
-//! period would look like a client with a stolen userToken.
+//! The rules for rotation, grace period and reuse are applied in one atomic step of the token
+//! store. The database is queried before that step and never after it. If it were queried after the
+//! step, an outage of the database could lose the new tokens. A client that then retries after the
+//! grace period would look like a client with a stolen userToken.
 //!
 //! The SELECT of the user needs the team and the project of the session, and only the token store
 //! knows them. So the session is read first, and every refresh costs two steps of the store and one
@@ -25,7 +25,7 @@ use crate::session::account_status::StatusQuery;
 use crate::session::check::Check;
 use crate::session::{Outcome, RefreshRequest, Tokens};
 use crate::telemetry::labels::{EndReason, RefreshOutcome};
-use crate::token::Expiry;
+use crate::token::{Expiry, UserClaims};
 
 pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem> {
     let token = request.bearer()?.ok_or(Code::InvalidToken)?;
@@ -39,8 +39,8 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
         ..StatusQuery::default()
     };
     let standing = app.check().person(user_id, place).await?;
-    let refresh =
-        RefreshRequest { user_id, sid: claims.sid, jti: claims.jti, generation: claims.generation };
+    let UserClaims { sid, jti, generation, .. } = claims;
+    let refresh = RefreshRequest { user_id, sid, jti, generation, seen };
     let outcome = app.sessions.refresh(request.call(), refresh).await?;
     app.metrics.refreshes.one(match &outcome {
         Outcome::Alive(_) => RefreshOutcome::Success,
