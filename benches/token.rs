@@ -13,7 +13,7 @@ use aws_lc_rs::signature::{
 use latchkey::clock::Clock;
 use latchkey::config::{Database, Tokens, VaultAlgorithm};
 use latchkey::database::Db;
-use latchkey::secret::{MasterKey, Secret, random_bytes};
+use latchkey::secret::{MasterKey, random_bytes};
 use latchkey::token::jwt::{self, Expiry, UserClaims, VaultClaims};
 use latchkey::token::{KeyDependencies, KeyRing};
 use tempfile::TempDir;
