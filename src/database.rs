@@ -111,13 +111,13 @@ impl Db {
             .map_sqlx_postgres_opts(move |_| server.clone());
         let mut pool = match Database::connect(options).await {
             Ok(pool) => pool,
-            Err(error) => match shared.refusal() {
-                Some(refusal) => return Err(refusal.error()),
-                None => {
-                    let error = without_line(probe::reason(config, error).await);
-                    return Err(redacted(url, error));
+            Err(error) => {
+                if let Some(refusal) = shared.refusal() {
+                    return Err(refusal.error());
                 }
-            },
+                let error = without_line(probe::reason(config, error).await);
+                return Err(redacted(url, error));
+            }
         };
         let statements = counted([&mut pool]);
         Ok(Self::guarded(shared, pool.clone(), pool, statements))

@@ -44,16 +44,24 @@ struct Rights {
     schema: String,
     may_use: bool,
     may_create: bool,
-    /// Whether the role may read the list of migrations.
-    may_read: bool,
-    /// Whether the role may read and write every table.
-    may_write: bool,
+    tables: Tables,
+}
+
+/// What the role may do with the tables.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tables {
+    /// It may not read the list of migrations.
+    Hidden,
+    /// It may not read and write every table.
+    Closed,
+    Open,
 }
 
 impl Rights {
     /// Whether the role can see which migrations the schema has.
     fn sees_schema(&self, work: Work) -> bool {
-        self.may_use && self.may_read && (self.may_create || work == Work::Serve)
+        let has_schema_rights = self.may_use && (self.may_create || work == Work::Serve);
+        has_schema_rights && self.tables != Tables::Hidden
     }
 
     /// The statement that the role lacks for its work.
@@ -64,10 +72,11 @@ impl Rights {
                 Some(format!("GRANT CREATE, USAGE ON SCHEMA {schema} TO {role}"))
             }
             _ if !self.may_use => Some(format!("GRANT USAGE ON SCHEMA {schema} TO {role}")),
-            _ if !self.may_read || (work == Work::Serve && !self.may_write) => Some(format!(
+            Work::Migrate if self.tables != Tables::Hidden => None,
+            _ if self.tables == Tables::Open => None,
+            _ => Some(format!(
                 "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role}"
             )),
-            _ => None,
         }
     }
 }
@@ -115,8 +124,11 @@ impl Db {
             schema: text("schema")?,
             may_use: may("may_use")?,
             may_create: may("may_create")?,
-            may_read: may("may_read")?,
-            may_write: may("may_write")?,
+            tables: match (may("may_read")?, may("may_write")?) {
+                (false, _) => Tables::Hidden,
+                (true, false) => Tables::Closed,
+                (true, true) => Tables::Open,
+            },
         })
     }
 }

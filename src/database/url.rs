@@ -259,6 +259,8 @@ impl From<BadUrl> for DbErr {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
     use crate::config::Database;
 
@@ -328,7 +330,7 @@ mod tests {
             ("postgres://u@:59999/d", SOCKET_FOLDERS[0], 59999),
         ] {
             let options = postgres(&Database::at(url)).unwrap();
-            let socket = options.get_socket().map(|it| it.as_path());
+            let socket = options.get_socket().map(PathBuf::as_path);
             assert_eq!((socket, options.get_port()), (Some(Path::new(folder)), port), "{url}");
             assert_eq!(options.get_database(), Some("d"), "{url}");
             assert!(matches!(options.get_ssl_mode(), PgSslMode::Disable), "{url}");

@@ -211,8 +211,9 @@ fn is_data_exception(error: &DbErr) -> bool {
         return false;
     };
     // A code of SQLite is a number without a class.
-    let code = error.as_database_error().and_then(|said| said.code());
-    code.is_some_and(|code| code.len() == 5 && code.starts_with("22"))
+    error.as_database_error().is_some_and(|said| {
+        said.code().is_some_and(|code| code.len() == 5 && code.starts_with("22"))
+    })
 }
 
 impl fmt::Display for Unavailable {

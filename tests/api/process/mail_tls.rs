@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
@@ -36,8 +37,9 @@ async fn speak(stream: impl AsyncRead + AsyncWrite + Unpin) {
     }
 }
 
-/// Starts a server that speaks SMTP over TLS: from the first byte, or after STARTTLS.
-async fn server(place: &Place, from_start: bool) -> u16 {
+/// Starts a server that speaks SMTP over TLS: from the first byte, or after STARTTLS. Returns its
+/// port. The server ends when the set is dropped.
+async fn server(place: &Place, from_start: bool) -> (u16, JoinSet<()>) {
     let issued = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("issued");
     std::fs::write(place.path("ca.pem"), issued.cert.pem()).expect("written");
     let key = PrivateKeyDer::try_from(issued.signing_key.serialize_der()).expect("a key");
@@ -48,7 +50,8 @@ async fn server(place: &Place, from_start: bool) -> u16 {
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = listener.local_addr().expect("bound").port();
-    tokio::spawn(async move {
+    let mut server = JoinSet::new();
+    server.spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             if !from_start {
                 let _ = stream.write_all(b"220 sink\r\n").await;
@@ -61,17 +64,18 @@ async fn server(place: &Place, from_start: bool) -> u16 {
             speak(stream).await;
         }
     });
-    port
+    (port, server)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mail_server_with_an_own_authority_is_verified() {
     for from_start in [true, false] {
         let mut place = Place::new();
-        let port = server(&place, from_start).await;
-        let url = match from_start {
-            true => format!("smtps://localhost:{port}"),
-            false => format!("smtp://localhost:{port}?tls=required"),
+        let (port, _server) = server(&place, from_start).await;
+        let url = if from_start {
+            format!("smtps://localhost:{port}")
+        } else {
+            format!("smtp://localhost:{port}?tls=required")
         };
         place = place.set("mail.smtp_url", &url);
         let send = |place: &Place, name: &str, file: &str| {
