@@ -7,6 +7,7 @@
 //! A read-modify-write always runs in a transaction from [`Db::begin`]. A single statement that
 //! writes runs on [`Db::writer`].
 
+pub mod batches;
 mod cause;
 mod facts;
 mod guard;

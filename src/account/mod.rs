@@ -20,7 +20,7 @@ mod service;
 pub mod transfer;
 mod worker;
 
-pub use change::{Asked, Confirmed, Undone};
+pub use change::{Asked, Confirmed, Undone, sweep_email_changes};
 pub use leaving::Deleted;
 pub use links::{Confirmation, ConfirmationPreview, RefusedLink, UndoPreview};
 pub use login::LoggedIn;

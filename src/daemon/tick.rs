@@ -17,7 +17,7 @@ use crate::telemetry::Metrics;
 use crate::telemetry::labels::TaskName;
 use crate::telemetry::observed::KeyReading;
 use crate::token::keys::Key;
-use crate::{mail, team, token};
+use crate::{account, mail, session, team, token};
 
 /// How often the heads of the audit are logged, and old events deleted.
 const AUDIT_EVERY: Duration = Duration::from_hours(1);
@@ -43,10 +43,14 @@ pub fn tick(app: &Arc<App>, tls: Option<Arc<Tls>>, root: &Root, stop: &Cancellat
     task(TaskName::LimitsSweep).every(MINUTE, on(app, sweep_limits));
     task(TaskName::MigrationsCount).every(MINUTE, on(app, count_pending));
     task(TaskName::KeyRotation).every(token::keys::RELOAD_EVERY, on(app, turn_keys));
-    task(TaskName::AccountSweep).every(SWEEP_EVERY, on(app, sweep_accounts));
-    task(TaskName::OutboxSweep).every(SWEEP_EVERY, on(app, sweep_outbox));
-    task(TaskName::RevocationSweep).every(SWEEP_EVERY, on(app, sweep_revocations));
-    task(TaskName::InvitationSweep).every(SWEEP_EVERY, on(app, sweep_invitations));
+    // The sweeps run at once. Otherwise a daemon that is restarted every few minutes would never
+    // delete anything.
+    task(TaskName::AccountSweep).soon_and_every(SWEEP_EVERY, on(app, sweep_accounts));
+    task(TaskName::EmailChangeSweep).soon_and_every(SWEEP_EVERY, on(app, sweep_email_changes));
+    task(TaskName::EndedSessionSweep).soon_and_every(SWEEP_EVERY, on(app, sweep_ended_sessions));
+    task(TaskName::OutboxSweep).soon_and_every(SWEEP_EVERY, on(app, sweep_outbox));
+    task(TaskName::RevocationSweep).soon_and_every(SWEEP_EVERY, on(app, sweep_revocations));
+    task(TaskName::InvitationSweep).soon_and_every(SWEEP_EVERY, on(app, sweep_invitations));
     let audited = Arc::new(AuditKeeper::new(app.clone()));
     // This task runs at once, and then every hour. Otherwise a daemon that is restarted every hour
     // would never log heads.
@@ -124,6 +128,26 @@ async fn sweep_accounts(app: Arc<App>) {
 
 async fn sweep_outbox(app: Arc<App>) {
     app.deliveries.delete_old();
+}
+
+async fn sweep_email_changes(app: Arc<App>) {
+    let confirm_ttl = app.config.verification.ttl;
+    let swept = account::sweep_email_changes(&app.db, confirm_ttl, app.clock.now()).await;
+    if let Err(error) = swept {
+        tracing::warn!(
+            error = %error,
+            "cannot delete old changes of email addresses, the next run tries again"
+        );
+    }
+}
+
+async fn sweep_ended_sessions(app: Arc<App>) {
+    if let Err(error) = session::sweep_ended(&app.db, app.clock.now()).await {
+        tracing::warn!(
+            error = %error,
+            "cannot delete the records of expired sessions, the next run tries again"
+        );
+    }
 }
 
 async fn sweep_revocations(app: Arc<App>) {

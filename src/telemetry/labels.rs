@@ -23,6 +23,8 @@ words! {
         AcceptAdmin = "accept_admin",
         AccountSweep = "account_sweep",
         Audit = "audit",
+        EmailChangeSweep = "email_change_sweep",
+        EndedSessionSweep = "ended_session_sweep",
         ExportLogs = "export_logs",
         ExportTraces = "export_traces",
         InvitationSweep = "invitation_sweep",
