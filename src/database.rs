@@ -48,8 +48,8 @@ use crate::health::StoreHealth;
 pub use cause::is_unreachable_cause;
 pub use sea_orm::DbErr as DatabaseError;
 
-/// How long a statement may take on PostgreSQL before the server ends it. It is below every pool's
-/// deadline.
+/// How long a statement may take on PostgreSQL before the server ends it. It is below the deadline
+/// of every pool whose workers use the database.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a statement may wait for a row's lock.
 const LOCK_TIMEOUT: Duration = Duration::from_millis(500);
