@@ -24,7 +24,7 @@ pub use change::{Asked, Confirmed, Undone, sweep_email_changes};
 pub use leaving::Deleted;
 pub use links::{Confirmation, ConfirmationPreview, RefusedLink, UndoPreview};
 pub use login::LoggedIn;
-pub use new_password::ChangedPassword;
+pub use new_password::{ChangedPassword, RecoveryLink};
 pub use recovery::{NewPassword, Proof, Reset};
 pub use register::{Registered, Registration, Verified};
 pub use registration::{RegistrationForm, RegistrationRefusal};

@@ -116,12 +116,18 @@ fn row(route: &Route) -> Option<Row> {
             _ => 401,
         }),
         ("GET", "/api/resend-email-verification") => Row::Person(None, 400),
-        (_, "/api/forward-auth" | "/api/forward-auth/{*path}") => {
+        (_, "/api/forward-auth" | "/api/forward-auth/" | "/api/forward-auth/{*path}") => {
             Row::Each(|who| if matches!(who, Who::VaultToken | Who::KeyToken) { 200 } else { 401 })
         }
         ("GET", "/api/sessions" | "/api/me" | "/api/me/events") => Row::Person(None, 200),
         ("DELETE", "/api/sessions/{sid}") => Row::Person(None, 404),
-        ("DELETE", "/api/sessions") | ("POST", "/api/logout") => Row::Person(None, 204),
+        ("DELETE", "/api/sessions") => Row::Person(None, 204),
+        ("POST", "/api/logout") => Row::Each(|who| match who {
+            // A client can log out with an expired token as long as the session exists.
+            Who::Expired => 204,
+            who if who.is_known() => 204,
+            _ => 401,
+        }),
         ("PATCH" | "DELETE", "/api/me")
         | ("POST", "/api/change-password" | "/api/change-email") => Row::Person(empty(), 422),
         ("GET", "/api/teams" | "/api/me/invitations") => Row::Verified(None, 200),
