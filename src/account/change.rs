@@ -7,7 +7,7 @@ use sea_orm::sea_query::{Expr, ExprTrait as _};
 use sea_orm::{ActiveValue::Set, ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _};
 use uuid::Uuid;
 
-use super::register;
+use super::{leaving, register};
 use crate::audit::{Action, Actor, ChangeContext, Detail};
 use crate::clock::{CLOCKS_APART_MAX, UnixMillis, millis};
 use crate::database::batches::Expired;
@@ -193,7 +193,7 @@ async fn make_way(
     let may_go = holder.verified_at.is_none() && !register::is_disabled(&holder);
     if may_go {
         cx.record_on(tx, Action::AccountRejected, Actor::Nobody, holder.id).await?;
-        table::delete(tx, &[holder.id]).await?;
+        leaving::delete_users(cx, tx, &[holder.id]).await?;
     }
     Ok(may_go)
 }

@@ -24,8 +24,8 @@ const AUDIT_EVERY: Duration = Duration::from_hours(1);
 
 /// How often the mails that wait are counted.
 const OUTBOX_EVERY: Duration = Duration::from_secs(10);
-/// How often the limits forget clients without recent requests, and how often pending migrations
-/// are counted.
+/// How often the limits forget clients without recent requests, how often pending migrations are
+/// counted, and how often the heads of the audit are recorded in the audit itself.
 const MINUTE: Duration = Duration::from_mins(1);
 /// How often expired rows are deleted.
 const SWEEP_EVERY: Duration = Duration::from_mins(10);
@@ -60,6 +60,7 @@ pub fn tick(app: &Arc<App>, tls: Option<Arc<Tls>>, root: &Root, stop: &Cancellat
             audited.keep().await;
         }
     });
+    task(TaskName::AuditCheckpoint).every(MINUTE, on(app, write_checkpoint));
     if let Some(tls) = tls {
         task(TaskName::TlsReload).every(TLS_EVERY, move || {
             tls.reload();
@@ -183,6 +184,16 @@ fn observe_keys(app: &Arc<App>) {
         };
         [&keys.user, &keys.vault].into_iter().filter_map(reading).collect()
     });
+}
+
+async fn write_checkpoint(app: Arc<App>) {
+    let written = audit::checkpoint_event::write(&app.db, &app.audit, app.clock.now()).await;
+    if let Err(error) = written {
+        tracing::warn!(
+            error = %error,
+            "cannot record the heads of the audit, the next run tries again"
+        );
+    }
 }
 
 /// Maintains the audit: logs the heads of streams, and deletes old events.

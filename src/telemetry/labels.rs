@@ -23,6 +23,7 @@ words! {
         AcceptAdmin = "accept_admin",
         AccountSweep = "account_sweep",
         Audit = "audit",
+        AuditCheckpoint = "audit_checkpoint",
         EmailChangeSweep = "email_change_sweep",
         EndedSessionSweep = "ended_session_sweep",
         ExportLogs = "export_logs",
