@@ -128,8 +128,8 @@ fn checkpoints_of(installation: Uuid) -> Select<audit_event::Entity> {
         .filter(audit_event::Column::Action.eq(Action::Checkpoint.as_str()))
 }
 
-/// Compares the heads in all checkpoint events with the database. `newest` is the highest number of a
-/// checkpoint event that a row of another stream contains. `kept_from` is the time before which
+/// Compares the heads in all checkpoint events with the database. `newest` is the highest number of
+/// a checkpoint event that a row of another stream contains. `kept_from` is the time before which
 /// retention deletes rows.
 ///
 /// # Errors

@@ -13,8 +13,8 @@ use super::keys::Checked;
 use super::seal::End;
 use crate::database::Transaction;
 
-/// Prepares the audit for the deletion of users. The caller has locked the users and deletes them in
-/// the same transaction. The schema then deletes their identities.
+/// Prepares the audit for the deletion of users. The caller has locked the users and deletes them
+/// in the same transaction. The schema then deletes their identities.
 ///
 /// Each stream has a sealed count of the identities that were deleted in this way. So the
 /// verification finds identities that were deleted in another way. The seals also cover the user

@@ -13,7 +13,9 @@
 //! fails. After the commit, each event is also written to the log ([`TARGET`]).
 //!
 //! This module and its callers must take locks in this order: users, then the user's stream, then a
-//! team's stream.
+//! team's stream. At its end, the deletion of a user also locks the streams of all other teams in
+//! which the user acted ([`erase`]). If two deletions wait for each other there, one of them fails
+//! by the lock timeout of the database, and its client gets a 503.
 
 mod action;
 mod chain;

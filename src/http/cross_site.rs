@@ -20,7 +20,7 @@ pub(super) fn guard(
     parts: &Parts,
 ) -> Result<Option<Answer>, Problem> {
     let is_form = route.method == RouteMethod::Post && route.operation.is_none();
-    let host = parts.uri.authority().map(|authority| authority.as_str());
+    let host = parts.uri.authority().map(hyper::http::uri::Authority::as_str);
     if !is_form || !is_of_another_site(&parts.headers, host, config) {
         return Ok(None);
     }

@@ -173,7 +173,8 @@ impl Dispatcher {
         match route.handler {
             Handler::Open(handle) => handle(&self.app, request).await,
             Handler::User(handle) => {
-                let (user_id, claims, pass) = limit::account(&self.app, request, Expiry::Enforced).await?;
+                let (user_id, claims, pass) =
+                    limit::account(&self.app, request, Expiry::Enforced).await?;
                 let caller = self.app.check().caller_of(user_id, &claims).await?;
                 // The permit is released before the handler runs, because some handlers wait for a
                 // password hash or for a captcha. Password hashes and captchas have their own
@@ -183,7 +184,8 @@ impl Dispatcher {
                 handle(&self.app, request, caller).await
             }
             Handler::Verified(handle) => {
-                let (user_id, claims, _pass) = limit::account(&self.app, request, Expiry::Enforced).await?;
+                let (user_id, claims, _pass) =
+                    limit::account(&self.app, request, Expiry::Enforced).await?;
                 let caller = self.app.check().caller_of(user_id, &claims).await?;
                 let caller = member::verified(caller)?;
                 limit::admit_write(&self.app, request, (route, caller.standing.id)).await?;

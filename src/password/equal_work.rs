@@ -201,7 +201,8 @@ mod tests {
         assert_eq!(work.done_kib, 48);
         work.foreign(TODAY, Duration::from_secs(1_000));
         assert!(work.done_kib > work_of(TODAY));
-        let half = "$pbkdf2-sha256$i=1000,l=32$c2FsdHNhbHQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+        let half =
+            "$pbkdf2-sha256$i=1000,l=32$c2FsdHNhbHQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
         let mut hasher = hasher(TODAY);
         let password = Secret::new(NFC.to_owned());
         assert_eq!(hasher.check(&password, Some(half)).unwrap(), Verdict::Mismatch);

@@ -221,7 +221,6 @@ async fn write_ending<C: ConnectionTrait>(
 /// their number. Until then a session that is restored from a backup of the token store must stay
 /// ended.
 pub async fn sweep_ended(db: &Db, now: UnixMillis) -> Result<u64, DbErr> {
-    let ended =
-        Expired { table: "ended_sessions", key: "sid", condition: "expires_at < $1" };
+    let ended = Expired { table: "ended_sessions", key: "sid", condition: "expires_at < $1" };
     ended.delete(db, now - millis(CLOCKS_APART_MAX)).await
 }

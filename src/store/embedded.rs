@@ -245,8 +245,7 @@ impl Embedded {
     }
 
     pub(super) async fn sweep(&self, now: UnixMillis) -> Result<u64, Unavailable> {
-        let expired =
-            Expired { table: "token_store", key: "key", condition: "expires_at <= $1" };
+        let expired = Expired { table: "token_store", key: "key", condition: "expires_at <= $1" };
         expired.delete(&self.db, now.saturating_sub(COLLECT_SLACK_MS)).await.map_err(lost)
     }
 

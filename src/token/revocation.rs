@@ -49,7 +49,6 @@ pub async fn is_revoked(db: &Db, claims: &VaultClaims) -> Result<bool, DbErr> {
 
 /// Deletes the revocations of tokens that have expired on every replica. Returns their number.
 pub async fn sweep(db: &Db, now: UnixMillis) -> Result<u64, DbErr> {
-    let revoked =
-        Expired { table: "revoked_tokens", key: "jti", condition: "expires_at < $1" };
+    let revoked = Expired { table: "revoked_tokens", key: "jti", condition: "expires_at < $1" };
     revoked.delete(db, now - millis(CLOCKS_APART_MAX)).await
 }

@@ -19,9 +19,9 @@ async fn send(app: &TestApp, path: &str, headers: Headers<'_>, fields: &[(&str, 
 }
 
 fn forms() -> Vec<&'static str> {
-    let forms = ROUTES.iter().filter(|route| {
-        route.method == RouteMethod::Post && route.operation.is_none()
-    });
+    let forms = ROUTES
+        .iter()
+        .filter(|route| route.method == RouteMethod::Post && route.operation.is_none());
     forms.map(|route| route.path).collect()
 }
 
