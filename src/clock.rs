@@ -12,6 +12,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// every point in time.
 pub type UnixMillis = i64;
 
+/// The greatest difference between the clocks of two replicas with which latchkey works correctly.
+pub const CLOCKS_APART_MAX: Duration = Duration::from_mins(2);
+
 /// Limits an action to once a minute. An example is a warning in the log that many requests would
 /// repeat.
 #[derive(Debug)]

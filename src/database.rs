@@ -7,6 +7,7 @@
 //! A read-modify-write always runs in a transaction from [`Db::begin`]. A single statement that
 //! writes runs on [`Db::writer`].
 
+pub mod batches;
 mod cause;
 mod facts;
 mod guard;
@@ -51,8 +52,8 @@ use crate::health::StoreHealth;
 pub use cause::{cause, is_unreachable_cause};
 pub use sea_orm::DbErr as DatabaseError;
 
-/// How long a statement may take on PostgreSQL before the server ends it. It is below every pool's
-/// deadline.
+/// How long a statement may take on PostgreSQL before the server ends it. It is below the deadline
+/// of every pool whose workers use the database.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a statement may wait for a row's lock.
 const LOCK_TIMEOUT: Duration = Duration::from_millis(500);

@@ -36,6 +36,8 @@ pub struct Model {
     pub base_key: String,
     /// The seal that authenticates the base.
     pub base_seal: Vec<u8>,
+    /// How many identities of the remaining events were deleted together with their accounts.
+    pub erased: i64,
     pub created_at: i64,
 }
 

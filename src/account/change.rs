@@ -1,17 +1,24 @@
 //! Changes of an account's email address and name.
 
+use std::time::Duration;
+
 use latchkey_entity::email_change::{self, EmailChangeState};
 use sea_orm::sea_query::{Expr, ExprTrait as _};
 use sea_orm::{ActiveValue::Set, ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _};
 use uuid::Uuid;
 
-use super::register;
+use super::{leaving, register};
 use crate::audit::{Action, Actor, ChangeContext, Detail};
-use crate::database::Transaction;
-use crate::mail::{self, LinkKind, MailData, NewMail, NewNotice, NoticeKind};
+use crate::clock::{CLOCKS_APART_MAX, UnixMillis, millis};
+use crate::database::batches::Expired;
+use crate::database::{Db, Transaction};
+use crate::mail::{self, LinkKind, MailData, NewMail, NewNotice, NoticeKind, UNDO_TTL};
 use crate::secret::uuid_v7;
 use crate::user::table::{self, Inserted};
 use crate::user::{EmailAddress, User};
+
+/// How late the mail with the link that confirms a change can be sent. Later it is given up.
+const MAIL_LATE_MAX: Duration = Duration::from_hours(24);
 
 /// Result of asking for a change of email address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -186,7 +193,7 @@ async fn make_way(
     let may_go = holder.verified_at.is_none() && !register::is_disabled(&holder);
     if may_go {
         cx.record_on(tx, Action::AccountRejected, Actor::Nobody, holder.id).await?;
-        table::delete(tx, &[holder.id]).await?;
+        leaving::delete_users(cx, tx, &[holder.id]).await?;
     }
     Ok(may_go)
 }
@@ -237,6 +244,27 @@ async fn locked(tx: &Transaction, id: Uuid) -> Result<Option<(email_change::Mode
     let Some(person) = table::lock(tx, change.user_id).await? else { return Ok(None) };
     let change = email_change::Entity::find_by_id(id).one(tx).await?;
     Ok(change.map(|change| (change, person)))
+}
+
+/// Deletes the changes that can no longer be confirmed or undone, because they contain email
+/// addresses. Returns their number. `confirm_ttl` is the lifetime of the link that confirms a
+/// change.
+///
+/// The undo of a change also undoes the later changes of the account. So a change is kept as long
+/// as an earlier change of the account can be undone.
+pub async fn sweep_email_changes(
+    db: &Db,
+    confirm_ttl: Duration,
+    now: UnixMillis,
+) -> Result<u64, DbErr> {
+    let kept = millis(confirm_ttl.max(UNDO_TTL) + MAIL_LATE_MAX);
+    let condition = format!(
+        "created_at < $1 - {kept} AND NOT EXISTS (SELECT 1 FROM email_changes e \
+         WHERE e.user_id = email_changes.user_id AND e.created_at <= email_changes.created_at \
+         AND e.undo_until >= $1)"
+    );
+    let expired = Expired { table: "email_changes", key: "id", condition: &condition };
+    expired.delete(db, now - millis(CLOCKS_APART_MAX)).await
 }
 
 async fn set_state(tx: &Transaction, id: Uuid, state: EmailChangeState) -> Result<(), DbErr> {

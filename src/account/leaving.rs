@@ -11,8 +11,9 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::register::{self, Verified};
-use crate::audit::{Action, Actor, ChangeContext, Detail};
+use crate::audit::{self, Action, Actor, ChangeContext, Detail};
 use crate::clock::UnixMillis;
+use crate::database::Transaction;
 use crate::mail;
 use crate::team::joining;
 use crate::team::teams::{self, Leaving};
@@ -83,9 +84,19 @@ pub(super) async fn delete(cx: &ChangeContext<'_>, user_id: Uuid) -> Result<Dele
     for team in left.iter().filter(|team| team.ends) {
         teams::delete(&tx, team.team_id).await?;
     }
-    table::delete(&tx, &[user_id]).await?;
+    delete_users(cx, &tx, &[user_id]).await?;
     tx.commit().await?;
     Ok(Deleted::Now)
+}
+
+/// Deletes the rows of users that are locked, and their identities in the audit.
+pub(super) async fn delete_users(
+    cx: &ChangeContext<'_>,
+    tx: &Transaction,
+    users: &[Uuid],
+) -> Result<(), DbErr> {
+    audit::erase(tx, cx.chain, users).await?;
+    table::delete(tx, users).await
 }
 
 /// Deletes an account that was registered with another person's email address. That person has
@@ -101,7 +112,7 @@ pub(super) async fn reject(cx: &ChangeContext<'_>, user_id: Uuid) -> Result<Veri
         return Ok(Verified::Gone);
     }
     cx.record_on(&tx, Action::AccountRejected, Actor::Nobody, user_id).await?;
-    table::delete(&tx, &[user_id]).await?;
+    delete_users(cx, &tx, &[user_id]).await?;
     tx.commit().await?;
     Ok(Verified::Now)
 }
@@ -141,7 +152,7 @@ async fn collect_batch(cx: &ChangeContext<'_>, before: UnixMillis) -> Result<u64
         let collected = Action::AccountCollected;
         cx.record_on(&tx, collected, Actor::System, *user_id).await?;
     }
-    table::delete(&tx, &due).await?;
+    delete_users(cx, &tx, &due).await?;
     tx.commit().await?;
     Ok(u64::try_from(due.len()).unwrap_or(u64::MAX))
 }

@@ -20,11 +20,11 @@ mod service;
 pub mod transfer;
 mod worker;
 
-pub use change::{Asked, Confirmed, Undone};
+pub use change::{Asked, Confirmed, Undone, sweep_email_changes};
 pub use leaving::Deleted;
 pub use links::{Confirmation, ConfirmationPreview, RefusedLink, UndoPreview};
 pub use login::LoggedIn;
-pub use new_password::ChangedPassword;
+pub use new_password::{ChangedPassword, RecoveryLink};
 pub use recovery::{NewPassword, Proof, Reset};
 pub use register::{Registered, Registration, Verified};
 pub use registration::{RegistrationForm, RegistrationRefusal};

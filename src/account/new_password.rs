@@ -35,6 +35,17 @@ pub struct ChangedPassword {
     pub device_token: String,
 }
 
+/// The state of a recovery link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecoveryLink {
+    /// The link can set a new password.
+    Ready,
+    /// The password was changed once since the link was mailed, usually with this link.
+    Done,
+    /// The link is unknown, replaced or expired, or the password was changed more than once.
+    Invalid,
+}
+
 impl AccountService<'_> {
     /// Sets a new password after verifying the old one. Every session of the account ends, except
     /// the session that changes the password.
@@ -149,15 +160,28 @@ impl AccountService<'_> {
         Ok(self.device_token(&account, known))
     }
 
-    /// Whether a client could set a password with a mailed token now. The token stays unused.
-    pub async fn is_reset_possible(&self, token: &str) -> Result<bool, AccountError> {
-        Ok(self.account_to_reset(token).await?.is_some())
+    /// What a client could do with a mailed token now. The token stays unused.
+    pub async fn recovery_link(&self, token: &str) -> Result<RecoveryLink, AccountError> {
+        Ok(match self.account_of_link(token).await? {
+            Some((account, stamp)) if account.password_version == stamp => RecoveryLink::Ready,
+            Some((account, stamp)) if account.password_version == stamp + 1 => RecoveryLink::Done,
+            _ => RecoveryLink::Invalid,
+        })
     }
 
     /// Reads the account of a recovery token, and the version that the password had when the token
     /// was mailed. Returns none if the token was used, or if the password has changed since the
     /// mail.
     async fn account_to_reset(
+        &self,
+        token: &str,
+    ) -> Result<Option<(AccountStatus, i32)>, AccountError> {
+        let found = self.account_of_link(token).await?;
+        Ok(found.filter(|(account, stamp)| account.password_version == *stamp))
+    }
+
+    /// Does the same as [`AccountService::account_to_reset`], but also for a token that was used.
+    async fn account_of_link(
         &self,
         token: &str,
     ) -> Result<Option<(AccountStatus, i32)>, AccountError> {
@@ -168,7 +192,6 @@ impl AccountService<'_> {
         };
         let query = StatusQuery::default();
         let account = AccountStatus::by_id(self.db, found.user_id, query).await?;
-        let account = account.filter(|account| account.password_version == found.stamp);
         Ok(account.map(|account| (account, found.stamp)))
     }
 
@@ -193,15 +216,11 @@ impl AccountService<'_> {
         }
     }
 
-    /// Deletes the user's sessions and recovery token from the token store. If this deletion fails,
-    /// they are invalid nevertheless: the sessions because of their epoch, the token because of its
-    /// password version.
+    /// Deletes the user's sessions from the token store. If this deletion fails, they are invalid
+    /// nevertheless, because of their epoch. The recovery token is invalid because of its password
+    /// version. It stays in the store until it expires, so that the page can say that it was used.
     async fn after_reset(&self, user_id: Uuid) {
-        let deleted = async {
-            self.store.end_sessions(user_id, None).await?;
-            self.store.drop_token(user_id, TokenKind::Recover, None).await
-        };
-        if let Err(error) = deleted.await {
+        if let Err(error) = self.store.end_sessions(user_id, None).await {
             tracing::warn!(
                 error = %error,
                 "cannot delete ended sessions from the token store: they are invalid, and stay \

@@ -33,6 +33,11 @@ pub(super) const NEWCOMERS: &str = "newcomers";
 /// as much as one failure, which is stored for one day.
 const FAILURES_A_UNIT: u32 = 5;
 
+/// How many units of the key budget an attempt costs. `failures` are those of the account.
+const fn cost_of(failures: u32) -> u32 {
+    1 + failures / FAILURES_A_UNIT
+}
+
 /// The length of an anonymous client's key in characters. 22 characters hold at least 128 bits.
 const CLIENT_CHARS: usize = 22;
 
@@ -217,7 +222,7 @@ impl Admission {
         }
         let (word, refusal) = match found {
             AttemptVerdict::Admitted { failures } => {
-                attempt.cost = 1 + failures / FAILURES_A_UNIT;
+                attempt.cost = cost_of(failures);
                 self.new_accounts.spend(attempt.cost, now);
                 (AttemptDecision::Allowed, None)
             }
@@ -335,4 +340,21 @@ pub(super) fn client_key_of(keys: &Keys, address: &str, ip: IpAddr) -> String {
     let mut key = keys.key(OF_CLIENT, address, Scope::Client(ip));
     key.truncate(CLIENT_CHARS);
     key
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::back_off::FAILURES_MAX;
+    use super::*;
+
+    #[test]
+    fn the_documentation_says_what_a_failure_costs_at_most() {
+        assert_eq!(cost_of(0), 1);
+        // The store counts at most twice as many failures as the cap.
+        let page = include_str!("../../docs/limits.md").replace('\n', " ");
+        let (at_cap, most) = (cost_of(FAILURES_MAX), cost_of(2 * FAILURES_MAX));
+        assert!(page.contains(&format!("for {at_cap} at the cap ({FAILURES_MAX} failures)")));
+        let most = format!("for at most {most} (at {} failures", 2 * FAILURES_MAX);
+        assert!(page.contains(&most), "{most}");
+    }
 }

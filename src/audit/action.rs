@@ -124,6 +124,8 @@ actions! {
     ProjectKeyRevoked = "project-key.revoked",
     /// A vaultToken was revoked before it expired.
     TokenRevoked = "token.revoked",
+    /// The daemon recorded the last rows of the other audit streams.
+    Checkpoint = "audit.checkpoint",
     /// The next signing key was published. It does not sign tokens yet.
     SigningKeyPublished = "signing-key.published",
     /// A new signing key replaced the previous one and now signs tokens.

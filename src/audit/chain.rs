@@ -8,16 +8,17 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use latchkey_entity::audit_event;
 use latchkey_entity::audit_key::{self, AuditKeyState};
+use latchkey_entity::{audit_event, audit_stream};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveValue::Set, ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _};
 
 use super::keys::Keys;
-use super::seal::{self, End, Place};
+use super::seal::{self, End};
 use crate::clock::UnixMillis;
 use crate::database::Db;
 use crate::secret::{KeyError, MasterKey, Secret, random_bytes, random_id, seal as sealing};
@@ -32,6 +33,7 @@ pub struct Chain {
     key: Arc<Key>,
     known: Arc<Keys>,
     metrics: Option<Arc<Metrics>>,
+    latest_checkpoint: Arc<AtomicI64>,
 }
 
 struct Key {
@@ -153,7 +155,12 @@ impl Chain {
     ) -> Result<Self, ChainError> {
         let mut known = Keys::read(db.writer(), masters).await?;
         known.insert(id.clone(), bytes.clone());
-        Ok(Self { key: Arc::new(Key { id, bytes }), known: Arc::new(known), metrics: None })
+        Ok(Self {
+            key: Arc::new(Key { id, bytes }),
+            known: Arc::new(known),
+            metrics: None,
+            latest_checkpoint: Arc::default(),
+        })
     }
 
     /// All audit keys that the master keys open. They are used to check rows.
@@ -204,8 +211,29 @@ impl Chain {
         seal::event_mac(self.key.bytes.expose(), previous, row)
     }
 
-    pub(super) fn end_seal(&self, end: End, place: &Place<'_>) -> [u8; 32] {
-        seal::end_seal(self.key.bytes.expose(), end, place)
+    /// Seals the head of a stream with the current key.
+    pub(super) fn seal_head(&self, stream: &mut audit_stream::Model) {
+        self.key_id().clone_into(&mut stream.head_key);
+        stream.head_seal = self.end_seal(End::Head, stream);
+    }
+
+    /// Seals the base of a stream with the current key.
+    pub(super) fn seal_base(&self, stream: &mut audit_stream::Model) {
+        self.key_id().clone_into(&mut stream.base_key);
+        stream.base_seal = self.end_seal(End::Base, stream);
+    }
+
+    fn end_seal(&self, end: End, stream: &audit_stream::Model) -> Vec<u8> {
+        seal::end_seal(self.key.bytes.expose(), end, &seal::place(stream, end)).to_vec()
+    }
+
+    /// The number of the newest checkpoint event that this process knows. 0 if it knows none.
+    pub(super) fn latest_checkpoint(&self) -> i64 {
+        self.latest_checkpoint.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn knows_checkpoint(&self, seq: i64) {
+        self.latest_checkpoint.fetch_max(seq, Ordering::Relaxed);
     }
 }
 

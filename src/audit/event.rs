@@ -1,8 +1,10 @@
 //! [`Event`]: the description of an event, which other modules give to [`record`](super::record).
 
+use sea_orm::DbErr;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::checkpoint::Head;
 use super::{Action, RequestOrigin};
 
 /// An action that was done or refused, with all facts that the audit records.
@@ -119,6 +121,13 @@ impl Detail {
     pub fn number(mut self, name: &'static str, number: i64) -> Self {
         self.plain.insert(name.to_owned(), Value::from(number));
         self
+    }
+
+    /// Adds the heads of a [checkpoint event](super::checkpoint_event).
+    pub(super) fn heads(mut self, heads: &[Head]) -> Result<Self, DbErr> {
+        let heads = serde_json::to_value(heads).map_err(|error| DbErr::Json(error.to_string()))?;
+        self.plain.insert("heads".to_owned(), heads);
+        Ok(self)
     }
 
     /// Adds a personal fact, for example an email address. If the event has no subject and its

@@ -13,13 +13,17 @@
 //! fails. After the commit, each event is also written to the log ([`TARGET`]).
 //!
 //! This module and its callers must take locks in this order: users, then the user's stream, then a
-//! team's stream.
+//! team's stream. At its end, the deletion of a user also locks the streams of all other teams in
+//! which the user acted ([`erase`]). If two deletions wait for each other there, one of them fails
+//! by the lock timeout of the database, and its client gets a 503.
 
 mod action;
 mod chain;
 mod change;
 pub mod checkpoint;
+pub mod checkpoint_event;
 mod checkpoint_jws;
+mod erase;
 mod event;
 mod event_log;
 pub mod export;
@@ -35,6 +39,7 @@ pub use action::Action;
 pub(crate) use chain::reseal;
 pub use chain::{Chain, ChainError, Masters, NAME_PREFIX};
 pub use change::{ChangeContext, Changed};
+pub use erase::erase;
 pub use event::{Actor, Detail, Event, Outcome};
 pub use event_log::TARGET;
 pub use keys::{Checked, Keys};

@@ -23,6 +23,10 @@ use crate::secret::{random_bytes, uuid_v7};
 /// long as the row exists.
 pub const UNPROVEN: &str = "unproven";
 
+/// The JSON member of `detail` with the number of the newest
+/// [checkpoint event](super::checkpoint_event) at the time of the row.
+pub const CHECKPOINT: &str = "checkpoint";
+
 /// The stream to which an event belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stream {
@@ -140,6 +144,10 @@ async fn append<C: ConnectionTrait>(
         );
         detail = detail.word(UNPROVEN, "head");
     }
+    // The row then shows that the stream of the installation had this checkpoint.
+    if of != Stream::Installation && chain.latest_checkpoint() > 0 {
+        detail = detail.number(CHECKPOINT, chain.latest_checkpoint());
+    }
     let mut row = audit_event::Model {
         id,
         stream_id: stream.id,
@@ -158,8 +166,7 @@ async fn append<C: ConnectionTrait>(
     row.mac = chain.event_mac(&stream.head_mac, &row).to_vec();
     (stream.head_seq, stream.head_at) = (seq, now);
     stream.head_mac.clone_from(&row.mac);
-    chain.key_id().clone_into(&mut stream.head_key);
-    stream.head_seal = chain.end_seal(End::Head, &seal::place(&stream, End::Head)).to_vec();
+    chain.seal_head(&mut stream);
     let told = LoggedEvent::of(event, &row);
     audit_event::Entity::insert(row.into_active_model()).exec_without_returning(tx).await?;
     if !identities.is_empty() {
@@ -232,7 +239,6 @@ async fn locked<C: ConnectionTrait>(
     if let Some(stream) = find(tx, of).await? {
         return Ok(stream);
     }
-    let key = chain.key_id().to_owned();
     let mut stream = audit_stream::Model {
         id: uuid_v7(now),
         kind: of.kind().to_owned(),
@@ -241,16 +247,17 @@ async fn locked<C: ConnectionTrait>(
         head_seq: 0,
         head_at: now,
         head_mac: GENESIS.to_vec(),
-        head_key: key.clone(),
+        head_key: String::new(),
         head_seal: Vec::new(),
         base_seq: 0,
         base_mac: GENESIS.to_vec(),
-        base_key: key,
+        base_key: String::new(),
         base_seal: Vec::new(),
+        erased: 0,
         created_at: now,
     };
-    stream.head_seal = chain.end_seal(End::Head, &seal::place(&stream, End::Head)).to_vec();
-    stream.base_seal = chain.end_seal(End::Base, &seal::place(&stream, End::Base)).to_vec();
+    chain.seal_head(&mut stream);
+    chain.seal_base(&mut stream);
     audit_stream::Entity::insert(stream.into_active_model())
         .on_conflict(OnConflict::new().do_nothing().to_owned())
         .exec_without_returning(tx)

@@ -4,6 +4,7 @@
 //! value. If it has a value, the length of the value and the value follow. The number and the order
 //! of the fields are fixed for each purpose. So two different rows never have the same encoding.
 
+use latchkey_entity::audit_stream::Model;
 use latchkey_entity::{audit_event, audit_identity, audit_stream};
 use uuid::Uuid;
 
@@ -29,6 +30,11 @@ pub struct Place<'a> {
     pub kind: &'a str,
     /// The team of the stream.
     pub team_id: Option<Uuid>,
+    /// The user of the stream. None after the user was deleted.
+    pub user_id: Option<Uuid>,
+    /// How many identities of the stream were deleted with their accounts. 0 if the position is a
+    /// base.
+    pub erased: i64,
     /// The row's number.
     pub seq: i64,
     /// When the row was written. 0 if the position is a base.
@@ -99,6 +105,8 @@ pub fn encode_end(end: End, place: &Place<'_>) -> Vec<u8> {
         .field(Some(place.stream_id.as_bytes()))
         .text(place.kind)
         .field(place.team_id.as_ref().map(|id| id.as_bytes().as_slice()))
+        .field(place.user_id.as_ref().map(|id| id.as_bytes().as_slice()))
+        .number(place.erased)
         .number(place.seq)
         .number(place.at)
         .field(Some(place.mac))
@@ -137,16 +145,29 @@ pub fn commitment_of(row: &audit_identity::Model) -> [u8; 32] {
     commitment(&row.salt, &row.body)
 }
 
+/// How many identities the daemon wrote for these rows.
+pub fn identities_of(rows: &[audit_event::Model]) -> i64 {
+    let of_row = |row: &audit_event::Model| {
+        i64::from(row.actor_commitment.is_some()) + i64::from(row.subject_commitment.is_some())
+    };
+    rows.iter().map(of_row).sum()
+}
+
 /// The position of an end of a stored stream, with the values that its seal covers.
 pub fn place(stream: &audit_stream::Model, end: End) -> Place<'_> {
-    let (seq, at, mac, key_id) = match end {
-        End::Head => (stream.head_seq, stream.head_at, &stream.head_mac, &stream.head_key),
-        End::Base => (stream.base_seq, 0, &stream.base_mac, &stream.base_key),
+    let (seq, at, mac, key_id, erased) = match end {
+        End::Head => {
+            let Model { head_seq, head_at, head_mac, head_key, erased, .. } = stream;
+            (*head_seq, *head_at, head_mac, head_key, *erased)
+        }
+        End::Base => (stream.base_seq, 0, &stream.base_mac, &stream.base_key, 0),
     };
     Place {
         stream_id: stream.id,
         kind: &stream.kind,
         team_id: stream.team_id,
+        user_id: stream.user_id,
+        erased,
         seq,
         at,
         mac,

@@ -59,7 +59,17 @@ proptest! {
 }
 
 fn a_place(mac: &[u8]) -> Place<'_> {
-    Place { stream_id: Uuid::nil(), kind: "person", team_id: None, seq: 1, at: 0, mac, key_id: "k" }
+    Place {
+        stream_id: Uuid::nil(),
+        kind: "person",
+        team_id: None,
+        user_id: None,
+        erased: 0,
+        seq: 1,
+        at: 0,
+        mac,
+        key_id: "k",
+    }
 }
 
 #[test]
@@ -80,6 +90,8 @@ fn each_part_of_an_end_is_sealed() {
         Place { stream_id: Uuid::max(), ..place },
         Place { kind: "team", ..place },
         Place { team_id: Some(Uuid::nil()), ..place },
+        Place { user_id: Some(Uuid::nil()), ..place },
+        Place { erased: 1, ..place },
         Place { seq: 2, ..place },
         Place { at: 1, ..place },
         Place { mac: &other, ..place },

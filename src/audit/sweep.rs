@@ -3,8 +3,8 @@
 
 use latchkey_entity::{audit_event, audit_identity, audit_stream, team};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _,
+    ActiveValue::Set, ColumnTrait as _, DbErr, EntityTrait as _, PaginatorTrait as _,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
 use uuid::Uuid;
 
@@ -144,7 +144,8 @@ async fn sweep_batch(
     // The base must not be moved past an unproven row, because the new seal would make that row
     // valid. This also applies if only the key is missing, because an attacker can write any key
     // name into a row.
-    let mut sound = chain.keys().end(&stream, End::Base) == Checked::Good;
+    let is_good = |end| chain.keys().end(&stream, end) == Checked::Good;
+    let mut sound = is_good(End::Base) && is_good(End::Head);
     for row in &rows {
         sound &= row.seq == stream.base_seq + 1
             && chain.keys().event(&stream.base_mac, row) == Checked::Good;
@@ -158,23 +159,26 @@ async fn sweep_batch(
     if rows.is_empty() {
         return Ok(0);
     }
-    chain.key_id().clone_into(&mut stream.base_key);
-    stream.base_seal = chain.end_seal(End::Base, &seal::place(&stream, End::Base)).to_vec();
+    let of_rows = audit_identity::Column::EventId.is_in(rows.iter().map(|row| row.id));
+    let kept = audit_identity::Entity::find().filter(of_rows.clone()).count(&tx).await?;
+    stream.erased -= seal::identities_of(&rows) - i64::try_from(kept).unwrap_or(i64::MAX);
+    chain.seal_base(&mut stream);
+    chain.seal_head(&mut stream);
     audit_stream::Entity::update_many()
         .set(audit_stream::ActiveModel {
             base_seq: Set(stream.base_seq),
             base_mac: Set(stream.base_mac),
             base_key: Set(stream.base_key),
             base_seal: Set(stream.base_seal),
+            head_key: Set(stream.head_key),
+            head_seal: Set(stream.head_seal),
+            erased: Set(stream.erased),
             ..Default::default()
         })
         .filter(audit_stream::Column::Id.eq(id))
         .exec(&tx)
         .await?;
-    audit_identity::Entity::delete_many()
-        .filter(audit_identity::Column::EventId.is_in(rows.iter().map(|row| row.id)))
-        .exec(&tx)
-        .await?;
+    audit_identity::Entity::delete_many().filter(of_rows).exec(&tx).await?;
     audit_event::Entity::delete_many()
         .filter(audit_event::Column::StreamId.eq(id))
         .filter(audit_event::Column::Seq.lte(stream.base_seq))

@@ -2,8 +2,9 @@
 //! is still stored.
 //!
 //! Rows are read page by page, which bounds the memory. Each stream is read in one snapshot, so
-//! daemons can write at the same time. This verification cannot detect that the whole database was
-//! replaced by an earlier copy. Checkpoints detect that ([`checkpoint`](super::checkpoint)).
+//! daemons can write at the same time. The checkpoint events show whether a single stream was
+//! replaced by an earlier copy. Only checkpoints outside the database show whether the whole
+//! database was replaced ([`checkpoint`](super::checkpoint)).
 
 use std::collections::HashMap;
 
@@ -15,9 +16,11 @@ use sea_orm::{
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::checkpoint_event;
 use super::keys::{Checked, Keys};
-use super::record::UNPROVEN;
+use super::record::{CHECKPOINT, UNPROVEN};
 use super::seal::{self, End};
+use crate::clock::UnixMillis;
 use crate::database::Db;
 
 /// The maximum number of rows that one query reads. With their identities they take a few hundred
@@ -40,6 +43,8 @@ pub enum Kind {
     Unsealed,
     /// An identity was changed after it was written.
     IdentityAltered,
+    /// Identities were deleted, although their accounts were not.
+    IdentityMissing,
     /// A row or an end cannot be checked, because its audit key is lost.
     Unproven,
 }
@@ -83,17 +88,19 @@ pub async fn count(db: &Db) -> Result<u64, DbErr> {
 }
 
 /// Verifies the whole audit. After every page it calls `told` with the number of rows that have
-/// been checked.
+/// been checked. `kept_from` is the time before which retention deletes rows.
 ///
 /// # Errors
 /// The database's error. Problems in the audit are no errors. They are passed to `sink`.
 pub async fn verify(
     db: &Db,
     keys: &Keys,
+    kept_from: UnixMillis,
     sink: &mut Sink<'_>,
     told: &mut LoggedEvent<'_>,
 ) -> Result<Summary, DbErr> {
     let mut summary = Summary::default();
+    let mut newest_checkpoint = 0;
     let mut after = Uuid::nil();
     loop {
         let page: Vec<Uuid> = audit_stream::Entity::find()
@@ -115,16 +122,21 @@ pub async fn verify(
             };
             let before = summary.events;
             let mut so_far = |events: u64| told(before + events);
-            let events = check_stream(db, keys, id, (&mut counted, &mut so_far)).await?;
+            let to = (&mut counted as &mut (dyn FnMut(Finding) + Send), &mut so_far as _);
+            let events = check_stream(db, keys, id, to, &mut newest_checkpoint).await?;
             summary.streams += 1;
             summary.events += events;
             summary.findings += findings;
         }
     }
-    for finding in orphans(db).await? {
+    let mut counted = |finding: Finding| {
         summary.findings += 1;
         sink(finding);
+    };
+    for finding in orphans(db).await? {
+        counted(finding);
     }
+    checkpoint_event::compare(db, newest_checkpoint, kept_from, &mut counted).await?;
     Ok(summary)
 }
 
@@ -133,11 +145,14 @@ async fn check_stream(
     keys: &Keys,
     id: Uuid,
     (sink, told): (&mut (dyn FnMut(Finding) + Send), &mut LoggedEvent<'_>),
+    newest_checkpoint: &mut i64,
 ) -> Result<u64, DbErr> {
     let tx = db.reader().begin_snapshot().await?;
     let Some(stream) = audit_stream::Entity::find_by_id(id).one(&tx).await? else { return Ok(0) };
     let mut walk = Walk {
         keys,
+        newest_checkpoint,
+        missing_identities: 0,
         stream: &stream,
         mac: stream.base_mac.clone(),
         seq: stream.base_seq,
@@ -187,6 +202,10 @@ async fn identities<C: ConnectionTrait>(
 /// The state while one stream is checked row by row.
 struct Walk<'a> {
     keys: &'a Keys,
+    /// The highest number of a checkpoint event that a row contains.
+    newest_checkpoint: &'a mut i64,
+    /// How many identities the rows promise that are not stored.
+    missing_identities: i64,
     stream: &'a audit_stream::Model,
     /// The `mac` of the row that was checked last.
     mac: Vec<u8>,
@@ -252,6 +271,8 @@ impl Walk<'_> {
             self.report(Kind::Truncated, seq, "the row comes after the head of the stream");
         }
         let detail = serde_json::from_str::<serde_json::Value>(&row.detail).unwrap_or_default();
+        let checkpoint = detail.get(CHECKPOINT).and_then(serde_json::Value::as_i64);
+        *self.newest_checkpoint = checkpoint.unwrap_or(0).max(*self.newest_checkpoint);
         if detail.get(UNPROVEN).is_some() {
             let what = "when the row was written, the head of the stream was not the one that latchkey \
                  had written before";
@@ -262,6 +283,8 @@ impl Walk<'_> {
     }
 
     fn identities(&mut self, row: &audit_event::Model, found: &[audit_identity::Model]) {
+        self.missing_identities += seal::identities_of(std::slice::from_ref(row));
+        self.missing_identities -= i64::try_from(found.len()).unwrap_or(i64::MAX);
         for identity in found {
             let promised = match identity.party.as_str() {
                 "actor" => &row.actor_commitment,
@@ -280,6 +303,13 @@ impl Walk<'_> {
     }
 
     fn tail(&mut self) {
+        let (missing, erased) = (self.missing_identities, self.stream.erased);
+        if missing != erased {
+            let what = format!(
+                "{missing} identities are missing, but {erased} were deleted with their accounts"
+            );
+            self.report(Kind::IdentityMissing, None, what);
+        }
         let head = self.stream.head_seq;
         if self.seq < head {
             let what = format!("rows {} to {head} are missing", self.seq + 1);

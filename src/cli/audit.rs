@@ -108,11 +108,11 @@ async fn run_verify(
             listed.push(finding);
         }
     };
-    let summary =
-        verify::verify(&needs.db, &keys, &mut sink, &mut |rows| progress.at(rows)).await?;
+    let kept_from = needs.clock.now() - millis(config.audit.retention);
+    let mut told = |rows| progress.at(rows);
+    let summary = verify::verify(&needs.db, &keys, kept_from, &mut sink, &mut told).await?;
     let mut compared = 0;
     if let Some(file) = file {
-        let kept_from = needs.clock.now() - millis(config.audit.retention);
         compared = compare((&needs.db, &keys), file, kept_from, &mut sink).await?;
     }
     progress.end();

@@ -5,6 +5,7 @@ mod admin;
 mod arguments;
 mod audit;
 mod config;
+mod core_dumps;
 mod doctor;
 mod ending;
 mod healthcheck;
@@ -121,6 +122,7 @@ enum Command {
 
 /// Runs the command that the command line names.
 pub fn run() -> ExitCode {
+    core_dumps::turn_off();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

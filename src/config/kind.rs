@@ -287,7 +287,7 @@ fn base_url(given: &str) -> Result<String, Refusal> {
 /// Reads the origin of a web page. Returns it in the form that a browser sends in `Origin`: in
 /// lower case, with A-labels, and without the default port of its scheme (RFC 6454 §6.2, WHATWG
 /// HTML §7.1.1).
-fn origin(given: &str) -> Result<String, Refusal> {
+pub(super) fn origin(given: &str) -> Result<String, Refusal> {
     let refuse = |reason| {
         Err(Refusal::of(given, reason, "list the origin of each page: https://app.example.com"))
     };

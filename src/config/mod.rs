@@ -73,6 +73,11 @@ pub struct Pepper {
 }
 
 impl Config {
+    /// The origin of `public_url`, in the form in which a browser sends it.
+    pub fn public_origin(&self) -> Option<String> {
+        kind::origin(&self.public_url).ok()
+    }
+
     /// Whether the daemon uses no other service. If so, it uses SQLite, the embedded token store
     /// and the built-in mailbox. It uses no captcha vendor, no service of breached passwords and no
     /// collector.

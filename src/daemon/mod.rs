@@ -51,7 +51,8 @@ pub use urls::check_urls;
 /// How long requests in progress may continue after the listener is closed: 15 s for a body and 5 s
 /// for a response.
 const REQUESTS_END_WITHIN: Duration = Duration::from_secs(20);
-/// How long each pool may take to finish its queue: the longest deadline of a job.
+/// How long each pool may take to finish its queue. No job for which a client waits has a longer
+/// deadline. The mailer only finishes its current mail: further mails stay in the outbox.
 const POOL_DRAINS_WITHIN: Duration = Duration::from_secs(5);
 /// The process ends this long after it stopped accepting connections, even if some work hangs.
 const HARD_STOP: Duration = Duration::from_secs(25);

@@ -141,7 +141,7 @@ impl Dependencies<'_> {
         let deliveries =
             self.pool(root, PoolName::Mailer, mail_limits, move || mail_worker.clone()).await?;
         let shared_limits = self
-            .pool(root, PoolName::Limits, limits(2, 256, 1), move || limits_worker.clone())
+            .pool(root, PoolName::Limits, limits(2, 256, 3), move || limits_worker.clone())
             .await?;
         let deliveries = Deliveries::new(deliveries);
         let issuer = Issuer {

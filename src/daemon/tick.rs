@@ -17,15 +17,15 @@ use crate::telemetry::Metrics;
 use crate::telemetry::labels::TaskName;
 use crate::telemetry::observed::KeyReading;
 use crate::token::keys::Key;
-use crate::{mail, team, token};
+use crate::{account, mail, session, team, token};
 
 /// How often the heads of the audit are logged, and old events deleted.
 const AUDIT_EVERY: Duration = Duration::from_hours(1);
 
 /// How often the mails that wait are counted.
 const OUTBOX_EVERY: Duration = Duration::from_secs(10);
-/// How often the limits forget clients without recent requests, and how often pending migrations
-/// are counted.
+/// How often the limits forget clients without recent requests, how often pending migrations are
+/// counted, and how often the heads of the audit are recorded in the audit itself.
 const MINUTE: Duration = Duration::from_mins(1);
 /// How often expired rows are deleted.
 const SWEEP_EVERY: Duration = Duration::from_mins(10);
@@ -43,10 +43,14 @@ pub fn tick(app: &Arc<App>, tls: Option<Arc<Tls>>, root: &Root, stop: &Cancellat
     task(TaskName::LimitsSweep).every(MINUTE, on(app, sweep_limits));
     task(TaskName::MigrationsCount).every(MINUTE, on(app, count_pending));
     task(TaskName::KeyRotation).every(token::keys::RELOAD_EVERY, on(app, turn_keys));
-    task(TaskName::AccountSweep).every(SWEEP_EVERY, on(app, sweep_accounts));
-    task(TaskName::OutboxSweep).every(SWEEP_EVERY, on(app, sweep_outbox));
-    task(TaskName::RevocationSweep).every(SWEEP_EVERY, on(app, sweep_revocations));
-    task(TaskName::InvitationSweep).every(SWEEP_EVERY, on(app, sweep_invitations));
+    // The sweeps run at once. Otherwise a daemon that is restarted every few minutes would never
+    // delete anything.
+    task(TaskName::AccountSweep).soon_and_every(SWEEP_EVERY, on(app, sweep_accounts));
+    task(TaskName::EmailChangeSweep).soon_and_every(SWEEP_EVERY, on(app, sweep_email_changes));
+    task(TaskName::EndedSessionSweep).soon_and_every(SWEEP_EVERY, on(app, sweep_ended_sessions));
+    task(TaskName::OutboxSweep).soon_and_every(SWEEP_EVERY, on(app, sweep_outbox));
+    task(TaskName::RevocationSweep).soon_and_every(SWEEP_EVERY, on(app, sweep_revocations));
+    task(TaskName::InvitationSweep).soon_and_every(SWEEP_EVERY, on(app, sweep_invitations));
     let audited = Arc::new(AuditKeeper::new(app.clone()));
     // This task runs at once, and then every hour. Otherwise a daemon that is restarted every hour
     // would never log heads.
@@ -56,6 +60,7 @@ pub fn tick(app: &Arc<App>, tls: Option<Arc<Tls>>, root: &Root, stop: &Cancellat
             audited.keep().await;
         }
     });
+    task(TaskName::AuditCheckpoint).every(MINUTE, on(app, write_checkpoint));
     if let Some(tls) = tls {
         task(TaskName::TlsReload).every(TLS_EVERY, move || {
             tls.reload();
@@ -126,6 +131,26 @@ async fn sweep_outbox(app: Arc<App>) {
     app.deliveries.delete_old();
 }
 
+async fn sweep_email_changes(app: Arc<App>) {
+    let confirm_ttl = app.config.verification.ttl;
+    let swept = account::sweep_email_changes(&app.db, confirm_ttl, app.clock.now()).await;
+    if let Err(error) = swept {
+        tracing::warn!(
+            error = %error,
+            "cannot delete old changes of email addresses, the next run tries again"
+        );
+    }
+}
+
+async fn sweep_ended_sessions(app: Arc<App>) {
+    if let Err(error) = session::sweep_ended(&app.db, app.clock.now()).await {
+        tracing::warn!(
+            error = %error,
+            "cannot delete the records of expired sessions, the next run tries again"
+        );
+    }
+}
+
 async fn sweep_revocations(app: Arc<App>) {
     if let Err(error) = token::revocation::sweep(&app.db, app.clock.now()).await {
         tracing::warn!(
@@ -159,6 +184,16 @@ fn observe_keys(app: &Arc<App>) {
         };
         [&keys.user, &keys.vault].into_iter().filter_map(reading).collect()
     });
+}
+
+async fn write_checkpoint(app: Arc<App>) {
+    let written = audit::checkpoint_event::write(&app.db, &app.audit, app.clock.now()).await;
+    if let Err(error) = written {
+        tracing::warn!(
+            error = %error,
+            "cannot record the heads of the audit, the next run tries again"
+        );
+    }
 }
 
 /// Maintains the audit: logs the heads of streams, and deletes old events.

@@ -205,6 +205,8 @@ pub fn add_security_headers(headers: &mut HeaderMap, transport: Transport) {
     };
     default(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     default(header::CONTENT_SECURITY_POLICY, API_POLICY);
+    // Browsers that know `frame-ancestors` of the policy ignore this header.
+    default(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     default(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     default(
         HeaderName::from_static("cross-origin-resource-policy"),

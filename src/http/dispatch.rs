@@ -23,6 +23,7 @@ use super::access::Access;
 use super::answer::{self, Answer, TokenShown};
 use super::body;
 use super::cors;
+use super::cross_site;
 use super::cx::{Cx, Forwarded, Peer};
 use super::head;
 use super::mailbox_gate::{self, Passage};
@@ -38,6 +39,7 @@ use crate::app::App;
 use crate::http::limit::{self, Holder};
 use crate::problem::{Code, Problem, Unavailable};
 use crate::telemetry::labels::ShedReason;
+use crate::token::Expiry;
 
 /// The value of `Retry-After` if a request gets no permit. A permit becomes free as soon as another
 /// request has its response.
@@ -139,6 +141,9 @@ impl Dispatcher {
         if let Some(answer) = head::guard(&route, &parts)? {
             return Ok(answer);
         }
+        if let Some(answer) = cross_site::guard(&app.config, &route, &parts)? {
+            return Ok(answer);
+        }
         let body = self.body_of(cx, &route, &parts, body).await?;
         // The permit is taken after the body has arrived, so a client that does not send its body
         // holds no permit for requests in progress.
@@ -168,7 +173,8 @@ impl Dispatcher {
         match route.handler {
             Handler::Open(handle) => handle(&self.app, request).await,
             Handler::User(handle) => {
-                let (user_id, claims, pass) = limit::account(&self.app, request).await?;
+                let (user_id, claims, pass) =
+                    limit::account(&self.app, request, Expiry::Enforced).await?;
                 let caller = self.app.check().caller_of(user_id, &claims).await?;
                 // The permit is released before the handler runs, because some handlers wait for a
                 // password hash or for a captcha. Password hashes and captchas have their own
@@ -178,7 +184,8 @@ impl Dispatcher {
                 handle(&self.app, request, caller).await
             }
             Handler::Verified(handle) => {
-                let (user_id, claims, _pass) = limit::account(&self.app, request).await?;
+                let (user_id, claims, _pass) =
+                    limit::account(&self.app, request, Expiry::Enforced).await?;
                 let caller = self.app.check().caller_of(user_id, &claims).await?;
                 let caller = member::verified(caller)?;
                 limit::admit_write(&self.app, request, (route, caller.standing.id)).await?;

@@ -132,9 +132,13 @@ pub async fn known_session(app: &App, request: &Request) -> Result<Option<KnownS
 
 /// Verifies the userToken of the request and waits for the permit of its account. Both happen
 /// before any lookup. Returns the claims and the permit.
-pub async fn account(app: &App, request: &Request) -> Result<(Uuid, UserClaims, Permit), Problem> {
+pub async fn account(
+    app: &App,
+    request: &Request,
+    expiry: Expiry,
+) -> Result<(Uuid, UserClaims, Permit), Problem> {
     let token = request.bearer()?.ok_or(Code::InvalidToken)?;
-    let (user_id, claims) = app.check().claims(token, Expiry::Enforced).await?;
+    let (user_id, claims) = app.check().claims(token, expiry).await?;
     let permit = permit(app, request, Holder::Account(user_id)).await?;
     Ok((user_id, claims, permit))
 }

@@ -12,6 +12,7 @@ use crate::problem::{Code, FieldError, Problem};
 use crate::session::Principal;
 use crate::session::account_status::Membership;
 use crate::team::{Actor, Permission, Refusal, Role};
+use crate::token::Expiry;
 
 /// A caller who is a member of the team in the path. The caller's session is in this team or in
 /// another team.
@@ -40,7 +41,7 @@ impl Member {
     /// team.
     pub async fn of(app: &App, request: &Request, permission: Permission) -> Result<Self, Problem> {
         let team_id = request.id("tid").unwrap_or_default();
-        let (user_id, claims, _pass) = limit::account(app, request).await?;
+        let (user_id, claims, _pass) = limit::account(app, request, Expiry::Enforced).await?;
         let caller = verified(app.check().caller_in(user_id, &claims, team_id).await?)?;
         let membership = caller.standing.membership.as_ref();
         let membership =

@@ -12,6 +12,7 @@ pub mod api;
 mod body;
 pub mod body_type;
 pub mod cors;
+mod cross_site;
 pub mod cx;
 pub mod dispatch;
 mod fields;

@@ -52,7 +52,7 @@ mod worker;
 mod tests;
 
 pub use delivery::{Delivery, Mailer, SWEEP_EVERY, Setup, Swept};
-pub use kinds::{INVITATION_TTL, Kind, LinkKind, LinkTtls, NoticeKind};
+pub use kinds::{INVITATION_TTL, Kind, LinkKind, LinkTtls, NoticeKind, UNDO_TTL};
 pub use letter::BadSender;
 pub use locale::Locale;
 pub use mailbox::{Mailbox, MailboxMessage};

@@ -8,13 +8,11 @@ use std::time::Duration;
 
 use latchkey_entity::outbox::{Column, Entity, Model, OutboxState};
 use sea_orm::sea_query::{Expr, SimpleExpr};
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-    UpdateMany,
-};
+use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, UpdateMany};
 
 use crate::clock::{UnixMillis, millis};
 use crate::database::Db;
+use crate::database::batches::Expired;
 use crate::mail::Kind;
 
 /// How long a claimed row is reserved for its worker: twice the SMTP timeout. So no worker sends a
@@ -182,11 +180,8 @@ pub async fn depth(db: &Db, now: UnixMillis) -> Result<Depth, DbErr> {
 
 /// Deletes rows that were created before `before` and are sent, superseded or dead. Returns the
 /// number of deleted rows. So an email address is stored no longer than it is needed.
-pub async fn forget<C: ConnectionTrait>(db: &C, before: UnixMillis) -> Result<u64, DbErr> {
-    let done = Entity::delete_many()
-        .filter(Column::State.ne(OutboxState::Pending))
-        .filter(Column::CreatedAt.lt(before))
-        .exec(db)
-        .await?;
-    Ok(done.rows_affected)
+pub async fn forget(db: &Db, before: UnixMillis) -> Result<u64, DbErr> {
+    let done =
+        Expired { table: "outbox", key: "id", condition: "state <> 'pending' AND created_at < $1" };
+    done.delete(db, before).await
 }

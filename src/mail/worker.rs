@@ -90,7 +90,7 @@ impl Worker for MailWorker {
             MailCommand::Deliver => while self.round().await {},
             MailCommand::DeleteOld => {
                 let before = self.clock.now() - millis(KEPT_FOR);
-                if let Err(error) = forget(self.db.writer(), before).await {
+                if let Err(error) = forget(&self.db, before).await {
                     tracing::warn!(
                         error = %error,
                         "cannot delete old mails from the outbox, the next run tries again"

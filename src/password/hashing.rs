@@ -14,6 +14,7 @@ use argon2::{Algorithm, Version};
 
 use super::argon::{Kind, Params, SALT_BYTES, Stored, TAG_BYTES, TAG_BYTES_MAX};
 use super::engine::Engine;
+use super::equal_work::Work;
 use super::foreign::{Foreign, spelling};
 use super::normalized;
 use super::pepper::Peppers;
@@ -230,6 +231,7 @@ pub struct Hasher {
     setup: Setup,
     engine: Engine,
     decoy: String,
+    pub(super) work: Work,
 }
 
 impl Hasher {
@@ -242,14 +244,11 @@ impl Hasher {
             .today()
             .phc(&secret::random_bytes::<SALT_BYTES>(), &tag)
             .ok_or(HashError::ParametersRefused)?;
-        Ok(Self { engine: Engine::new(setup.engine), setup, decoy })
+        Ok(Self { engine: Engine::new(setup.engine), setup, decoy, work: Work::default() })
     }
 
     /// A PHC string with the current parameters, a random salt and a random tag. No password
-    /// matches it.
-    ///
-    /// Verifying it costs as much as verifying a user's hash. So a login with an unknown email
-    /// address takes as long as a login with a known email address.
+    /// matches it. It is the hash of users without a password.
     pub fn decoy(&self) -> &str {
         &self.decoy
     }
@@ -315,11 +314,20 @@ impl Hasher {
                 self.compute(stored.kind, password, &stored.salt, tag)?;
                 Ok(secret::equal(tag, stored.tag.as_bytes()))
             }
-            Any::Foreign(foreign) => foreign.matches(password.as_bytes()),
+            Any::Foreign(foreign) => {
+                let started = Instant::now();
+                let is_right = foreign.matches(password.as_bytes());
+                self.work.foreign(self.setup.params, started.elapsed());
+                is_right
+            }
         }
     }
 
-    fn compute(
+    pub(super) fn today(&self) -> Kind {
+        self.setup.today()
+    }
+
+    pub(super) fn compute(
         &mut self,
         kind: Kind,
         password: &str,
@@ -327,7 +335,10 @@ impl Hasher {
         tag: &mut [u8],
     ) -> Result<(), HashError> {
         let input = self.setup.peppers.input(password, kind.pepper)?;
-        self.engine.compute(kind, self.setup.today(), &input, salt, tag)
+        let started = Instant::now();
+        self.engine.compute(kind, self.setup.today(), &input, salt, tag)?;
+        self.work.argon2(kind.params, self.setup.params, started.elapsed());
+        Ok(())
     }
 }
 

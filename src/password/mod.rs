@@ -18,6 +18,7 @@ pub mod argon;
 pub mod breach;
 mod common;
 pub mod engine;
+mod equal_work;
 mod foreign;
 pub mod hashing;
 pub mod pepper;

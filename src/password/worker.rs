@@ -80,9 +80,8 @@ impl Passwords {
         self.0.ask_for(client_key, deadline, command).await
     }
 
-    /// Checks whether a password matches a stored PHC string. If `stored` is None, a decoy of the
-    /// same cost is verified, and the verdict is a mismatch. If the PHC string is malformed, the
-    /// result is [`Unavailable`] and not a mismatch.
+    /// Checks whether a password matches a stored PHC string. If `stored` is None, or if the string
+    /// cannot be verified, the verdict is a mismatch of the same cost ([`Hasher::check`]).
     pub async fn verify(
         &self,
         client_key: impl Hash,
@@ -152,11 +151,7 @@ impl Worker for PasswordWorker {
             PasswordCommand::Verify { password, stored, reply } if !reply.is_closed() => {
                 let verdict = self
                     .run(HashOperation::Verify, move |hasher| {
-                        if let Some(stored) = stored {
-                            return hasher.verify(&password, stored.expose());
-                        }
-                        let decoy = hasher.decoy().to_owned();
-                        hasher.verify(&password, &decoy).map(|_| Verdict::Mismatch)
+                        hasher.check(&password, stored.as_ref().map(|it| it.expose().as_str()))
                     })
                     .await?;
                 let _ = reply.send(verdict.map_err(unavailable));

@@ -17,6 +17,7 @@ use crate::problem::{Code, Problem, Unavailable};
 use crate::session::account_status::{AccountStatus, SessionRow, StatusQuery, TokenRow};
 use crate::store::{Session, Store};
 use crate::team::keys::KnownKey;
+use crate::team::roles::scope_of;
 use crate::token::jwt::{self, Expiry};
 use crate::token::{KeyRing, KeysError, UserClaims, VaultClaims};
 use crate::user::UserState;
@@ -154,7 +155,10 @@ impl Check<'_> {
         let place = StatusQuery { sid, team: Some(team), project, jti: &claims.jti };
         let standing = self.person(user_id, place).await?;
         let same = standing.membership.as_ref().is_some_and(|membership| {
+            let granted = scope_of(membership.role);
+            let may = |scope: &str| granted.split(' ').any(|known| known == scope);
             membership.team_id == team
+                && claims.scope.split(' ').all(may)
                 && membership.is_active()
                 && Some(membership.epoch) == claims.mep
                 && Some(membership.role.name()) == claims.role.as_deref()

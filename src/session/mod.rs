@@ -27,7 +27,7 @@ pub use check::{Principal, Refused};
 pub use issue::Tokens;
 pub use list::live;
 pub use refused::{RefusedPassword, Tried};
-pub use work::sweep_endings;
+pub use work::sweep_ended;
 pub use worker::{Issuer, SessionCommand, SessionWorker, Sessions};
 
 /// What is new about a login. By default nothing is new.

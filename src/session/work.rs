@@ -2,17 +2,15 @@
 
 use latchkey_entity::{ended_session, user};
 use sea_orm::sea_query::{LockType, OnConflict};
-use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _,
-    QuerySelect as _,
-};
+use sea_orm::{ActiveValue::Set, ConnectionTrait, DbErr, EntityTrait as _, QuerySelect as _};
 use uuid::Uuid;
 
 use super::{EndedBy, LoginContext, Outcome as Refreshing, RefreshRequest, SessionWorker, Which};
 use crate::audit::{Action, Actor, ChangeContext, Detail, Outcome};
 use crate::client_key::ClientKey;
-use crate::clock::UnixMillis;
-use crate::database::Transaction;
+use crate::clock::{CLOCKS_APART_MAX, UnixMillis, millis};
+use crate::database::batches::Expired;
+use crate::database::{Db, Transaction};
 use crate::mail::{self, MailData, NewNotice, NoticeKind, Notified};
 use crate::problem::Unavailable;
 use crate::secret::random_id;
@@ -219,11 +217,10 @@ async fn write_ending<C: ConnectionTrait>(
     Ok(if written == 1 { Ending::New } else { Ending::Known })
 }
 
-/// Deletes the rows of ended sessions whose expiry time has passed.
-pub async fn sweep_endings(db: &crate::database::Db, now: UnixMillis) -> Result<u64, DbErr> {
-    let swept = ended_session::Entity::delete_many()
-        .filter(ended_session::Column::ExpiresAt.lt(now))
-        .exec(db.writer())
-        .await?;
-    Ok(swept.rows_affected)
+/// Deletes the records of ended sessions that would have expired by now on every replica. Returns
+/// their number. Until then a session that is restored from a backup of the token store must stay
+/// ended.
+pub async fn sweep_ended(db: &Db, now: UnixMillis) -> Result<u64, DbErr> {
+    let ended = Expired { table: "ended_sessions", key: "sid", condition: "expires_at < $1" };
+    ended.delete(db, now - millis(CLOCKS_APART_MAX)).await
 }

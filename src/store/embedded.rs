@@ -26,13 +26,10 @@ use super::rules::Stored;
 use super::types::{OneTimeToken, Session, Spend, TokenKind};
 use super::{COLLECT_SLACK_MS, SESSIONS_PER_USER_MAX, keys, lost};
 use crate::clock::UnixMillis;
+use crate::database::batches::Expired;
 use crate::database::{Db, Transaction};
 use crate::health::StoreHealth;
 use crate::problem::Unavailable;
-
-/// The greatest number of rows that one statement of a sweep deletes. Other writers can write
-/// between two of these statements.
-const SWEEP_ROWS_MAX: u64 = 1000;
 
 /// The embedded token store.
 #[derive(Clone, Debug)]
@@ -199,26 +196,8 @@ impl Embedded {
     }
 
     pub(super) async fn sweep(&self, now: UnixMillis) -> Result<u64, Unavailable> {
-        let backend = self.db.writer().get_database_backend();
-        // Rows that are locked by another replica's sweep or by another writer are skipped.
-        let (mark, skip) = match backend {
-            DatabaseBackend::Postgres => ("$1", " FOR UPDATE SKIP LOCKED"),
-            _ => ("?1", ""),
-        };
-        let sql = format!(
-            "DELETE FROM token_store WHERE expires_at <= {mark} AND key IN \
-             (SELECT key FROM token_store WHERE expires_at <= {mark} LIMIT {SWEEP_ROWS_MAX}{skip})"
-        );
-        let until = now.saturating_sub(COLLECT_SLACK_MS);
-        let mut swept = 0;
-        loop {
-            let delete = Statement::from_sql_and_values(backend, &sql, [until.into()]);
-            let rows = self.db.writer().execute_raw(delete).await.map_err(lost)?.rows_affected();
-            swept += rows;
-            if rows < SWEEP_ROWS_MAX {
-                return Ok(swept);
-            }
-        }
+        let expired = Expired { table: "token_store", key: "key", condition: "expires_at <= $1" };
+        expired.delete(&self.db, now.saturating_sub(COLLECT_SLACK_MS)).await.map_err(lost)
     }
 
     pub(super) async fn ping(&self) -> Result<(), Unavailable> {

@@ -103,13 +103,14 @@ pub struct VaultClaims {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Invalid;
 
-/// Whether a token is accepted after its `exp`.
+/// Whether a token is accepted outside of its lifetime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expiry {
-    /// An expired token is refused.
+    /// An expired token is refused, and so is a token from the future.
     Enforced,
-    /// An expired token is accepted. Only a refresh uses this variant, because the session decides
-    /// whether the refresh succeeds.
+    /// The times of the token are ignored, because its session decides. A refresh and the requests
+    /// that end a session use this variant. The token has perhaps expired, or the clock of the
+    /// replica that signed it is ahead. A 401 would then make the client drop a live session.
     Ignored,
 }
 
@@ -200,11 +201,9 @@ impl Times {
     fn check(&self, now: i64, ttl_max: Duration, expiry: Expiry) -> Result<(), Invalid> {
         let ttl_seconds_max = i64::try_from(ttl_max.as_secs()).unwrap_or(i64::MAX);
         let lives = self.exp.checked_sub(self.iat).ok_or(Invalid)?;
-        let sound = (0..=ttl_seconds_max).contains(&lives)
-            && self.iat <= now + AHEAD_SECONDS_MAX
-            && self.nbf <= now + AHEAD_SECONDS_MAX;
-        let alive = expiry == Expiry::Ignored || now < self.exp;
-        if sound && alive { Ok(()) } else { Err(Invalid) }
+        let begun = self.iat.max(self.nbf) <= now.saturating_add(AHEAD_SECONDS_MAX);
+        let alive = expiry == Expiry::Ignored || (begun && now < self.exp);
+        if (0..=ttl_seconds_max).contains(&lives) && alive { Ok(()) } else { Err(Invalid) }
     }
 }
 

@@ -5,24 +5,21 @@
 
 use latchkey_entity::revoked_token::{ActiveModel, Column, Entity};
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ActiveValue::Set, ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _};
+use sea_orm::{ActiveValue::Set, DbErr, EntityTrait as _};
 use uuid::Uuid;
 
 use super::VaultClaims;
 use crate::audit::{Action, Actor, ChangeContext, Detail, Outcome};
-use crate::clock::UnixMillis;
+use crate::clock::{CLOCKS_APART_MAX, UnixMillis, millis};
 use crate::database::Db;
-
-/// How long the row of a revoked token stays after the token has expired. This time is longer than
-/// the greatest difference between the clocks of two replicas.
-const SLACK_MS: i64 = 120_000;
+use crate::database::batches::Expired;
 
 /// Revokes a vaultToken until its `exp` and records an audit event. A second call changes nothing.
 pub async fn revoke(cx: &ChangeContext<'_>, claims: &VaultClaims) -> Result<(), DbErr> {
     let row = ActiveModel {
         jti: Set(claims.jti.clone()),
         revoked_at: Set(cx.now),
-        expires_at: Set(claims.exp.saturating_mul(1000).saturating_add(SLACK_MS)),
+        expires_at: Set(claims.exp.saturating_mul(1000)),
     };
     let tx = cx.db.begin().await?;
     let written = Entity::insert(row)
@@ -50,8 +47,8 @@ pub async fn is_revoked(db: &Db, claims: &VaultClaims) -> Result<bool, DbErr> {
     Ok(Entity::find_by_id(claims.jti.clone()).one(db.reader()).await?.is_some())
 }
 
-/// Deletes the revocations of expired tokens and returns their number.
+/// Deletes the revocations of tokens that have expired on every replica. Returns their number.
 pub async fn sweep(db: &Db, now: UnixMillis) -> Result<u64, DbErr> {
-    let swept = Entity::delete_many().filter(Column::ExpiresAt.lt(now)).exec(db.writer()).await?;
-    Ok(swept.rows_affected)
+    let revoked = Expired { table: "revoked_tokens", key: "jti", condition: "expires_at < $1" };
+    revoked.delete(db, now - millis(CLOCKS_APART_MAX)).await
 }

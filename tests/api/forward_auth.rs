@@ -87,11 +87,15 @@ both!(a_proxy_that_appends_path_and_keeps_the_method_is_answered_too, async |app
     for method in
         [Method::GET, Method::POST, Method::PUT, Method::DELETE, Method::PATCH, Method::OPTIONS]
     {
-        let path = format!("{PATH}/v1/secrets/a%20b?team=of-the-client&x=1");
-        let answer = person.as_vault().bare(method.clone(), &path).await.expect(200);
-        assert_eq!(said(&answer)[0], claims(&person.vault_token)["sub"].as_str().expect("text"));
-        let nobody = app.anonymous().bare(method, &path).await;
-        nobody.expect_problem(401, "invalid-token");
+        // Envoy's `path_prefix` ends with the client's path, which is `/` for the root.
+        for path in ["/v1/secrets/a%20b?team=of-the-client&x=1", "/", "/?x=1", "//", "/a/"] {
+            let path = format!("{PATH}{path}");
+            let answer = person.as_vault().bare(method.clone(), &path).await.expect(200);
+            let subject = claims(&person.vault_token)["sub"].as_str().expect("text").to_owned();
+            assert_eq!(said(&answer)[0], subject);
+            let nobody = app.anonymous().bare(method.clone(), &path).await;
+            nobody.expect_problem(401, "invalid-token");
+        }
     }
 });
 

@@ -2,26 +2,10 @@
 
 use std::time::Duration;
 
-use sea_orm::ConnectionTrait as _;
-
 use crate::app::{TestApp, both};
 use crate::ask::sql;
 use crate::client::Client;
 use crate::limits_attempts::{at, login};
-
-/// Replaces every stored password hash by an unreadable one. Returns the statement that restores
-/// the hashes.
-async fn break_hashes(app: &TestApp) -> String {
-    let db = app.inside().db.writer();
-    let select = sea_orm::Statement::from_string(
-        app.inside().db.backend(),
-        "SELECT password_hash FROM users",
-    );
-    let row = db.query_one_raw(select).await.expect("read").expect("a person");
-    let hash: String = row.try_get("", "password_hash").expect("a hash");
-    sql(app, "UPDATE users SET password_hash = 'none that anybody can read'").await;
-    format!("UPDATE users SET password_hash = '{hash}'")
-}
 
 /// Sends nine attempts. If they counted, the back-off would delay the seventh attempt. None of the
 /// attempts gets a result.
@@ -32,20 +16,6 @@ async fn nobody_judges(app: &TestApp, source: &Client, email: &str, password: &s
         app.clock.advance(Duration::from_millis(100));
     }
 }
-
-both!(
-    an_attempt_without_a_verdict_does_not_count,
-    ["rate_limit.enabled" = "true", "http.trusted_proxies" = "127.0.0.0/8"],
-    async |app| {
-        let person = app.verified("ada@example.org").await;
-        let source = at(app, "203.0.113.7");
-        let mend = break_hashes(app).await;
-        nobody_judges(app, &source, &person.email, "not the password").await;
-        sql(app, &mend).await;
-        // The attempts did not count, so a login with the right password succeeds at once.
-        login(&source, &person.email, &person.password).await.expect(200);
-    }
-);
 
 both!(
     an_attempt_whose_account_cannot_be_read_does_not_count,

@@ -75,6 +75,7 @@ mod siteverify;
 mod smtp;
 mod store_suite;
 mod stored_secrets;
+mod sweeps;
 mod teams;
 mod telemetry;
 mod threats;

@@ -106,22 +106,23 @@ enum Row {
     Form(&'static [(&'static str, &'static str)], fn(Who) -> u16),
 }
 
+/// The status of a route that accepts an expired token as long as its session exists.
+fn of_live_session(who: Who, status: u16) -> u16 {
+    if who == Who::Expired || who.is_known() { status } else { 401 }
+}
+
 fn row(route: &Route) -> Option<Row> {
     let empty = || Some(json!({}));
     Some(match (route.method.name(), route.path) {
-        ("GET", "/api/refresh") => Row::Each(|who| match who {
-            // A client can refresh an expired token as long as the session exists.
-            Who::Expired => 200,
-            who if who.is_known() => 200,
-            _ => 401,
-        }),
+        ("GET", "/api/refresh") => Row::Each(|who| of_live_session(who, 200)),
         ("GET", "/api/resend-email-verification") => Row::Person(None, 400),
-        (_, "/api/forward-auth" | "/api/forward-auth/{*path}") => {
+        (_, "/api/forward-auth" | "/api/forward-auth/" | "/api/forward-auth/{*path}") => {
             Row::Each(|who| if matches!(who, Who::VaultToken | Who::KeyToken) { 200 } else { 401 })
         }
         ("GET", "/api/sessions" | "/api/me" | "/api/me/events") => Row::Person(None, 200),
         ("DELETE", "/api/sessions/{sid}") => Row::Person(None, 404),
-        ("DELETE", "/api/sessions") | ("POST", "/api/logout") => Row::Person(None, 204),
+        ("DELETE", "/api/sessions") => Row::Person(None, 204),
+        ("POST", "/api/logout") => Row::Each(|who| of_live_session(who, 204)),
         ("PATCH" | "DELETE", "/api/me")
         | ("POST", "/api/change-password" | "/api/change-email") => Row::Person(empty(), 422),
         ("GET", "/api/teams" | "/api/me/invitations") => Row::Verified(None, 200),

@@ -6,7 +6,9 @@ use hyper::Method;
 use serde_json::{Value, json};
 
 use crate::app::{Backend, TestApp, both};
+use crate::audit::actions;
 use crate::client::Person;
+use crate::people::id_of;
 
 async fn items(person: &Person) -> Vec<Value> {
     let list = person.sessions().await.expect(200).json();
@@ -53,6 +55,29 @@ both!(logging_out_ends_this_session_at_once, async |app| {
     person.logout().await.expect_problem(401, "invalid-token");
     other.me().await.expect(200);
     assert!(items(&other).await.iter().all(|item| item["sid"] != person.sid.as_str()));
+});
+
+both!(an_expired_token_of_a_live_session_logs_out, async |app| {
+    let person = app.verified("ada@example.org").await;
+    let mut refreshed = app.verified("eve@example.org").await;
+    let replaced = refreshed.clone();
+    refreshed.refresh().await.expect(200);
+    app.clock.advance(Duration::from_hours(24));
+    for expired in [&person, &replaced] {
+        expired.me().await.expect_problem(401, "invalid-token");
+        expired.logout().await.expect(204);
+        expired.as_user().get("/api/refresh").await.expect_problem(401, "invalid-token");
+        expired.logout().await.expect_problem(401, "invalid-token");
+    }
+    refreshed.as_user().get("/api/refresh").await.expect_problem(401, "invalid-token");
+    let recorded = actions(app, id_of(&person).parse().expect("an id")).await;
+    assert_eq!(recorded.last().map(String::as_str), Some("session.logout"));
+    // The session itself has expired, so there is nothing to end.
+    let mut idle = app.verified("kim@example.org").await;
+    app.clock.advance(Duration::from_hours(15 * 24));
+    idle.logout().await.expect_problem(401, "invalid-token");
+    idle.login().await.expect(200);
+    idle.logout().await.expect(204);
 });
 
 both!(older_tokens_of_an_ended_session_are_dead_too, async |app| {

@@ -13,7 +13,8 @@ pub(super) const TABLES: &[&str] = &[
         created_at BIGINT NOT NULL
     )",
     "CREATE UNIQUE INDEX audit_keys_one_current ON audit_keys (state) WHERE state = 'current'",
-    // When a user is deleted, the user's stream stays, and its `user_id` becomes null.
+    // When a user is deleted, the user's stream stays, and its `user_id` becomes null. `erased` is
+    // the number of identities in the stream that were deleted together with their accounts.
     "CREATE TABLE audit_streams (
         id {uuid} PRIMARY KEY,
         kind TEXT NOT NULL CHECK (kind IN ('team', 'person', 'installation')),
@@ -28,6 +29,7 @@ pub(super) const TABLES: &[&str] = &[
         base_mac {bytes} NOT NULL,
         base_key TEXT NOT NULL,
         base_seal {bytes} NOT NULL,
+        erased BIGINT NOT NULL DEFAULT 0,
         created_at BIGINT NOT NULL,
         CHECK (base_seq >= 0 AND base_seq <= head_seq),
         CHECK (kind = 'team' OR team_id IS NULL),

@@ -71,6 +71,9 @@ pub enum ResetPassword<'a> {
     Requested,
     /// The password is set, and every session has ended.
     Done,
+    /// The password was changed after the link was mailed, usually with this link: the user has
+    /// sent the form twice, or opens the link again.
+    AlreadyDone,
 }
 
 /// The form that asks for a new mail.
@@ -263,6 +266,15 @@ pub fn reset_password(state: &ResetPassword<'_>) -> String {
             &[
                 "You are logged out on all devices. Log in with the new password. You can close this page.",
             ],
+        ),
+        ResetPassword::AlreadyDone => notice_with(
+            "Your new password is set",
+            &[
+                "The password was changed after this link was mailed, so the link no longer works. Log in with the new password.",
+                "If you did not change it, get another new password. This logs you out on all devices.",
+            ],
+            "Get another new password",
+            "/reset-password",
         ),
     }
 }

@@ -69,7 +69,9 @@ pub async fn html(mailbox: &Mailbox, request: &mut Request) -> Result<Answer, Pr
     let message = find(mailbox, request)?;
     let mut answer = answer::page(StatusCode::OK, super::mailbox::framed(&message.html));
     let policy = HeaderValue::from_static(FRAME_CSP);
-    answer.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    let headers = answer.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("SAMEORIGIN"));
     Ok(answer)
 }
 

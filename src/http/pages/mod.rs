@@ -42,7 +42,7 @@ pub use landing::{Mailbox, Stores, landing};
 pub use mailbox::{Mail, mailbox, message};
 pub use mailbox_locked::{MailboxLocked, mailbox_locked};
 pub use problems::{problem, problems};
-pub use trouble::{Trouble, trouble};
+pub use trouble::{Trouble, other_site, trouble};
 
 /// The `Content-Security-Policy` of the pages. A mail that is shown in a frame has its own policy,
 /// [`mailbox::FRAME_CSP`].

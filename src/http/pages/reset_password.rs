@@ -5,7 +5,7 @@ use hyper::header::{self, HeaderValue};
 
 use super::trouble::failed;
 use super::{Captcha, MailRequest, ResetPassword, VendorCaptcha};
-use crate::account::AccountError;
+use crate::account::{AccountError, RecoveryLink};
 use crate::app::App;
 use crate::captcha::vendor::action;
 use crate::config::CaptchaPoint;
@@ -22,10 +22,17 @@ pub async fn show(app: &App, request: &mut Request) -> Result<Answer, Problem> {
     let Some(token) = request.query("token")? else {
         return render(&ResetPassword::Ask(ask(app, "", None)));
     };
-    match app.account().is_reset_possible(&token).await {
-        Ok(true) => render(&ready(app, &token, None)),
-        Ok(false) => render(&ResetPassword::Invalid(ask(app, "", None))),
-        Err(error) => failed(&error.into(), PATH, &token),
+    state_of(app, &token).await
+}
+
+/// The page for the current state of a link. If a user sends the form twice, the second response
+/// says that the password is set.
+async fn state_of(app: &App, token: &str) -> Result<Answer, Problem> {
+    match app.account().recovery_link(token).await {
+        Ok(RecoveryLink::Ready) => render(&ready(app, token, None)),
+        Ok(RecoveryLink::Done) => render(&ResetPassword::AlreadyDone),
+        Ok(RecoveryLink::Invalid) => render(&ResetPassword::Invalid(ask(app, "", None))),
+        Err(error) => failed(&error.into(), PATH, token),
     }
 }
 
@@ -50,7 +57,7 @@ pub async fn submit(app: &App, request: &mut Request) -> Result<Answer, Problem>
     let reset = app.account().reset_password(&mut client, &token, new_password).await;
     match reset {
         Ok(_) => render(&ResetPassword::Done),
-        Err(AccountError::LinkInvalid) => render(&ResetPassword::Invalid(ask(app, "", None))),
+        Err(AccountError::LinkInvalid) => state_of(app, token.expose()).await,
         Err(AccountError::WeakPassword(weakness)) => {
             render(&ready(app, token.expose(), Some(&weakness.to_string())))
         }

@@ -86,6 +86,7 @@ fn gallery(words: &str) -> Vec<(String, String)> {
         ResetPassword::Invalid(request),
         ResetPassword::Requested,
         ResetPassword::Done,
+        ResetPassword::AlreadyDone,
     ];
     let undo = [
         UndoEmailChange::Ready { token, email_masked: words, changed_at: Some(0) },
@@ -118,6 +119,7 @@ fn gallery(words: &str) -> Vec<(String, String)> {
     pages.extend(undo.iter().map(|state| (format!("{state:?}"), undo_email_change(state))));
     let troubles = [Trouble::Unavailable, Trouble::TooMany { retry_after_s: 45 }];
     pages.extend(troubles.map(|why| (format!("{why:?}"), trouble("/verify-email", token, why))));
+    pages.push(("of another site".to_owned(), other_site(words)));
     pages.extend(
         Code::ALL.iter().map(|code| (format!("problem {code:?}"), problem(*code, Mailbox::Absent))),
     );

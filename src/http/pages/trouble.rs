@@ -3,7 +3,7 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::account::notice_with;
+use super::account::{notice, notice_with};
 use super::words;
 use crate::http::answer::{self, Answer};
 use crate::http::dispatch;
@@ -63,6 +63,20 @@ pub fn trouble(path: &str, token: &str, why: Trouble) -> String {
         }
     };
     notice_with(title, &lines, "Try again", &again)
+}
+
+/// The page for a form that another website sent. Nothing was changed.
+pub fn other_site(public_url: &str) -> String {
+    let advice = format!(
+        "If you wanted to do this, open the link in your mail again. If you need a new password, open {public_url}/reset-password. If you did not want to do anything, close this page."
+    );
+    notice(
+        "Another website sent this form",
+        &[
+            "A page of another website sent this request, so it was refused. Nothing was changed.",
+            &advice,
+        ],
+    )
 }
 
 /// Logs a problem and responds with its page.

@@ -7,10 +7,13 @@ use super::{Link, MailKind};
 use crate::mail::Locale;
 use crate::mail::words::{Facts, Message};
 
+/// How long a change of the email address can be undone after the notice was sent. Some users read
+/// the mails to their old address only rarely.
+pub const UNDO_TTL: Duration = Duration::from_hours(7 * 24);
+
 pub(super) const MAIL: MailKind = MailKind {
     name: "email-change-notice",
-    // Some users read the mails to their old address only rarely.
-    link: Link::RowToken { page: "undo-email-change", ttl: Duration::from_hours(7 * 24) },
+    link: Link::RowToken { page: "undo-email-change", ttl: UNDO_TTL },
     asks_for_proof: false,
     text,
 };

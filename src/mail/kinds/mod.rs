@@ -14,6 +14,7 @@ mod session_reused;
 
 use std::time::Duration;
 
+pub use email_change_notice::UNDO_TTL;
 pub use invitation::INVITATION_TTL;
 
 use crate::mail::words::{Facts, Message};

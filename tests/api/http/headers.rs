@@ -65,6 +65,7 @@ both!(every_answer_is_hardened, async |app| {
     for (name, answer) in answers(app).await {
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{name}");
         assert_eq!(answer.header("referrer-policy"), Some("no-referrer"), "{name}");
+        assert_eq!(answer.header("x-frame-options"), Some("DENY"), "{name}");
         let policy = answer.header("content-security-policy").unwrap_or_default().to_owned();
         let is_page = name.starts_with("page");
         assert_eq!(policy == API_POLICY, !is_page, "{name}: {policy}");
@@ -106,6 +107,7 @@ both!(the_admin_listener_is_hardened_as_the_public_one_is, async |app| {
             ("x-content-type-options", "nosniff"),
             ("content-security-policy", API_POLICY),
             ("referrer-policy", "no-referrer"),
+            ("x-frame-options", "DENY"),
             ("cross-origin-resource-policy", "same-origin"),
             ("cache-control", "no-store"),
         ] {

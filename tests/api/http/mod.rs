@@ -1,6 +1,7 @@
 //! HTTP tests that send bytes on a socket. They test which requests are refused, which headers
 //! every response has, and which proxy is trusted.
 
+mod cross_site;
 mod floods;
 pub mod frames;
 mod framing;

@@ -70,20 +70,29 @@ pub fn causes(app: &TestApp, user: &str) -> Vec<Cause> {
     }
     for (name, value) in values(now) {
         let token = sign(&good.with(name, Some(value.clone())));
-        causes.push(Cause::new(format!("{name}: {value}"), token));
+        let mut claims = good.claims.clone();
+        claims[name] = value.clone();
+        let untimely = matches!(name, "iat" | "nbf") && has_a_lifetime(&claims);
+        let name = format!("{name}: {value}");
+        causes.push(if untimely { Cause::untimely(name, token) } else { Cause::new(name, token) });
     }
     for (name, iat, nbf, exp) in times(now) {
         let mut claims = good.claims.clone();
         (claims["iat"], claims["nbf"], claims["exp"]) = (json!(iat), json!(nbf), json!(exp));
         let token = sign(&claims.to_string());
-        // A refresh accepts a token whose `exp` is in the past, if the token has no other error.
-        let alone = exp <= now && exp >= iat && exp - iat <= DAY;
-        causes.push(if alone { Cause::expired(name, token) } else { Cause::new(name, token) });
+        let untimely = has_a_lifetime(&claims);
+        causes.push(if untimely { Cause::untimely(name, token) } else { Cause::new(name, token) });
     }
     for (name, payload) in payloads(&good) {
         causes.push(Cause::new(format!("a payload: {name}"), sign(&payload)));
     }
     causes
+}
+
+/// Says whether the lifetime of a token is one that latchkey could issue, at whatever time.
+fn has_a_lifetime(claims: &Value) -> bool {
+    let [iat, exp] = ["iat", "exp"].map(|name| claims[name].as_i64().expect("a number"));
+    exp.checked_sub(iat).is_some_and(|lives| (0..=DAY).contains(&lives))
 }
 
 /// Returns JSON values whose type differs from the type of this value.

@@ -12,18 +12,19 @@ use crate::client::{claims, jose_header};
 pub struct Cause {
     pub name: String,
     pub authorization: String,
-    /// Says that the token has no other error than its `exp`. A refresh accepts such a token.
-    pub expired: bool,
+    /// Says that the token has no other error than its times: it has expired, or it is from the
+    /// future. The routes where the session decides accept such a token.
+    pub untimely: bool,
 }
 
 impl Cause {
     pub fn new(name: impl Into<String>, token: impl AsRef<str>) -> Self {
         let authorization = format!("Bearer {}", token.as_ref());
-        Self { name: name.into(), authorization, expired: false }
+        Self { name: name.into(), authorization, untimely: false }
     }
 
-    pub fn expired(name: impl Into<String>, token: impl AsRef<str>) -> Self {
-        Self { expired: true, ..Self::new(name, token) }
+    pub fn untimely(name: impl Into<String>, token: impl AsRef<str>) -> Self {
+        Self { untimely: true, ..Self::new(name, token) }
     }
 }
 

@@ -14,7 +14,7 @@ mod shapes;
 mod vault;
 
 use hyper::Method;
-use latchkey::http::router::{Handler, ROUTES, Route, RouteKind, RouteMethod};
+use latchkey::http::router::{Handler, ROUTES, Route, RouteMethod};
 
 use crate::app::{TestApp, both};
 use crate::ask::alike;
@@ -32,14 +32,14 @@ const KEY_CAUSES: usize = 20;
 struct Guarded {
     method: Method,
     path: String,
-    /// Says whether the route accepts expired tokens. Only `GET /api/refresh` accepts them.
-    refreshes: bool,
+    /// Says whether the session decides about a token outside of its lifetime.
+    ignores_times: bool,
 }
 
 impl Guarded {
     fn of(route: &Route) -> Option<Self> {
-        let refreshes = route.kind == RouteKind::Refresh;
-        if !refreshes && matches!(route.handler, Handler::Open(_) | Handler::Mailbox(_)) {
+        let ignores_times = matches!(route.path, "/api/refresh" | "/api/logout");
+        if !ignores_times && matches!(route.handler, Handler::Open(_) | Handler::Mailbox(_)) {
             return None;
         }
         let method = match route.method {
@@ -52,7 +52,7 @@ impl Guarded {
         // The value of a parameter does not matter, because latchkey verifies the caller before it
         // reads the parameters.
         let path = route.path.replace(['{', '}'], "");
-        Some(Self { method, path, refreshes })
+        Some(Self { method, path, ignores_times })
     }
 
     fn all() -> Vec<Self> {
@@ -86,7 +86,7 @@ async fn all_refused(app: &TestApp, causes: &[Cause], at_least: usize) {
         assert!(reference.2.contains("\"invalid-token\""), "{}", reference.2);
         let bare = alike(&route.ask(&client, "Nothing").await);
         assert_eq!((bare.0, &bare.2), (reference.0, &reference.2));
-        for cause in causes.iter().filter(|cause| !(cause.expired && route.refreshes)) {
+        for cause in causes.iter().filter(|cause| !(cause.untimely && route.ignores_times)) {
             let answer = route.ask(&client, &cause.authorization).await;
             let told = alike(&answer);
             let wanted = if is_shown(&cause.authorization) { &reference } else { &bare };

@@ -207,7 +207,7 @@ fn schemes(user: &str) -> Vec<Cause> {
     .map(|(name, authorization)| Cause {
         name: format!("scheme: {name}"),
         authorization,
-        expired: false,
+        untimely: false,
     })
     .into()
 }

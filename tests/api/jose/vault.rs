@@ -133,3 +133,22 @@ both!(a_retired_key_verifies_for_as_long_as_its_tokens_matter, async |app| {
     app.anonymous().bearer(&by_old).get("/api/refresh").await.expect_problem(401, "invalid-token");
     person.me().await.expect(200);
 });
+
+// Only a holder of the signing key can sign such a token, for example a resource server that shares
+// an HS256 key with latchkey.
+both!(a_scope_that_the_role_does_not_have_makes_a_token_inactive, async |app| {
+    let person = app.verified("ada@jose.example").await;
+    let key = app.inside().keys.current().vault.clone();
+    let with_scope = |scope: &str| {
+        let mut claims = crate::client::claims(&person.vault_token);
+        claims["scope"] = serde_json::json!(scope);
+        latchkey::token::jwt::mint(&key, &claims).expect("signed")
+    };
+    let ask = async |scope: &str| {
+        app.anonymous().bearer(&with_scope(scope)).get("/api/forward-auth").await.status
+    };
+    assert_eq!(ask("vault:read").await, 200, "fewer scopes than the role has");
+    for scope in ["vault:read everything", "", "vault:read  vault:write", "VAULT:read"] {
+        assert_eq!(ask(scope).await, 401, "{scope}");
+    }
+});

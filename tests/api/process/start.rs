@@ -260,3 +260,29 @@ async fn a_file_that_cannot_be_used_is_named_at_the_start_embedded() {
     let told = Place::new().run(&["--config", "nowhere.toml"]).expect(78).stderr();
     assert!(told.contains("nowhere.toml"), "{told}");
 }
+
+/// The owner of a file in `/proc/PID` is root if other processes of the user must not read the
+/// memory of the process. A test that runs as root cannot see this, but the kernel also refuses to
+/// dump such a process.
+#[tokio::test]
+async fn the_daemon_leaves_no_core_dump() {
+    let mut place = Place::new();
+    let running = place.start().await;
+    let pid = running.daemon.child.id();
+    let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).expect("limits");
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).expect("a line");
+    let values: Vec<&str> = core.split_ascii_whitespace().skip(4).take(2).collect();
+    assert_eq!(values, ["0", "0"], "soft and hard: {core}");
+    running.stop().await;
+}
+
+#[test]
+fn a_release_build_checks_for_overflows() {
+    let manifest = include_str!("../../../Cargo.toml");
+    let (_, release) = manifest.split_once("[profile.release]").expect("the profile");
+    let release = release.split("\n[").next().unwrap_or_default();
+    assert!(release.contains("overflow-checks = true"), "{release}");
+    let (_, dist) = manifest.split_once("[profile.dist]").expect("the profile");
+    let dist = dist.split("\n[").next().unwrap_or_default();
+    assert!(dist.contains("inherits = \"release\"") && !dist.contains("overflow"), "{dist}");
+}

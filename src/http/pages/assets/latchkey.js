@@ -3,6 +3,12 @@
 (() => {
   "use strict";
 
+  // The script of a captcha vendor runs after this one. The URL of the page has perhaps a link's
+  // token, which the vendor need not see.
+  if (document.querySelector("form[data-captcha-vendor]")) {
+    history.replaceState(null, "", location.pathname);
+  }
+
   // Announces changes to users of screen readers.
   const announcer = document.createElement("p");
   announcer.className = "unseen";
@@ -46,6 +52,27 @@
     // Browsers and password managers store a password only from a password field.
     if (input.form) input.form.addEventListener("submit", () => show(false));
   }
+
+  // A form is sent once, also if the user clicks twice. This listener runs after those of the form
+  // itself, which perhaps stop the event and send the form later.
+  const SEND_AGAIN_MS = 10_000;
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (event.defaultPrevented) return;
+    if ("sent" in form.dataset) {
+      event.preventDefault();
+      return;
+    }
+    form.dataset.sent = "";
+    const buttons = form.querySelectorAll('button[type="submit"]');
+    const lock = (locked) => buttons.forEach((button) => { button.disabled = locked; });
+    const unlock = () => { delete form.dataset.sent; lock(false); };
+    // The browser reads the values of the form after this event, also that of the button.
+    setTimeout(() => lock(true));
+    setTimeout(unlock, SEND_AGAIN_MS);
+    // The user comes back to the page from the browser's history.
+    addEventListener("pageshow", unlock, { once: true });
+  });
 
   const pause = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
 
