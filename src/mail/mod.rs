@@ -7,7 +7,7 @@
 //!
 //! | file | contents |
 //! |---|---|
-//! | `kinds/` | one file for each kind of mail: its link and its text in every language |
+//! | `kinds/` | one file for each kind of mail: everything that differs between the kinds |
 //! | `outbox` | the data of a mail, writing a row |
 //! | `notice` | writing the row of a notice: only to proven addresses, with a limited number |
 //! | `queue` | claiming, marking and counting rows |

@@ -34,22 +34,6 @@ use crate::mail::{Kind, MailData, NoticeKind};
 /// If the notices of a kind merge, a recipient gets one notice of this kind within this time.
 const MERGE_WITHIN: Duration = Duration::from_hours(1);
 
-impl NoticeKind {
-    /// Whether notices of this kind merge. Two kinds do not merge. The number of their notices is
-    /// limited by budgets, which are checked before `notify` is called:
-    ///
-    /// - Each notice of a change of address contains its own link, which undoes that change. An
-    ///   account can ask for three changes an hour.
-    /// - Each notice of a new device describes another device, and the user must recognise each
-    ///   device. A recipient gets at most five such notices a day.
-    const fn merges(self) -> bool {
-        match self {
-            Self::PasswordChanged | Self::SessionReused => true,
-            Self::NewDevice | Self::EmailChangeNotice => false,
-        }
-    }
-}
-
 /// A notice to the user of an account.
 #[derive(Clone, Debug)]
 pub struct NewNotice<'a> {
@@ -99,7 +83,7 @@ pub async fn notify(
     let Some(ProvenAddress(recipient)) = ProvenAddress::of(&user) else {
         return Ok(Notified::Unproven);
     };
-    let last = if notice.kind.merges() {
+    let last = if Kind::from(notice.kind).declared().merges {
         last_within_the_hour(tx, &notice, recipient, now).await?
     } else {
         None

@@ -1,7 +1,7 @@
 //! Composes the letter of a claimed row: checks that the mail is still wanted, derives its token
 //! and renders its text.
 
-use latchkey_entity::email_change::{self, EmailChangeState};
+use latchkey_entity::email_change;
 use latchkey_entity::{invitation, user};
 use sea_orm::{ColumnTrait as _, DbErr, EntityTrait, PaginatorTrait as _, QueryFilter as _};
 use uuid::Uuid;
@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::clock::{UnixMillis, millis};
 use crate::database::Db;
 use crate::database::tenant_scope::{self, TenantScope};
+use crate::mail::kinds::Wanted;
 use crate::mail::letter::Letter;
 use crate::mail::queue::Claim;
 use crate::mail::render::{Draft, Reader, Unrenderable, render};
@@ -54,28 +55,22 @@ impl Mailer {
         else {
             return Ok(Prepared::Unwanted);
         };
-        let wanted = match kind {
-            Kind::PasswordChanged | Kind::SessionReused | Kind::NewDevice => true,
-            Kind::Confirm => user.verified_at.is_none(),
-            Kind::Recover => match data.password_version {
+        let wanted = match kind.declared().wanted {
+            Wanted::Always => true,
+            Wanted::WhileUnproven => user.verified_at.is_none(),
+            Wanted::WhilePasswordIsUnchanged => match data.password_version {
                 Some(version) => version == user.password_version,
                 None => return Ok(Prepared::Poison("its data has no password version")),
             },
-            Kind::ChangeEmail | Kind::EmailChangeNotice => match data.change_id {
+            Wanted::WhileChangeIs(states) => match data.change_id {
                 Some(id) => {
-                    let change =
-                        email_change::Entity::find_by_id(id).one(self.setup.db.reader()).await?;
-                    change.is_some_and(|change| {
-                        change.state == EmailChangeState::Pending
-                            || (kind == Kind::EmailChangeNotice
-                                && change.state == EmailChangeState::Done)
-                    })
+                    let change = email_change::Entity::find_by_id(id);
+                    let change = change.one(self.setup.db.reader()).await?;
+                    change.is_some_and(|change| states.contains(&change.state))
                 }
                 None => return Ok(Prepared::Poison("its data has no change of address")),
             },
-            // The mail is not wanted if the invitation was revoked, accepted or declined, or was
-            // sent again with another link.
-            Kind::Invitation => {
+            Wanted::WhileInvitationIsOpen => {
                 let token = mailed_token(&self.setup.token_key, kind, &row.recipient, row.id);
                 let digest = secret::sha256(token.expose().as_bytes());
                 is_invitation_open(&self.setup.db, &digest, self.now()).await?

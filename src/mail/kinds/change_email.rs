@@ -1,7 +1,9 @@
 //! The mail to the new email address when a user changes the address, with a link that confirms the
 //! change.
 
-use super::{Link, MailKind};
+use latchkey_entity::email_change::EmailChangeState;
+
+use super::{Link, MailKind, Wanted};
 use crate::mail::Locale;
 use crate::mail::words::{Facts, Message};
 use crate::store::TokenKind;
@@ -14,6 +16,8 @@ pub(super) const MAIL: MailKind = MailKind {
         ttl: |ttls| ttls.verification,
     },
     asks_for_proof: true,
+    wanted: Wanted::WhileChangeIs(&[EmailChangeState::Pending]),
+    merges: false,
     text,
 };
 

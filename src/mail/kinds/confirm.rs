@@ -1,6 +1,6 @@
 //! The mail to the email address of a new account, with a link that confirms the address.
 
-use super::{Link, MailKind};
+use super::{Link, MailKind, Wanted};
 use crate::mail::Locale;
 use crate::mail::words::{Facts, Message};
 use crate::store::TokenKind;
@@ -13,6 +13,8 @@ pub(super) const MAIL: MailKind = MailKind {
         ttl: |ttls| ttls.verification,
     },
     asks_for_proof: true,
+    wanted: Wanted::WhileUnproven,
+    merges: false,
     text,
 };
 

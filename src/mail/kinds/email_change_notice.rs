@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use super::{Link, MailKind};
+use latchkey_entity::email_change::EmailChangeState;
+
+use super::{Link, MailKind, Wanted};
 use crate::mail::Locale;
 use crate::mail::words::{Facts, Message};
 
@@ -15,6 +17,10 @@ pub(super) const MAIL: MailKind = MailKind {
     name: "email-change-notice",
     link: Link::RowToken { page: "undo-email-change", ttl: UNDO_TTL },
     asks_for_proof: false,
+    wanted: Wanted::WhileChangeIs(&[EmailChangeState::Pending, EmailChangeState::Done]),
+    // Each notice has its own link, which undoes that change. An account can ask for three
+    // changes an hour.
+    merges: false,
     text,
 };
 

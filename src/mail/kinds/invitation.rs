@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use latchkey_entity::Role;
 
-use super::{Link, MailKind};
+use super::{Link, MailKind, Wanted};
 use crate::mail::Locale;
 use crate::mail::words::{Facts, Message};
 
@@ -15,6 +15,8 @@ pub(super) const MAIL: MailKind = MailKind {
     name: "invitation",
     link: Link::RowToken { page: "invitation", ttl: INVITATION_TTL },
     asks_for_proof: true,
+    wanted: Wanted::WhileInvitationIsOpen,
+    merges: false,
     text,
 };
 

@@ -1,5 +1,5 @@
-//! The kinds of mail. The file of a kind declares the kind's name, its link, and its text in every
-//! language.
+//! The kinds of mail. The file of a kind declares everything about it: its name, its link, when it is
+//! still wanted, whether it merges, and its text in every language.
 //!
 //! A new kind is a file in this folder and one line of `mail_kinds!` below.
 
@@ -15,6 +15,8 @@ mod session_reused;
 use std::time::Duration;
 
 pub use email_change_notice::UNDO_TTL;
+use latchkey_entity::email_change::EmailChangeState;
+
 pub use invitation::INVITATION_TTL;
 
 use crate::mail::words::{Facts, Message};
@@ -28,6 +30,11 @@ pub(super) struct MailKind {
     /// Whether the mail goes to an email address that the reader has not proven yet, or that
     /// another user typed. Such a mail does not call the reader by name.
     pub asks_for_proof: bool,
+    /// When a mail that waits is still sent.
+    pub wanted: Wanted,
+    /// Whether a recipient gets at most one mail of this kind an hour, which tells how often the
+    /// event happened. A kind that does not merge needs a budget.
+    pub merges: bool,
     /// The text in the language of `facts`.
     pub text: fn(&Facts<'_>) -> Message,
 }
@@ -48,6 +55,20 @@ pub(super) enum Link {
         page: &'static str,
         ttl: Duration,
     },
+}
+
+/// When a mail that waits in the outbox is still sent.
+pub(super) enum Wanted {
+    Always,
+    /// While the user has not proven the email address.
+    WhileUnproven,
+    /// While the password is the same as at the request.
+    WhilePasswordIsUnchanged,
+    /// While the change of address is in one of these states.
+    WhileChangeIs(&'static [EmailChangeState]),
+    /// While the invitation is not revoked, accepted or declined, and was not sent again with
+    /// another link.
+    WhileInvitationIsOpen,
 }
 
 /// The settings that say how long links are valid.
@@ -85,6 +106,12 @@ macro_rules! mail_kinds {
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum NoticeKind {
             $($notice,)+
+        }
+
+        impl NoticeKind {
+            /// Every kind of notice.
+            #[cfg(test)]
+            pub const ALL: &[Self] = &[$(Self::$notice,)+];
         }
 
         impl Kind {

@@ -1,6 +1,6 @@
 //! The notice of a login by password on a device that the account does not know.
 
-use super::{Link, MailKind};
+use super::{Link, MailKind, Wanted};
 use crate::mail::Locale;
 use crate::mail::words::{Facts, Message};
 
@@ -8,6 +8,10 @@ pub(super) const MAIL: MailKind = MailKind {
     name: "new-device",
     link: Link::Page("reset-password"),
     asks_for_proof: false,
+    wanted: Wanted::Always,
+    // Each notice describes another device, which the user must recognise. A budget limits a
+    // recipient to five such notices a day.
+    merges: false,
     text,
 };
 

@@ -1,11 +1,17 @@
 //! The notice that the password was changed.
 
-use super::{Link, MailKind};
+use super::{Link, MailKind, Wanted};
 use crate::mail::Locale;
 use crate::mail::words::{Facts, Message};
 
-pub(super) const MAIL: MailKind =
-    MailKind { name: "password-changed", link: Link::None, asks_for_proof: false, text };
+pub(super) const MAIL: MailKind = MailKind {
+    name: "password-changed",
+    link: Link::None,
+    asks_for_proof: false,
+    wanted: Wanted::Always,
+    merges: true,
+    text,
+};
 
 fn text(facts: &Facts<'_>) -> Message {
     let (service, happened) = (facts.service, facts.happened());

@@ -1,6 +1,6 @@
 //! The mail with a link that sets a new password.
 
-use super::{Link, MailKind};
+use super::{Link, MailKind, Wanted};
 use crate::mail::Locale;
 use crate::mail::words::{Facts, Message};
 use crate::store::TokenKind;
@@ -13,6 +13,8 @@ pub(super) const MAIL: MailKind = MailKind {
         ttl: |ttls| ttls.recovery,
     },
     asks_for_proof: false,
+    wanted: Wanted::WhilePasswordIsUnchanged,
+    merges: false,
     text,
 };
 

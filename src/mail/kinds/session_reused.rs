@@ -1,11 +1,17 @@
 //! The notice that a replaced refresh token was used again and that its session was ended.
 
-use super::{Link, MailKind};
+use super::{Link, MailKind, Wanted};
 use crate::mail::Locale;
 use crate::mail::words::{Facts, Message};
 
-pub(super) const MAIL: MailKind =
-    MailKind { name: "session-reused", link: Link::None, asks_for_proof: false, text };
+pub(super) const MAIL: MailKind = MailKind {
+    name: "session-reused",
+    link: Link::None,
+    asks_for_proof: false,
+    wanted: Wanted::Always,
+    merges: true,
+    text,
+};
 
 fn text(facts: &Facts<'_>) -> Message {
     let (service, happened) = (facts.service, facts.happened());

@@ -29,14 +29,9 @@ impl World {
 #[tokio::test]
 async fn a_notice_goes_to_the_proven_address_of_the_account_alone() {
     let world = World::new().await;
-    let kinds = [
-        NoticeKind::PasswordChanged,
-        NoticeKind::SessionReused,
-        NoticeKind::NewDevice,
-        NoticeKind::EmailChangeNotice,
-    ];
+    let kinds = NoticeKind::ALL.iter().copied();
     let ada = world.person("ada@example.com").await;
-    for kind in kinds {
+    for kind in kinds.clone() {
         assert_eq!(world.notify(ada, kind).await, Notified::Unproven);
         assert_eq!(world.notify(Uuid::nil(), kind).await, Notified::Gone);
     }
