@@ -21,7 +21,8 @@ pub struct Server {
     pub number: i32,
     /// The server's clock.
     pub clock: UnixMillis,
-    /// The value of `max_connections`.
+    /// How many connections the role may have at most: what `max_connections` leaves to roles that
+    /// are no superusers, or less if the role or the database has a `CONNECTION LIMIT`.
     pub connections_max: i32,
     /// The rights of the role.
     pub rights: Rights,
@@ -51,7 +52,11 @@ pub struct Rights {
 const POSTGRES: &str = "SELECT current_setting('server_version') AS version, \
      current_setting('server_version_num')::int AS number, \
      (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS clock, \
-     current_setting('max_connections')::int AS connections_max";
+     LEAST(current_setting('max_connections')::int \
+         - current_setting('superuser_reserved_connections')::int, \
+       (SELECT NULLIF(rolconnlimit, -1) FROM pg_roles WHERE rolname = current_user), \
+       (SELECT NULLIF(datconnlimit, -1) FROM pg_database WHERE datname = current_database())) \
+       AS connections_max";
 
 /// `own` lists the tables and functions of the schema.
 const RIGHTS: &str = "WITH own AS ( \

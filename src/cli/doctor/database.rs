@@ -182,13 +182,14 @@ fn assess(facts: &Facts, config: &Config, now: UnixMillis, found: &mut Vec<Findi
     rights::assess(&server.rights, config.database.migrate_url.is_some(), found);
     let wanted = i64::from(config.database.max_connections) * i64::from(config.rate_limit.replicas);
     let has = i64::from(server.connections_max);
-    if wanted > has - 3 {
+    if wanted > has {
         found.push(Finding::warning(
             format!(
-                "{} replicas may open {wanted} connections, but the server accepts {has}",
+                "{} replicas may open {wanted} connections, but the role may have {has}",
                 config.rate_limit.replicas
             ),
-            "lower `database.max_connections`, or raise the server's max_connections",
+            "lower `database.max_connections`, or raise the server's max_connections or the \
+             CONNECTION LIMIT of the role or the database",
         ));
     }
 }

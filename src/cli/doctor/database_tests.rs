@@ -31,7 +31,7 @@ fn a_server_is_judged_by_version_clock_and_connections() {
     assert_eq!(states(&said(None)), [Ok], "SQLite");
     let old = said(Some(Server { number: 139_999, ..server() }));
     assert_eq!(states(&old), [Warning, Ok]);
-    for (connections_max, more) in [(33, None), (32, Some(Warning))] {
+    for (connections_max, more) in [(30, None), (29, Some(Warning))] {
         let few = said(Some(Server { connections_max, ..server() }));
         assert_eq!(few.get(2).map(|it| it.state), more, "{connections_max}");
     }

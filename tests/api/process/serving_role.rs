@@ -40,6 +40,10 @@ async fn an_installation_with_one_role_gets_a_second_role_that_migrates_on_serve
     let doctor = place(&[("database.url", &serving)]).run(&["doctor"]).stdout();
     assert!(doctor.contains("two roles: latchkey_owner owns the tables, latchkey serves"));
     assert!(!doctor.contains("may not use") && !doctor.contains("may create"), "{doctor}");
+    server.sql("ALTER ROLE latchkey CONNECTION LIMIT 10").await;
+    let doctor = place(&[("database.url", &serving)]).run(&["doctor"]).stdout();
+    assert!(doctor.contains("may open 20 connections, but the role may have 10"), "{doctor}");
+    server.sql("ALTER ROLE latchkey CONNECTION LIMIT -1").await;
     let connection = connect(&serving).await.expect("connected");
     connection.execute_unprepared("INSERT INTO later VALUES (1)").await.expect("default rights");
     connection.execute_unprepared("DROP TABLE later").await.expect_err("it owns nothing");
