@@ -228,11 +228,6 @@ impl PrivateServer {
         }
     }
 
-    /// Returns the port of the server.
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
     /// Returns the address of the server, to which a proxy can connect.
     pub fn address(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.port).into()

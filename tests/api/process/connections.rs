@@ -28,7 +28,7 @@ async fn works(mut place: Place, email: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_behind_a_unix_socket_is_used_in_every_form_of_libpq_on_servers() {
     let server = PrivateServer::postgres().await;
-    let (folder, port) = (server.directory().display().to_string(), server.port());
+    let (folder, port) = (server.directory().display().to_string(), server.address().port());
     let encoded = folder.replace('/', "%2F");
     for (count, url) in [
         format!("postgresql:///postgres?host={folder}&port={port}&user=postgres"),
@@ -81,9 +81,9 @@ async fn ipv6_addresses_are_used_everywhere_on_servers() {
     let postgres = PrivateServer::postgres_with(both("-c")).await;
     let binding = ["--bind", "127.0.0.1", "::1"].map(str::to_owned).to_vec();
     let redis = PrivateServer::redis_with(binding).await;
-    let url = format!("postgres://postgres:hunter2@[::1]:{}/postgres", postgres.port());
+    let url = format!("postgres://postgres:hunter2@[::1]:{}/postgres", postgres.address().port());
     let place = place(&url)
-        .set("redis.url", &format!("redis://[::1]:{}/1", redis.port()))
+        .set("redis.url", &format!("redis://[::1]:{}/1", redis.address().port()))
         .set("http.listen", "[::1]:0")
         .set("admin.listen", "[::1]:0");
     works(place, "ada@ipv6.example").await;

@@ -43,7 +43,7 @@ fn place(url: &str) -> Place {
 async fn a_database_with_an_own_authority_is_verified_on_servers() {
     let (server, certificate) = postgres().await;
     let file = certificate.display().to_string();
-    let url = format!("postgres://postgres@localhost:{}/postgres", server.port());
+    let url = format!("postgres://postgres@localhost:{}/postgres", server.address().port());
     let verified = format!("{url}?sslmode=verify-full");
     let by_parameter = format!("{verified}&sslrootcert={file}");
     for trusting in [

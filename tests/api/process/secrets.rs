@@ -113,6 +113,10 @@ fn secret_settings(password: &str, host: &str) -> Vec<(&'static str, String)> {
     let port = free_port();
     vec![
         ("database.url", format!("postgres://ada:{password}@{host}:{port}/d?sslpassword={MARKER}")),
+        (
+            "database.migrate_url",
+            format!("postgres://eve:{password}@{host}:{port}/d?sslpassword={MARKER}"),
+        ),
         ("redis.url", format!("redis://ada:{password}@{host}:{port}/0?unknown={MARKER}")),
         ("mail.smtp_url", format!("smtp://ada:{password}@{host}:{port}")),
         ("secrets.master_key", key(1)),
