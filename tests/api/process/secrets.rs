@@ -113,10 +113,6 @@ fn secret_settings(password: &str, host: &str) -> Vec<(&'static str, String)> {
     let port = free_port();
     vec![
         ("database.url", format!("postgres://ada:{password}@{host}:{port}/d?sslpassword={MARKER}")),
-        (
-            "database.migrate_url",
-            format!("postgres://eve:{password}@{host}:{port}/d?sslpassword={MARKER}"),
-        ),
         ("redis.url", format!("redis://ada:{password}@{host}:{port}/0?unknown={MARKER}")),
         ("mail.smtp_url", format!("smtp://ada:{password}@{host}:{port}")),
         ("secrets.master_key", key(1)),
@@ -184,7 +180,10 @@ fn the_search_finds_the_marker_in_each_of_its_forms() {
     assert_eq!(leak("Mk7qZ9x\nMarker"), None);
     let settings = secret_settings("p", "h");
     let known: BTreeSet<&str> = settings.iter().map(|(key, _)| *key).collect();
-    for setting in settings::all().filter(|setting| setting.kind.is_secret()) {
+    // The daemon does not use the URL of the owner. A test of `latchkey migrate` looks for its
+    // password.
+    let of_daemon = |key: &str| key != "database.migrate_url";
+    for setting in settings::all().filter(|it| it.kind.is_secret() && of_daemon(it.key)) {
         assert!(known.contains(setting.key), "give {} a marker here", setting.key);
     }
     for (key, value) in &settings {
