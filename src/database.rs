@@ -37,12 +37,12 @@ use sea_orm::{
     IsolationLevel, Statement,
 };
 
-pub use self::facts::{Facts, Rights, Server};
+pub use self::facts::{Facts, Server};
 use self::guard::{Guard, Shared};
 pub use self::handle::Handle;
 pub use self::probe::{Endpoint, is_unreachable, of_exhausted_pool};
 pub use self::refusal::{Refusal, probe_reason};
-pub use self::rights::Work;
+pub use self::rights::{Rights, Work};
 use self::server_error::{redacted, without_line};
 pub use self::transaction::Transaction;
 pub use self::url::{Protection, check as check_url, ignored as ignored_parameters, protection};

@@ -3,6 +3,7 @@
 use super::check::Rules;
 use super::layers::Values;
 use super::problems::Problem;
+use super::url::Url;
 
 /// Checks only what `latchkey migrate` needs.
 pub(super) fn check_migrations(
@@ -36,6 +37,18 @@ impl Rules<'_> {
                 "database.migrate_url",
                 "is set, but `database.url` is SQLite",
                 "remove it, or set `database.url` to PostgreSQL",
+            );
+        }
+        let name = |key| Url::parse(self.values.text(key)?).map(|url| url.path);
+        if let (Some(serving), Some(migrating)) =
+            (name("database.url"), name("database.migrate_url"))
+            && self.is_there("database.url")
+            && serving != migrating
+        {
+            self.warning(
+                "database.migrate_url",
+                "names another database than `database.url`",
+                "use one database name, unless a proxy has another name for it",
             );
         }
         if self.is_there("database.auto_migrate")
@@ -86,6 +99,15 @@ mod tests {
         let loaded = toml(alone).load_for_migrations().expect("one role migrates and serves");
         let database = loaded.config.database.for_migrations();
         assert_eq!(database.url.expose(), "postgres://latchkey@db/latchkey");
+    }
+
+    #[test]
+    fn another_database_in_the_owners_url_is_a_warning() {
+        for (name, count) in [("latchkey", 0), ("latchkey_old", 1)] {
+            let serving = format!("{OWNER}\ndatabase.url = 'postgres://latchkey@db/{name}'");
+            let loaded = toml(&serving).load_for_migrations().expect("valid");
+            assert_eq!(keys(&loaded.warnings).len(), count, "{name}");
+        }
     }
 
     #[test]

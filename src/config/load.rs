@@ -82,8 +82,8 @@ pub fn load(inputs: &Inputs<'_>) -> Result<Loaded, Problems> {
     load_checked(inputs, check)
 }
 
-/// Loads the configuration of `latchkey migrate`. This command needs only the database, so it must
-/// not require the secrets of the daemon. Only rules about the database are checked.
+/// Loads the configuration of `latchkey migrate`. This command needs only the database, so no rule
+/// requires a secret of the daemon or any other setting.
 pub fn load_for_migrations(inputs: &Inputs<'_>) -> Result<Loaded, Problems> {
     load_checked(inputs, check_migrations)
 }

@@ -49,7 +49,8 @@ impl Obstacle {
             Self::Database(reason, fix, cause) => (reason.name(), fix, cause.to_string()),
             Self::Unmigrated(cause) => (
                 "unmigrated",
-                "run `latchkey migrate up`, or set `database.auto_migrate` to true",
+                "run `latchkey migrate up` (with `database.migrate_url` if another role owns the \
+                 tables), or set `database.auto_migrate` to true",
                 cause.to_string(),
             ),
             Self::Outdated(outside) => ("outdated", outside.fix, outside.what.clone()),
@@ -122,7 +123,7 @@ pub(super) async fn for_database(
         };
         obstacle.report(startup, metrics);
         let (reason, fix, cause) = obstacle.words();
-        if said.replace(reason) != Some(reason) {
+        if said.replace((reason, cause.clone())) != Some((reason, cause.clone())) {
             tracing::warn!(
                 store = "database",
                 reason,
@@ -188,7 +189,11 @@ async fn connect(
     let masters =
         Masters { current: master, previous: config.secrets.master_key_previous.as_ref() };
     match Chain::load(&db, masters, clock.now()).await {
-        Ok(audit) => Ok((db, keys, audit)),
+        // Some rights are needed by requests only, so no error shows that they are missing.
+        Ok(audit) => match db.closed_to_serving().await.filter(|_| lacks == 0) {
+            Some(error) => Err(refused(error)),
+            None => Ok((db, keys, audit)),
+        },
         Err(error) => Err(unloaded(error.into()).await),
     }
 }

@@ -46,7 +46,7 @@ pub fn statements_for_two_roles(database: &str) -> String {
     let page = include_str!("../../docs/secure.md");
     let (_, block) = page.split_once("```sql\n").expect("a block of SQL");
     let (block, _) = block.split_once("```").expect("its end");
-    block.replace("ALTER DATABASE latchkey ", &format!("ALTER DATABASE {database} "))
+    block.replace(" DATABASE latchkey ", &format!(" DATABASE {database} "))
 }
 
 /// Returns the URL of the same server for another user.

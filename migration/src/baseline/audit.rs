@@ -85,6 +85,9 @@ pub(super) const POSTGRES_TRIGGERS: &[&str] = &[
     "CREATE FUNCTION audit_keep_event() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
      IF OLD.seq > COALESCE((SELECT s.base_seq FROM audit_streams s WHERE s.id = OLD.stream_id), 0) THEN \
      RAISE EXCEPTION 'audit rows are kept until their retention ends'; END IF; RETURN OLD; END $$",
+    // Otherwise the function would read a temporary table of the client with the same name.
+    "DO $$ BEGIN EXECUTE format('ALTER FUNCTION audit_keep_event() SET search_path = %I, pg_temp', \
+     current_schema()); END $$",
     "CREATE FUNCTION audit_keep_stream() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
      IF TG_OP = 'DELETE' THEN \
      IF OLD.base_seq < OLD.head_seq THEN \

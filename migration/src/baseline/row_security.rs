@@ -117,14 +117,21 @@ const READS: &[&str] = &[
 ];
 
 /// Closes the functions in [`READS`] for all roles but the owner, and fixes their schema. A grant
-/// opens them for the role that serves requests (`docs/secure.md`).
+/// opens them for the role that serves requests (`docs/secure.md`). That role gets its rights on
+/// new tables by default, so this statement takes back its right to write the list of migrations.
 const CLOSED: &str = "DO $$
     DECLARE
         reads text;
+        other text;
     BEGIN
         FOREACH reads IN ARRAY ARRAY['latchkey_membership(uuid, uuid, uuid)', 'latchkey_project_key(uuid)'] LOOP
             EXECUTE format('ALTER FUNCTION %s SET search_path = %I, pg_temp', reads, current_schema());
             EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', reads);
+        END LOOP;
+        FOR other IN SELECT DISTINCT grantee FROM information_schema.role_table_grants
+            WHERE table_schema = current_schema() AND table_name = 'seaql_migrations'
+            AND grantee NOT IN (current_user, 'PUBLIC') LOOP
+            EXECUTE format('REVOKE INSERT, UPDATE, DELETE ON seaql_migrations FROM %I', other);
         END LOOP;
     END $$";
 

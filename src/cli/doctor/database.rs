@@ -105,6 +105,16 @@ pub(super) async fn run(patient: &Patient<'_>, mut found: Vec<Finding>) -> Vec<F
             "allow the role to read the system catalogue",
         )),
     }
+    match db.rights().await {
+        Some(rights) => {
+            rights::assess(&rights, patient.config.database.migrate_url.is_some(), &mut found);
+        }
+        None if db.is_postgres() => found.push(Finding::failed(
+            "the rights of the role cannot be read",
+            "allow the role to read the system catalogue",
+        )),
+        None => {}
+    }
     let schema = schema(db).await;
     // The test write needs its table, so the test proves nothing while the schema is incomplete.
     if schema.state == State::Ok {
@@ -179,7 +189,6 @@ fn assess(facts: &Facts, config: &Config, now: UnixMillis, found: &mut Vec<Findi
         Finding::ok(text)
     });
     found.push(skew("the database", server.clock, now));
-    rights::assess(&server.rights, config.database.migrate_url.is_some(), found);
     let wanted = i64::from(config.database.max_connections) * i64::from(config.rate_limit.replicas);
     let has = i64::from(server.connections_max);
     if wanted > has {

@@ -2,14 +2,13 @@
 
 use super::super::tests::{config, states};
 use super::*;
-use crate::database::{Rights, Server};
+use crate::database::Server;
 
 const NOW: UnixMillis = 1_800_000_000_000;
 
 /// A server without any problem.
 fn server() -> Server {
-    let rights = Rights { may_create: true, ..Rights::default() };
-    Server { number: 150_008, clock: NOW, connections_max: 100, rights }
+    Server { number: 150_008, clock: NOW, connections_max: 100 }
 }
 
 /// The findings about this server, with 3 replicas of 10 connections each.

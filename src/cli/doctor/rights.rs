@@ -5,13 +5,17 @@ use crate::database::Rights;
 
 /// `has_migrate_url` says whether `database.migrate_url` is set.
 pub(super) fn assess(rights: &Rights, has_migrate_url: bool, found: &mut Vec<Finding>) {
-    let Rights { role, owner, is_owner, may_create, closed, excess } = rights;
-    if let Some(names) = closed {
-        found.push(Finding::failed(
-            format!("the role {role} may not use: {names}"),
-            "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA … TO the role, and GRANT \
-             EXECUTE ON ALL FUNCTIONS IN SCHEMA … TO the role",
-        ));
+    let Rights { role, owner, is_owner, may_create, excess, .. } = rights;
+    for (names, fix) in [
+        (
+            &rights.closed_tables,
+            "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA … TO the role",
+        ),
+        (&rights.closed_functions, "GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA … TO the role"),
+    ] {
+        if let Some(names) = names {
+            found.push(Finding::failed(format!("the role {role} may not use: {names}"), fix));
+        }
     }
     let Some(owner) = owner else {
         if !may_create {
@@ -48,8 +52,9 @@ pub(super) fn assess(rights: &Rights, has_migrate_url: bool, found: &mut Vec<Fin
     }
     if let Some(names) = excess.as_ref().filter(|_| !is_owner) {
         found.push(Finding::warning(
-            format!("{role} may empty these tables or add triggers to them: {names}"),
-            "REVOKE TRUNCATE, TRIGGER ON ALL TABLES IN SCHEMA … FROM the role",
+            format!("{role} has rights that no daemon needs on: {names}"),
+            "REVOKE TRUNCATE, TRIGGER ON ALL TABLES IN SCHEMA … FROM the role, and REVOKE INSERT, \
+             UPDATE, DELETE ON seaql_migrations FROM the role",
         ));
     }
 }
@@ -113,10 +118,15 @@ mod tests {
 
     #[test]
     fn a_missing_right_fails_and_is_named() {
-        let closed = Some("latchkey_membership(), users".to_owned());
-        let closed = found(&Rights { closed, ..serving() }, false);
-        assert_eq!(states(&closed), [Failed, Ok]);
-        assert!(closed[0].detail.ends_with("latchkey_membership(), users"), "{closed:?}");
+        let closed = Rights {
+            closed_tables: Some("outbox, users".to_owned()),
+            closed_functions: Some("latchkey_membership()".to_owned()),
+            ..serving()
+        };
+        let closed = found(&closed, false);
+        assert_eq!(states(&closed), [Failed, Failed, Ok]);
+        assert!(closed[0].detail.ends_with("outbox, users"), "{closed:?}");
+        assert!(closed[1].detail.ends_with("latchkey_membership()"), "{closed:?}");
         let before = Rights { owner: None, is_owner: false, may_create: false, ..rights() };
         assert_eq!(states(&found(&before, false)), [Warning]);
         assert!(found(&Rights { may_create: true, ..before }, false).is_empty());

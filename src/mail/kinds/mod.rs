@@ -1,5 +1,5 @@
-//! The kinds of mail. The file of a kind declares everything about it: its name, its link, when it is
-//! still wanted, whether it merges, and its text in every language.
+//! The kinds of mail. The file of a kind declares everything about it: its name, its link, when it
+//! is still wanted, whether it merges, and its text in every language.
 //!
 //! A new kind is a file in this folder and one line of `mail_kinds!` below.
 

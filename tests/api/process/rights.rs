@@ -1,7 +1,8 @@
 //! Tests of databases that cannot be used as they are: the role lacks a right, or the encoding is
 //! not UTF-8. The output says what to run.
 
-use super::Place;
+use super::{PATIENCE, Place};
+use crate::poll::eventually;
 use crate::servers::{PrivateServer, TestDatabase};
 
 fn place(url: &str) -> Place {
@@ -64,6 +65,14 @@ async fn each_missing_right_is_named_with_its_statement_on_servers() {
             "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO serving",
         ]
     );
+    // The start needs no function, but requests do.
+    let grant = "GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO serving";
+    eventually("the missing grant", PATIENCE, async || {
+        std::fs::read_to_string(&daemon.log).ok().filter(|text| text.contains(grant)).map(drop)
+    })
+    .await;
+    assert!(waiting.run(&["doctor"]).expect(3).stdout().contains("latchkey_membership()"));
+    server.sql(grant).await;
     daemon.says("listening").await;
     drop(daemon);
 

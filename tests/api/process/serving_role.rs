@@ -31,7 +31,9 @@ async fn an_installation_with_one_role_gets_a_second_role_that_migrates_on_serve
     let migrating =
         || Place::new().set("profile", "production").set("database.migrate_url", &owner);
     migrating().run(&["migrate", "status"]).expect(0);
-    let wrong = owner.replace("latchkey_owner@", "latchkey_owner:hunter2@").replace(":hunter2@127.0.0.1:", ":hunter2@127.0.0.1:1");
+    let wrong = owner
+        .replace("latchkey_owner@", "latchkey_owner:hunter2@")
+        .replace(":hunter2@127.0.0.1:", ":hunter2@127.0.0.1:1");
     let ended = migrating().set("database.migrate_url", &wrong).run(&["migrate", "up"]);
     assert!(!(ended.stdout() + &ended.stderr()).contains("hunter2"), "the owner's password");
     migrating().run(&["migrate", "up"]).expect(0);
@@ -76,6 +78,8 @@ async fn the_serving_role_cannot_switch_off_what_separates_teams_and_protects_th
         "ALTER TABLE audit_events DISABLE TRIGGER ALL",
         "TRUNCATE audit_events",
         "DROP TABLE users",
+        "DELETE FROM seaql_migrations",
+        "CREATE TEMP TABLE audit_streams (id text, base_seq bigint)",
         "CREATE TABLE mine (id int)",
         "CREATE OR REPLACE FUNCTION latchkey_team() RETURNS uuid LANGUAGE sql AS $$ SELECT null::uuid $$",
         "SET ROLE latchkey_owner",
@@ -90,6 +94,9 @@ async fn the_serving_role_cannot_switch_off_what_separates_teams_and_protects_th
 #[tokio::test]
 async fn the_owners_functions_read_only_the_owners_tables_for_the_serving_role_alone_on_servers() {
     let installation = Installation::create(Roles::Two, Route::Direct).await;
+    let superuser = connect(&installation.superuser).await.expect("connected");
+    let allowed = "GRANT TEMPORARY ON DATABASE postgres TO latchkey";
+    superuser.execute_unprepared(allowed).await.expect("allowed");
     let serving = connect(&installation.serving).await.expect("connected");
     let own = uuid::Uuid::from_u128(7);
     let membership = format!("SELECT * FROM latchkey_membership('{own}', NULL, NULL)");
@@ -106,9 +113,22 @@ async fn the_owners_functions_read_only_the_owners_tables_for_the_serving_role_a
     }
     let read = serving.execute_unprepared(&membership).await.expect("it may call the function");
     assert_eq!(read.rows_affected(), 0, "a temporary table is not read");
+
+    for statement in [
+        "INSERT INTO public.audit_streams VALUES (gen_random_uuid(), 'team', NULL, NULL, 1, 0, '', '', \
+         '', 0, '', '', '', 0, 0)",
+        "INSERT INTO public.audit_events SELECT gen_random_uuid(), id, 1, 0, 'x', 'success', 'x', 'x', \
+         NULL, NULL, '{}', 'x', '' FROM public.audit_streams",
+        "CREATE TEMP TABLE audit_streams AS SELECT id, 1000000::bigint AS base_seq \
+         FROM public.audit_streams",
+    ] {
+        serving.execute_unprepared(statement).await.expect(statement);
+    }
+    let refused = serving.execute_unprepared("DELETE FROM audit_events").await;
+    let refused = refused.expect_err("the trigger reads the table of the owner");
+    assert!(refused.to_string().contains("until their retention ends"), "{refused}");
     serving.close().await.expect("closed");
 
-    let superuser = connect(&installation.superuser).await.expect("connected");
     superuser.execute_unprepared("CREATE ROLE other LOGIN").await.expect("created");
     superuser.close().await.expect("closed");
     let other = as_user(&installation.superuser, "other");
