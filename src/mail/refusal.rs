@@ -38,8 +38,8 @@ fn concerns_the_session(code: u16, prose: &str) -> bool {
 }
 
 /// Whether this reply says that the server relays no mails to the recipient's domain for this
-/// client, usually because the client did not log in. Postfix, Sendmail, Exim and Exchange use these
-/// words.
+/// client, usually because the client did not log in. Postfix, Sendmail, Exim and Exchange use
+/// these words.
 pub(super) fn is_relay_denied(reply: &str) -> bool {
     let phrases =
         ["Relay access denied", "Relaying denied", "relay not permitted", "Unable to relay"];
