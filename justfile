@@ -24,7 +24,7 @@ quick:
 test:
     ./scripts/test
 
-# Run the usual checks. Also build the image, and run the Go example, the benches and the soak tests
+# Run the usual checks, and test the image, mail with Postfix, the Go example, benches and soak
 all:
     ./scripts/test --all
 

@@ -54,20 +54,38 @@ missing_packages() {
     python3 -c 'import venv, ensurepip' 2>/dev/null || echo python3-venv
 }
 
-# ensure_packages: installs the missing packages. If it cannot, it prints their names and stops the
-# script.
-ensure_packages() {
-    local packages
-    mapfile -t packages < <(missing_packages)
+# missing_mail_packages: prints the Debian names of the packages that only scripts/lib/postfix needs
+# and that are missing.
+missing_mail_packages() {
+    command -v openssl >/dev/null || echo openssl
+    command -v python3 >/dev/null || echo python3
+    [[ -x /usr/sbin/postfix ]] || echo postfix
+    [[ -x /usr/sbin/postgrey ]] || echo postgrey
+    [[ -x /usr/sbin/saslpasswd2 ]] || echo sasl2-bin
+    compgen -G '/usr/lib/*/sasl2/libplain.so' >/dev/null || echo libsasl2-modules
+}
+
+# ensure_packages: installs the packages of missing_packages.
+ensure_packages() { install_missing missing_packages; }
+
+# install_missing COMMAND: installs the packages whose names the command prints. If it cannot, it
+# prints their names and stops the script.
+install_missing() {
+    local missing=$1 packages
+    mapfile -t packages < <("$missing")
     [[ ${#packages[@]} -eq 0 ]] && return
     if ! command -v apt-get >/dev/null || ! may_be_root; then
         die "missing: ${packages[*]}. Install them (Debian's names) and start again."
     fi
     say "installing ${packages[*]}"
     as_root apt-get update -q
+    # Without this setting, Debian's package writes a configuration and starts Postfix on port 25.
+    if [[ " ${packages[*]} " == *' postfix '* ]]; then
+        as_root debconf-set-selections <<<'postfix postfix/main_mailer_type select No configuration'
+    fi
     as_root env DEBIAN_FRONTEND=noninteractive \
         apt-get install -q -y --no-install-recommends ca-certificates "${packages[@]}"
-    mapfile -t packages < <(missing_packages)
+    mapfile -t packages < <("$missing")
     [[ ${#packages[@]} -eq 0 ]] || die "still missing after the installation: ${packages[*]}"
 }
 

@@ -11,7 +11,9 @@ use tokio::time::{Instant, timeout};
 use crate::clock::UnixMillis;
 use crate::config;
 use crate::mail::letter::{self, Sender};
+use crate::mail::refusal::{is_certificate, is_relay_denied, refusal};
 use crate::mail::smtp::{BadSmtpUrl, Smtp, with_crlf};
+use crate::mail::transport::Failure;
 use crate::secret::{Redactor, Secret};
 
 /// How long each step may take.
@@ -30,7 +32,7 @@ pub enum Step {
     StartTls,
     /// Logs in with AUTH, if the URL names a user.
     Login,
-    /// Checks the sender: MAIL FROM with `mail.from`, and RSET.
+    /// Checks the sender: MAIL FROM and RCPT TO with `mail.from`, and RSET.
     Sender,
     /// Sends a mail with MAIL, RCPT and DATA.
     Send,
@@ -86,6 +88,7 @@ pub struct Probe {
     /// `mail.from`.
     from: String,
     redactor: Redactor,
+    escape_hint: Option<&'static str>,
 }
 
 impl Probe {
@@ -96,7 +99,38 @@ impl Probe {
     /// If the URL cannot be read.
     pub fn new(url: &Secret<String>, mail: &config::Mail) -> Result<Self, BadSmtpUrl> {
         let smtp = Smtp::from_url(url, &mail.helo, mail.ca_file.as_deref())?;
-        Ok(Self { smtp, from: mail.from.clone(), redactor: Redactor::of_url(url.expose()) })
+        let (redactor, escape_hint) =
+            (Redactor::of_url(url.expose()), config::escape_hint(url.expose()));
+        Ok(Self { smtp, from: mail.from.clone(), redactor, escape_hint })
+    }
+
+    /// What the operator can do about a failed step. `None` if only the reply of the server says
+    /// it.
+    pub fn remedy(&self, tried: &Tried) -> Option<&'static str> {
+        let why = tried.outcome.as_ref().err()?;
+        match tried.step {
+            _ if is_certificate(why) && why.contains("UnknownIssuer") => Some(
+                "if the certificate is from your own authority, set `mail.ca_file` to a file with \
+                 the certificate of this authority",
+            ),
+            _ if is_certificate(why) => Some(
+                "the server needs a certificate that is valid now, for the host in `mail.smtp_url`",
+            ),
+            Step::Login if self.escape_hint.is_some() => self.escape_hint,
+            Step::Resolve | Step::Connect | Step::StartTls | Step::Login => Some(
+                "check the host, port, tls, user and password of `mail.smtp_url`; many networks \
+                 block port 25",
+            ),
+            Step::Sender => Some(
+                "set `mail.from` to a sender that the server accepts for this user, and \
+                 `mail.helo` to a domain name of this machine",
+            ),
+            Step::Send if is_relay_denied(why) => Some(
+                "give `mail.smtp_url` a user and a password, or allow this machine to relay in the \
+                 settings of the server",
+            ),
+            Step::Send => None,
+        }
     }
 
     /// Takes the steps one after another until one fails, and reports each when it ends. The last
@@ -142,6 +176,13 @@ impl Probe {
             let sender = Sender::parse(&self.from).map_err(|it| it.to_string())?;
             let envelope = sender.envelope();
             session.begin(&envelope).await.map_err(|it| whole(&it))?;
+            // Postfix refuses a sender or a name in EHLO only at RCPT TO. A refusal of this
+            // recipient itself does not matter, because many senders receive no mails.
+            if let Err(error) = session.name_recipients(&envelope).await
+                && matches!(refusal(&error), Failure::Broken(_))
+            {
+                return Err(whole(&error));
+            }
             session.reset().await.map_err(|it| whole(&it))?;
             Ok((format!("{} is accepted", sender.address()), ()))
         });

@@ -86,7 +86,15 @@ impl Session {
         self.connection.command(mail).await.map(drop)
     }
 
-    /// Forgets the sender (RSET).
+    /// Names the recipients of a mail whose sender was accepted (RCPT TO).
+    pub(super) async fn name_recipients(&mut self, envelope: &Envelope) -> Result<(), Error> {
+        for recipient in envelope.to() {
+            self.connection.command(Rcpt::new(recipient.clone(), Vec::new())).await?;
+        }
+        Ok(())
+    }
+
+    /// Forgets the sender and the recipients (RSET).
     pub(super) async fn reset(&mut self) -> Result<(), Error> {
         self.connection.command(Rset).await.map(drop)
     }
@@ -99,9 +107,7 @@ impl Session {
         bytes: &[u8],
         is_text_sent: &mut bool,
     ) -> Result<Response, Error> {
-        for recipient in envelope.to() {
-            self.connection.command(Rcpt::new(recipient.clone(), Vec::new())).await?;
-        }
+        self.name_recipients(envelope).await?;
         self.connection.command(Data).await?;
         *is_text_sent = true;
         self.connection.message(bytes).await

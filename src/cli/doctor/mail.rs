@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::{Finding, Patient};
 use crate::clock::Clock;
-use crate::config::{Profile, escape_hint};
+use crate::config::Profile;
 use crate::mail::operator::{self, Filter, OutboxState};
-use crate::mail::{self, Probe, Step, Tried};
+use crate::mail::{self, Probe, Tried};
 
 /// A mail that has waited this long is late. Greylisting, which delays mails for some minutes, is
 /// over by then.
@@ -35,33 +35,15 @@ pub(super) async fn smtp(patient: &Patient<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
     let mut tell = |tried: Tried| {
         let (name, ms) = (tried.step.name(), tried.took.as_millis());
+        let remedy = probe.remedy(&tried).unwrap_or_default();
         found.push(match tried.outcome {
             Ok(said) => Finding::ok(format!("{name}: {said} ({ms} ms)")),
-            Err(why) => match escape_hint(url.expose()) {
-                Some(hint) if tried.step == Step::Login => {
-                    Finding::failed(format!("{name}: {why}"), hint)
-                }
-                _ => Finding::failed(format!("{name}: {why}"), fix(tried.step)),
-            },
+            Err(why) => Finding::failed(format!("{name}: {why}"), remedy),
         });
     };
     // If a step fails, `tell` has already reported it.
     let _ = probe.walk(None, &mut tell).await;
     found
-}
-
-/// What to do if this step fails.
-fn fix(step: Step) -> &'static str {
-    match step {
-        Step::Sender => {
-            "set `mail.from` to a sender that the server accepts for this user, and `mail.helo` to \
-             a domain name of this machine"
-        }
-        Step::Resolve | Step::Connect | Step::StartTls | Step::Login | Step::Send => {
-            "check the host, port, tls, user and password of `mail.smtp_url`; many networks block \
-             port 25"
-        }
-    }
 }
 
 /// Reports the mails that wait, and the mails that were given up.

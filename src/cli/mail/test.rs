@@ -62,7 +62,10 @@ pub(super) async fn run(test: &Test, config: &Config, json: bool, talk: Talk) ->
         None => ExitCode::SUCCESS,
         Some(step) => {
             let code = if step.is_reaching() { UNREACHABLE } else { FAILED };
-            with(code, &format!("the mail was not sent, because this step failed: {}", step.name()))
+            let remedy = steps.last().and_then(|tried| probe.remedy(tried));
+            let remedy = remedy.map(|it| format!("\n  > {it}")).unwrap_or_default();
+            let step = step.name();
+            with(code, &format!("the mail was not sent, because this step failed: {step}{remedy}"))
         }
     }
 }

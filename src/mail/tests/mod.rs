@@ -4,6 +4,7 @@ mod delivery;
 mod faults;
 mod mailbox;
 mod notices;
+mod refusals;
 mod rendering;
 mod sink;
 mod starttls;
@@ -185,6 +186,18 @@ impl World {
 
     pub async fn state(&self, id: Uuid) -> &'static str {
         self.row(id).await.state.as_str()
+    }
+}
+
+/// The settings of a check of SMTP.
+pub(super) fn mail_settings() -> config::Mail {
+    config::Mail {
+        smtp_url: None,
+        from: "no-reply@example.com".to_owned(),
+        helo: HELO.to_owned(),
+        ca_file: None,
+        tls_required: false,
+        new_device: true,
     }
 }
 
