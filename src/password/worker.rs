@@ -3,6 +3,7 @@
 
 use std::hash::Hash;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use tokio::time::Instant as Deadline;
@@ -29,10 +30,32 @@ pub enum PasswordCommand {
         password: Secret<String>,
         /// The stored PHC string of the account. None if there is no account.
         stored: Option<Secret<String>>,
+        claim: Claim,
         reply: FlatReply<Verdict>,
     },
     /// See [`Passwords::rehash`].
     Rehash(OldHash),
+}
+
+/// Decides between a worker that begins a job and a caller that gives the job up. Only the first of
+/// the two gets the claim. Clones share one claim.
+#[derive(Clone, Debug, Default)]
+pub struct Claim(Arc<AtomicBool>);
+
+impl Claim {
+    /// Whether this call is the first one.
+    fn take(&self) -> bool {
+        !self.0.swap(true, Ordering::AcqRel)
+    }
+}
+
+/// Why a password was not verified.
+#[derive(Debug)]
+pub struct NoVerdict {
+    /// Whether a worker began to verify the password. If so, the response can depend on the
+    /// password: a right one is sometimes verified within the deadline when a wrong one is not.
+    pub has_begun: bool,
+    pub error: Unavailable,
 }
 
 /// A right password whose stored hash does not have the current parameters.
@@ -82,15 +105,22 @@ impl Passwords {
 
     /// Checks whether a password matches a stored PHC string. If `stored` is None, or if the string
     /// cannot be verified, the verdict is a mismatch of the same cost ([`Hasher::check`]).
+    ///
+    /// # Errors
+    /// [`NoVerdict`] if no worker began, or if the worker has no result before `deadline`. If no
+    /// worker had begun, none begins later.
     pub async fn verify(
         &self,
         client_key: impl Hash,
         deadline: Deadline,
         password: Secret<String>,
         stored: Option<Secret<String>>,
-    ) -> Result<Verdict, Unavailable> {
-        let command = |reply| PasswordCommand::Verify { password, stored, reply };
-        self.0.ask_for(client_key, deadline, command).await
+    ) -> Result<Verdict, NoVerdict> {
+        let claim = Claim::default();
+        let of_worker = claim.clone();
+        let command = |reply| PasswordCommand::Verify { password, stored, claim: of_worker, reply };
+        let verified = self.0.ask_for(client_key, deadline, command).await;
+        verified.map_err(|error| NoVerdict { has_begun: !claim.take(), error })
     }
 
     /// Starts to hash a password with the current parameters and to store the result. The call does
@@ -148,7 +178,9 @@ impl Worker for PasswordWorker {
                     self.run(HashOperation::Hash, move |hasher| hasher.hash(&password)).await?;
                 let _ = reply.send(hashed.map_err(unavailable));
             }
-            PasswordCommand::Verify { password, stored, reply } if !reply.is_closed() => {
+            PasswordCommand::Verify { password, stored, claim, reply }
+                if !reply.is_closed() && claim.take() =>
+            {
                 let verdict = self
                     .run(HashOperation::Verify, move |hasher| {
                         hasher.check(&password, stored.as_ref().map(|it| it.expose().as_str()))
@@ -178,3 +210,7 @@ impl Worker for PasswordWorker {
 fn unavailable(error: HashError) -> Unavailable {
     Unavailable::because("password", error)
 }
+
+#[cfg(test)]
+#[path = "worker_tests.rs"]
+mod tests;
