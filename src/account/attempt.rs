@@ -200,8 +200,8 @@ impl AccountService<'_> {
     ///
     /// If there is no account, a decoy hash is verified, so that the response time reveals nothing.
     /// If no worker has begun to verify the password, the attempt is cancelled. If a worker has
-    /// begun and there is no verdict, the attempt counts as failed, because the client learns from
-    /// the status: with a costly hash, a wrong password perhaps exceeds the deadline and a right one
+    /// begun and there is no verdict, the attempt counts as failed. The client can learn from the
+    /// status: with a costly hash, a wrong password perhaps exceeds the deadline and a right one
     /// does not.
     ///
     /// A device token is ignored if it belongs to another account or to an old password.

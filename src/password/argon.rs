@@ -15,8 +15,8 @@ pub const MEMORY_KIB_MAX: u32 = 256 * 1024;
 
 /// The maximum work that a stored hash may need: memory in KiB times passes. This is 512 MiB.
 ///
-/// On the reference machine this work takes 0.45 s with newly allocated memory. The caps allow every
-/// foreign format half a second, because a login perhaps tries two forms of the password
+/// On the reference machine this work takes 0.45 s with newly allocated memory. The caps allow
+/// every foreign format half a second, because a login perhaps tries two forms of the password
 /// (`foreign/`). OWASP recommends 19 456 KiB in two passes, which take 14 ms with memory that is
 /// already allocated. libsodium's MODERATE needs 768 MiB, so it needs configured parameters of the
 /// same work.
