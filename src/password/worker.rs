@@ -9,12 +9,14 @@ use std::time::Instant;
 use tokio::time::Instant as Deadline;
 use uuid::Uuid;
 
+use super::equal_work::Checked;
 use super::{HashError, Hasher, Setup, Verdict};
 use crate::actor::{FlatReply, Pool, Worker, WorkerError};
+use crate::clock::{Clock, OnceAMinute};
 use crate::problem::Unavailable;
 use crate::secret::Secret;
 use crate::telemetry::Metrics;
-use crate::telemetry::labels::HashOperation;
+use crate::telemetry::labels::{HashOperation, UnverifiableHash};
 
 /// The commands for the password workers.
 pub enum PasswordCommand {
@@ -136,14 +138,51 @@ pub struct PasswordWorker {
     /// None before the first hash, and while a hash runs on another thread. If the hash panics
     /// there, the field stays None, and the pool replaces the worker.
     hasher: Option<Hasher>,
+    faults: Arc<HashFaults>,
     metrics: Arc<Metrics>,
     replace_hash: ReplaceHash,
 }
 
+/// Reports stored hashes that cannot be verified. All workers share it.
+pub struct HashFaults {
+    clock: Clock,
+    metrics: Arc<Metrics>,
+    log: OnceAMinute,
+}
+
+impl HashFaults {
+    pub fn new(clock: Clock, metrics: Arc<Metrics>) -> Self {
+        Self { clock, metrics, log: OnceAMinute::new() }
+    }
+
+    /// Counts a hash that cannot be verified, and logs an error at most once a minute.
+    fn report(&self, fault: &HashError) {
+        self.metrics.password_unverifiable.one(match fault {
+            HashError::ParametersRefused => UnverifiableHash::TooCostly,
+            HashError::PepperMissing => UnverifiableHash::PepperMissing,
+            HashError::Corrupt | HashError::Engine(_) => UnverifiableHash::Unreadable,
+        });
+        if self.log.is_due(self.clock.now()) {
+            tracing::error!(
+                error = %fault,
+                "a stored password hash cannot be verified, so the login is refused like one with \
+                 a wrong password. The user can reset the password. The metric \
+                 latchkey.password.unverifiable counts such logins, this line appears at most once \
+                 a minute"
+            );
+        }
+    }
+}
+
 impl PasswordWorker {
     /// Creates a worker. `config/` has checked the setup.
-    pub fn new(setup: Setup, metrics: Arc<Metrics>, replace_hash: ReplaceHash) -> Self {
-        Self { setup, hasher: None, metrics, replace_hash }
+    pub fn new(
+        setup: Setup,
+        faults: Arc<HashFaults>,
+        metrics: Arc<Metrics>,
+        replace_hash: ReplaceHash,
+    ) -> Self {
+        Self { setup, hasher: None, faults, metrics, replace_hash }
     }
 
     /// Runs `work` with the hasher on a blocking thread.
@@ -181,11 +220,15 @@ impl Worker for PasswordWorker {
             PasswordCommand::Verify { password, stored, claim, reply }
                 if !reply.is_closed() && claim.take() =>
             {
-                let verdict = self
+                let checked = self
                     .run(HashOperation::Verify, move |hasher| {
                         hasher.check(&password, stored.as_ref().map(|it| it.expose().as_str()))
                     })
                     .await?;
+                if let Ok(Checked { fault: Some(fault), .. }) = &checked {
+                    self.faults.report(fault);
+                }
+                let verdict = checked.map(|checked| checked.verdict);
                 let _ = reply.send(verdict.map_err(unavailable));
             }
             PasswordCommand::Rehash(OldHash { user_id, hash, password }) => {

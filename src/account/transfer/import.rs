@@ -92,11 +92,7 @@ pub async fn write(
 }
 
 /// Returns the outcomes that [`write`] would have, and writes nothing.
-pub async fn foresee(
-    db: &Db,
-    ids: &LineIds,
-    lines: &[Line],
-) -> Result<Vec<Outcome>, DbErr> {
+pub async fn foresee(db: &Db, ids: &LineIds, lines: &[Line]) -> Result<Vec<Outcome>, DbErr> {
     let batch = ids.of_all(lines);
     let taken = Taken::read(db.reader(), &batch).await?;
     Ok(batch.iter().map(|(line, id)| taken.outcome(line, *id)).collect())
