@@ -16,7 +16,7 @@ use crate::admission::device::Device;
 use crate::admission::{AttemptCaptcha, AttemptClient, Client, CountedAttempt, Limited};
 use crate::captcha::{CaptchaError, Demand};
 use crate::config::CaptchaPoint;
-use crate::password::Verdict;
+use crate::password::{NoVerdict, Verdict};
 use crate::problem::Unavailable;
 use crate::secret::Secret;
 use crate::session::AccountStatus;
@@ -199,7 +199,10 @@ impl AccountService<'_> {
     /// admits the attempt.
     ///
     /// If there is no account, a decoy hash is verified, so that the response time reveals nothing.
-    /// If the time runs out or a worker crashes, there is no verdict, and the attempt is cancelled.
+    /// If no worker has begun to verify the password, the attempt is cancelled. If a worker has
+    /// begun and there is no verdict, the attempt counts as failed. The client can learn from the
+    /// status: with a costly hash, a wrong password perhaps exceeds the deadline and a right one
+    /// does not.
     ///
     /// A device token is ignored if it belongs to another account or to an old password.
     pub(super) async fn verify(
@@ -226,9 +229,11 @@ impl AccountService<'_> {
         let (key, deadline) = (client.key, client.deadline);
         let verdict = match self.passwords.verify(key, deadline, password, stored).await {
             Ok(verdict) => verdict,
-            Err(unavailable) => {
-                self.cancel(attempt);
-                return Err(unavailable.into());
+            Err(NoVerdict { has_begun, error }) => {
+                if !has_begun {
+                    self.cancel(attempt);
+                }
+                return Err(error.into());
             }
         };
         if verdict != Verdict::Mismatch

@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::database::Db;
 use crate::mail::{Deliveries, MailWorker, Mailer};
-use crate::password::{PasswordWorker, Passwords, ReplaceHash, Setup};
+use crate::password::{HashFaults, PasswordWorker, Passwords, ReplaceHash, Setup};
 use crate::session::{Issuer, SessionWorker, Sessions};
 use crate::store::{KeyBudget, Store};
 use crate::telemetry::Metrics;
@@ -123,8 +123,11 @@ impl Dependencies<'_> {
         let replacing = accounts.clone();
         let replace_hash: ReplaceHash =
             Arc::new(move |user_id, old, new| replacing.replace_hash(user_id, old, new));
-        let password_worker =
-            move || PasswordWorker::new(hashing.clone(), metrics.clone(), replace_hash.clone());
+        let faults = Arc::new(HashFaults::new(self.clock.clone(), metrics.clone()));
+        let password_worker = move || {
+            let (faults, metrics) = (faults.clone(), metrics.clone());
+            PasswordWorker::new(hashing.clone(), faults, metrics, replace_hash.clone())
+        };
         let password_limits = Limits { give_up: None, ..limits(password.workers, queue, 2) };
         let passwords =
             self.pool(root, PoolName::Password, password_limits, password_worker).await?;

@@ -75,14 +75,22 @@ fn parts(mut left_kib: u64, today: Params) -> Vec<Params> {
     parts
 }
 
+/// The result of [`Hasher::check`].
+#[derive(Debug)]
+pub struct Checked {
+    pub verdict: Verdict,
+    /// Why the stored string cannot be verified.
+    pub fault: Option<HashError>,
+}
+
 impl Hasher {
     /// Checks the password of a login against the stored string of the account. `stored` is none if
     /// there is no account.
     ///
     /// A mismatch costs one hash with the current parameters, or two if NFC changes the password,
     /// because [`Hasher::verify`] perhaps tries both forms. A stored string that cannot be verified
-    /// is logged as an error, and the result is a mismatch. An error would show that the account
-    /// exists.
+    /// is a mismatch, because an error would show that the account exists. [`Checked::fault`] says
+    /// why it cannot be verified.
     ///
     /// # Errors
     /// [`HashError::Engine`] if the engine failed.
@@ -90,24 +98,17 @@ impl Hasher {
         &mut self,
         password: &Secret<String>,
         stored: Option<&str>,
-    ) -> Result<Verdict, HashError> {
+    ) -> Result<Checked, HashError> {
         let today = self.today();
         if self.work.pace.is_none() {
             self.compute_in_vain(today)?;
         }
         self.work.done_kib = 0;
-        let verdict = match stored.map(|stored| self.verify(password, stored)) {
-            Some(Ok(verdict)) => verdict,
+        let (verdict, fault) = match stored.map(|stored| self.verify(password, stored)) {
+            Some(Ok(verdict)) => (verdict, None),
             Some(Err(error @ HashError::Engine(_))) => return Err(error),
-            Some(Err(error)) => {
-                tracing::error!(
-                    error = %error,
-                    "a stored password hash cannot be verified, so the login is refused like one \
-                     with a wrong password. The user can reset the password"
-                );
-                Verdict::Mismatch
-            }
-            None => Verdict::Mismatch,
+            Some(Err(fault)) => (Verdict::Mismatch, Some(fault)),
+            None => (Verdict::Mismatch, None),
         };
         if verdict == Verdict::Mismatch {
             let forms = if *normalized(password) == **password.expose() { 1 } else { 2 };
@@ -116,7 +117,7 @@ impl Hasher {
                 self.compute_in_vain(Kind { params, ..today })?;
             }
         }
-        Ok(verdict)
+        Ok(Checked { verdict, fault })
     }
 
     /// Computes a hash that nobody uses.
@@ -148,7 +149,7 @@ mod tests {
     fn refused(password: &str, stored: Option<&str>) -> u64 {
         let mut hasher = hasher(TODAY);
         let password = Secret::new(password.to_owned());
-        assert_eq!(hasher.check(&password, stored).unwrap(), Verdict::Mismatch);
+        assert_eq!(hasher.check(&password, stored).unwrap().verdict, Verdict::Mismatch);
         hasher.work.done_kib
     }
 
@@ -183,7 +184,7 @@ mod tests {
         for params in [TODAY, Params { iterations: 1, ..TODAY }] {
             let (stored, mut hasher) = (hashed(params), hasher(TODAY));
             let right = Secret::new("the right password".to_owned());
-            let verdict = hasher.check(&right, Some(&stored)).unwrap();
+            let verdict = hasher.check(&right, Some(&stored)).unwrap().verdict;
             let is_of_today = params == TODAY;
             assert_eq!(verdict == Verdict::Match, is_of_today);
             assert_eq!(hasher.work.done_kib, work_of(params));
@@ -205,7 +206,7 @@ mod tests {
             "$pbkdf2-sha256$i=1000,l=32$c2FsdHNhbHQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
         let mut hasher = hasher(TODAY);
         let password = Secret::new(NFC.to_owned());
-        assert_eq!(hasher.check(&password, Some(half)).unwrap(), Verdict::Mismatch);
+        assert_eq!(hasher.check(&password, Some(half)).unwrap().verdict, Verdict::Mismatch);
         assert!(hasher.work.done_kib + MEMORY_KIB_MIN > work_of(TODAY));
     }
 

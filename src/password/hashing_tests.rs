@@ -136,7 +136,7 @@ fn costs_above_the_caps_are_refused_before_any_work() {
     for phc in [
         phc(u32::MAX, 1, 1),
         phc(MEMORY_KIB_MAX + 1, 1, 1),
-        phc(MEMORY_KIB_MAX, 5, 1),
+        phc(MEMORY_KIB_MAX, 3, 1),
         phc(8, u32::MAX, 1),
         phc(8, ITERATIONS_MAX + 1, 1),
         phc(65_536, 1, PARALLELISM_MAX + 1),

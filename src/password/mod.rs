@@ -28,10 +28,13 @@ mod worker;
 pub use argon::Params;
 pub use breach::{Breach, Breached, Finding};
 pub use engine::self_test;
+pub use equal_work::Checked;
 pub use hashing::{Format, HashError, Hasher, Setup, Unsupported, Verdict, admit};
 pub use pepper::Peppers;
 pub use policy::{Policy, PolicyViolation};
-pub use worker::{OldHash, PasswordCommand, PasswordWorker, Passwords, ReplaceHash};
+pub use worker::{
+    HashFaults, NoVerdict, OldHash, PasswordCommand, PasswordWorker, Passwords, ReplaceHash,
+};
 
 /// Returns the password in NFC. The returned string is wiped when it is dropped. No other copy
 /// stays in memory, with one exception: if the password was not in NFC, a few characters can stay

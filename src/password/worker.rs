@@ -3,17 +3,20 @@
 
 use std::hash::Hash;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use tokio::time::Instant as Deadline;
 use uuid::Uuid;
 
+use super::equal_work::Checked;
 use super::{HashError, Hasher, Setup, Verdict};
 use crate::actor::{FlatReply, Pool, Worker, WorkerError};
+use crate::clock::{Clock, OnceAMinute};
 use crate::problem::Unavailable;
 use crate::secret::Secret;
 use crate::telemetry::Metrics;
-use crate::telemetry::labels::HashOperation;
+use crate::telemetry::labels::{HashOperation, UnverifiableHash};
 
 /// The commands for the password workers.
 pub enum PasswordCommand {
@@ -29,10 +32,32 @@ pub enum PasswordCommand {
         password: Secret<String>,
         /// The stored PHC string of the account. None if there is no account.
         stored: Option<Secret<String>>,
+        claim: Claim,
         reply: FlatReply<Verdict>,
     },
     /// See [`Passwords::rehash`].
     Rehash(OldHash),
+}
+
+/// Decides between a worker that begins a job and a caller that gives the job up. Only the first of
+/// the two gets the claim. Clones share one claim.
+#[derive(Clone, Debug, Default)]
+pub struct Claim(Arc<AtomicBool>);
+
+impl Claim {
+    /// Whether this call is the first one.
+    fn take(&self) -> bool {
+        !self.0.swap(true, Ordering::AcqRel)
+    }
+}
+
+/// Why a password was not verified.
+#[derive(Debug)]
+pub struct NoVerdict {
+    /// Whether a worker began to verify the password. If so, the response can depend on the
+    /// password: a right one is sometimes verified within the deadline when a wrong one is not.
+    pub has_begun: bool,
+    pub error: Unavailable,
 }
 
 /// A right password whose stored hash does not have the current parameters.
@@ -82,15 +107,22 @@ impl Passwords {
 
     /// Checks whether a password matches a stored PHC string. If `stored` is None, or if the string
     /// cannot be verified, the verdict is a mismatch of the same cost ([`Hasher::check`]).
+    ///
+    /// # Errors
+    /// [`NoVerdict`] if no worker began, or if the worker has no result before `deadline`. If no
+    /// worker had begun, none begins later.
     pub async fn verify(
         &self,
         client_key: impl Hash,
         deadline: Deadline,
         password: Secret<String>,
         stored: Option<Secret<String>>,
-    ) -> Result<Verdict, Unavailable> {
-        let command = |reply| PasswordCommand::Verify { password, stored, reply };
-        self.0.ask_for(client_key, deadline, command).await
+    ) -> Result<Verdict, NoVerdict> {
+        let claim = Claim::default();
+        let of_worker = claim.clone();
+        let command = |reply| PasswordCommand::Verify { password, stored, claim: of_worker, reply };
+        let verified = self.0.ask_for(client_key, deadline, command).await;
+        verified.map_err(|error| NoVerdict { has_begun: !claim.take(), error })
     }
 
     /// Starts to hash a password with the current parameters and to store the result. The call does
@@ -106,14 +138,51 @@ pub struct PasswordWorker {
     /// None before the first hash, and while a hash runs on another thread. If the hash panics
     /// there, the field stays None, and the pool replaces the worker.
     hasher: Option<Hasher>,
+    faults: Arc<HashFaults>,
     metrics: Arc<Metrics>,
     replace_hash: ReplaceHash,
 }
 
+/// Reports stored hashes that cannot be verified. All workers share it.
+pub struct HashFaults {
+    clock: Clock,
+    metrics: Arc<Metrics>,
+    log: OnceAMinute,
+}
+
+impl HashFaults {
+    pub fn new(clock: Clock, metrics: Arc<Metrics>) -> Self {
+        Self { clock, metrics, log: OnceAMinute::new() }
+    }
+
+    /// Counts a hash that cannot be verified, and logs an error at most once a minute.
+    fn report(&self, fault: &HashError) {
+        self.metrics.password_unverifiable.one(match fault {
+            HashError::ParametersRefused => UnverifiableHash::TooCostly,
+            HashError::PepperMissing => UnverifiableHash::PepperMissing,
+            HashError::Corrupt | HashError::Engine(_) => UnverifiableHash::Unreadable,
+        });
+        if self.log.is_due(self.clock.now()) {
+            tracing::error!(
+                error = %fault,
+                "a stored password hash cannot be verified, so the login is refused like one with \
+                 a wrong password. The user can reset the password. The metric \
+                 latchkey.password.unverifiable counts such logins, this line appears at most once \
+                 a minute"
+            );
+        }
+    }
+}
+
 impl PasswordWorker {
     /// Creates a worker. `config/` has checked the setup.
-    pub fn new(setup: Setup, metrics: Arc<Metrics>, replace_hash: ReplaceHash) -> Self {
-        Self { setup, hasher: None, metrics, replace_hash }
+    pub fn new(
+        setup: Setup,
+        faults: Arc<HashFaults>,
+        metrics: Arc<Metrics>,
+        replace_hash: ReplaceHash,
+    ) -> Self {
+        Self { setup, hasher: None, faults, metrics, replace_hash }
     }
 
     /// Runs `work` with the hasher on a blocking thread.
@@ -148,12 +217,18 @@ impl Worker for PasswordWorker {
                     self.run(HashOperation::Hash, move |hasher| hasher.hash(&password)).await?;
                 let _ = reply.send(hashed.map_err(unavailable));
             }
-            PasswordCommand::Verify { password, stored, reply } if !reply.is_closed() => {
-                let verdict = self
+            PasswordCommand::Verify { password, stored, claim, reply }
+                if !reply.is_closed() && claim.take() =>
+            {
+                let checked = self
                     .run(HashOperation::Verify, move |hasher| {
                         hasher.check(&password, stored.as_ref().map(|it| it.expose().as_str()))
                     })
                     .await?;
+                if let Ok(Checked { fault: Some(fault), .. }) = &checked {
+                    self.faults.report(fault);
+                }
+                let verdict = checked.map(|checked| checked.verdict);
                 let _ = reply.send(verdict.map_err(unavailable));
             }
             PasswordCommand::Rehash(OldHash { user_id, hash, password }) => {
@@ -178,3 +253,7 @@ impl Worker for PasswordWorker {
 fn unavailable(error: HashError) -> Unavailable {
     Unavailable::because("password", error)
 }
+
+#[cfg(test)]
+#[path = "worker_tests.rs"]
+mod tests;

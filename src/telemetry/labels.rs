@@ -106,6 +106,12 @@ words! {
     ForwardAuth = "outcome" { Allowed = "allowed" }
     /// Why a password was hashed.
     HashOperation = "operation" { Hash = "hash", Verify = "verify", Rehash = "rehash" }
+    /// Why a stored password hash cannot be verified.
+    UnverifiableHash = "reason" {
+        Unreadable = "unreadable",
+        TooCostly = "too_costly",
+        PepperMissing = "pepper_missing",
+    }
     /// The result of a check for breached passwords.
     BreachOutcome = "outcome" {
         Hit = "hit",

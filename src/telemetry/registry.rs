@@ -15,7 +15,7 @@ use super::labels::{
     AuditEvents, BreachOutcome, CaptchaVerifications, Crash, Done, EndReason, ForwardAuth, Grant,
     HashOperation, Introspected, Logins, MailDeliveries, PasswordResets, PoolName, RateDecision,
     RefreshOutcome, RevokedType, ShedJobs, ShedReason, StoreName, TaskName, TenancyChange,
-    TokenType, Version,
+    TokenType, UnverifiableHash, Version,
 };
 use super::typed::{Count, Level, Outcome, Series as _, Timing};
 
@@ -186,6 +186,11 @@ instruments! {
     PASSWORD_HASH_DURATION = REQUEST, "latchkey.password.hash.duration", "s", HashOperation::SHAPES,
         "Duration of a password hash, without the wait for a worker."
         => password_hash_duration: timing Timing<HashOperation>;
+    PASSWORD_UNVERIFIABLE = Counter, "latchkey.password.unverifiable", "{password}",
+        UnverifiableHash::SHAPES,
+        "Passwords whose stored hash cannot be verified. They are refused like wrong passwords. If \
+         the reason is `pepper_missing`, add the pepper to `password.pepper_previous`."
+        => password_unverifiable: counted Count<UnverifiableHash>;
     BREACH_CHECKS = Counter, "latchkey.password.breach_checks", "{password}", BreachOutcome::SHAPES,
         "New passwords that were checked for breaches. Every outcome except `hit` accepts the \
          password."

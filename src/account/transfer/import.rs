@@ -17,7 +17,6 @@ use uuid::Uuid;
 
 use super::Line;
 use crate::audit::{Action, Actor, ChangeContext};
-use crate::clock::UnixMillis;
 use crate::database::Db;
 use crate::secret::{MasterKey, Secret, hmac_sha256};
 use crate::team::teams;
@@ -57,15 +56,16 @@ impl LineIds {
         Self(master.derive("import"))
     }
 
-    fn of_all<'a>(&self, lines: &'a [Line], now: UnixMillis) -> Vec<Identified<'a>> {
-        lines.iter().map(|line| (line, line.id.unwrap_or_else(|| self.of(line, now)))).collect()
+    fn of_all<'a>(&self, lines: &'a [Line]) -> Vec<Identified<'a>> {
+        lines.iter().map(|line| (line, line.id.unwrap_or_else(|| self.of(line)))).collect()
     }
 
-    fn of(&self, line: &Line, now: UnixMillis) -> Uuid {
-        let mut bytes = [0; 10];
-        bytes.copy_from_slice(&hmac_sha256(self.0.expose(), &line.content())[..10]);
-        let millis = u64::try_from(line.created_at.unwrap_or(now)).unwrap_or(0);
-        uuid::Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid()
+    /// A UUID of version 8 (RFC 9562 §5.8), which contains no time. So each import of a line gives
+    /// the same id, also if the line has no `createdAt`.
+    fn of(&self, line: &Line) -> Uuid {
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&hmac_sha256(self.0.expose(), &line.content())[..16]);
+        uuid::Builder::from_custom_bytes(bytes).into_uuid()
     }
 }
 
@@ -92,13 +92,8 @@ pub async fn write(
 }
 
 /// Returns the outcomes that [`write`] would have, and writes nothing.
-pub async fn foresee(
-    db: &Db,
-    ids: &LineIds,
-    lines: &[Line],
-    now: UnixMillis,
-) -> Result<Vec<Outcome>, DbErr> {
-    let batch = ids.of_all(lines, now);
+pub async fn foresee(db: &Db, ids: &LineIds, lines: &[Line]) -> Result<Vec<Outcome>, DbErr> {
+    let batch = ids.of_all(lines);
     let taken = Taken::read(db.reader(), &batch).await?;
     Ok(batch.iter().map(|(line, id)| taken.outcome(line, *id)).collect())
 }
@@ -123,7 +118,7 @@ async fn attempt(
     no_password: &str,
 ) -> Result<Vec<Outcome>, DbErr> {
     let (now, tx) = (cx.now, cx.db.begin().await?);
-    let batch = ids.of_all(lines, now);
+    let batch = ids.of_all(lines);
     let taken = Taken::read(&tx, &batch).await?;
     let (mut rows, mut verified, mut imported) = (Vec::new(), Vec::new(), Vec::new());
     let mut outcomes = Vec::with_capacity(lines.len());
@@ -201,12 +196,10 @@ impl Taken {
 /// Whether a stored account with the email address of a line is the account of the line. It has the
 /// id of the line, or the line has no id and says nothing that the account does not have.
 fn is_same(row: &user::Model, line: &Line, id: Uuid) -> bool {
-    // A line without `createdAt` gets another time in its id at each import.
-    const WITHOUT_TIME: u128 = (1 << 80) - 1;
     if line.id.is_some() {
         return row.id == id;
     }
-    row.id.as_u128() & WITHOUT_TIME == id.as_u128() & WITHOUT_TIME
+    row.id == id
         || row.email == line.email.as_typed()
             && row.name == line.name
             && line.password_hash.as_ref().is_none_or(|hash| *hash == row.password_hash)

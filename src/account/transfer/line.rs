@@ -141,11 +141,27 @@ impl Line {
 impl Line {
     /// A digest of everything that the line says, except its id and its number.
     pub fn content(&self) -> [u8; 32] {
-        let Self { email, name, password_hash, email_verified, disabled, created_at, .. } = self;
-        let hash = password_hash.as_deref();
-        let all = (email.as_typed(), name, hash, email_verified, disabled, created_at);
-        // `Debug` quotes each text, so two different lines never give the same text.
-        sha256_of(format!("{all:?}").as_bytes())
+        let Self { number: _, id: _, email, name, password_hash, .. } = self;
+        let created_at = self.created_at.map(UnixMillis::to_be_bytes);
+        let flags = [u8::from(self.email_verified), u8::from(self.disabled)];
+        let fields = [
+            Some(email.as_typed().as_bytes()),
+            Some(name.as_bytes()),
+            password_hash.as_deref().map(str::as_bytes),
+            Some(&flags[..]),
+            created_at.as_ref().map(|at| &at[..]),
+        ];
+        // Each field begins with a byte that says whether it has a value. The length of the value
+        // follows. So two different lines never have the same encoding.
+        let mut all = b"latchkey import line 1".to_vec();
+        for field in fields {
+            all.push(u8::from(field.is_some()));
+            if let Some(value) = field {
+                all.extend((value.len() as u64).to_be_bytes());
+                all.extend(value);
+            }
+        }
+        sha256_of(&all)
     }
 }
 
@@ -253,6 +269,28 @@ mod tests {
         }
         let long = format!(r#"{{"email":"ada@example.com","name":"{}"}}"#, "a".repeat(20_000));
         assert!(read(&long).unwrap_err().contains("longer than"));
+    }
+
+    /// The ids of imported accounts are made from this digest, so it must not change.
+    #[test]
+    fn the_digest_of_a_line_stays_the_same_and_covers_every_member_except_the_id() {
+        let digest = |rest: &str| {
+            let line = format!(r#"{{"email":"Ada@example.com","name":"Ada"{rest}}}"#);
+            read(&line).unwrap().content()
+        };
+        let text: String = digest("")[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(text, "75a9034a674ba908");
+        assert_eq!(digest(""), digest(r#","id":"0197d3c1-0000-7000-8000-000000000001""#));
+        let others = [
+            r#","createdAt":"1970-01-01T00:00:00Z""#,
+            r#","emailVerified":true"#,
+            r#","disabled":true"#,
+            r#","passwordHash":"$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW""#,
+        ];
+        let mut all: Vec<_> = others.iter().map(|rest| digest(rest)).chain([digest("")]).collect();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), 5);
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub(super) struct Lines {
     /// The length of the file. None if it is not known.
     pub bytes: Option<u64>,
     /// The time at which the reading began.
-    pub now: UnixMillis,
+    now: UnixMillis,
 }
 
 impl Lines {

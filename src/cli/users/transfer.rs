@@ -25,7 +25,6 @@ use crate::account::transfer::import::{self, BATCH_LINES, LineIds, Outcome};
 use crate::account::transfer::line::LINE_BYTES_MAX;
 use crate::account::transfer::repeats::{Earlier, Repeat};
 use crate::account::transfer::{Line, LineError};
-use crate::clock::UnixMillis;
 use crate::config::Config;
 use crate::daemon::read_master_key;
 use crate::database::{DatabaseError, Db};
@@ -165,12 +164,12 @@ enum Target<'a> {
 }
 
 impl Target<'_> {
-    async fn take(&self, batch: &[Line], now: UnixMillis) -> Result<Vec<Outcome>, DatabaseError> {
+    async fn take(&self, batch: &[Line]) -> Result<Vec<Outcome>, DatabaseError> {
         match self {
             Self::Write { opened, ids, no_password } => {
                 import::write(&opened.change(), ids, batch, no_password).await
             }
-            Self::Compare { db, ids } => import::foresee(db, ids, batch, now).await,
+            Self::Compare { db, ids } => import::foresee(db, ids, batch).await,
             Self::Nothing => Ok(vec![Outcome::Imported; batch.len()]),
         }
     }
@@ -234,7 +233,7 @@ async fn read_lines(
             continue;
         }
         let started = Instant::now();
-        let outcomes = target.take(&batch, lines.now).await.map_err(|cause| Stopped {
+        let outcomes = target.take(&batch).await.map_err(|cause| Stopped {
             before: batch[0].number,
             imported: tally.imported,
             cause,

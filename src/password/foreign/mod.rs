@@ -4,9 +4,10 @@
 //! Each format has a file with its parser, its caps and its computation. [`spelling`] rewrites the
 //! spellings of other systems before. Hashes that cost less than
 //! a new hash are accepted, because the login replaces them. Hashes that cost more than the caps
-//! are refused before anything is computed. Each cap allows about one second of one core on the
-//! reference machine (2 GHz, SHA extensions). The caps have to be this low, because every attempt
-//! at the password costs as much as the right password.
+//! are refused before anything is computed. Each cap allows about half a second of one core on the
+//! reference machine (2 GHz, SHA extensions). A login perhaps tries two forms of the password
+//! (NFC and as typed), so it costs at most a second: half of the deadline of the password workers.
+//! Otherwise a wrong password would exceed the deadline and get a 503, and a right one would not.
 
 mod bcrypt;
 mod firebase;

@@ -11,9 +11,10 @@ use super::text::number;
 /// The maximum number of rounds, a little more than the 656 000 of passlib.
 pub const ROUNDS_MAX: u32 = 700_000;
 
-/// The maximum length of a password in bytes. A longer one never matches, because each round reads
-/// the whole password up to three times.
-const PASSWORD_BYTES_MAX: usize = 256;
+/// The maximum of rounds times bytes of the password. A longer password never matches, because each
+/// round reads the whole password up to three times. With [`ROUNDS_MAX`] this is 64 bytes, and with
+/// the usual 5 000 rounds it is 8 960 bytes.
+const WORK_MAX: u64 = 64 * 700_000;
 
 pub struct ShaCrypt {
     rounds: u32,
@@ -50,7 +51,7 @@ impl ShaCrypt {
     }
 
     pub fn matches(&self, password: &[u8]) -> Result<bool, HashError> {
-        if password.len() > PASSWORD_BYTES_MAX {
+        if u64::from(self.rounds).saturating_mul(password.len() as u64) > WORK_MAX {
             return Ok(false);
         }
         match sha_crypt::ShaCrypt::default().verify_password(password, self.stored.as_str()) {

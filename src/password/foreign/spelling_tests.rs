@@ -108,22 +108,22 @@ fn each_spelling_has_the_caps_of_its_format() {
         base64::engine::general_purpose::STANDARD.encode(bytes)
     };
     for stored in [
-        format!("$wp$2y$14${bcrypt}"),
+        format!("$wp$2y$13${bcrypt}"),
         sha_crypt(700_000),
         phpass('G'),
-        asp_net([0, 0x26, 0x25, 0xa0]),
+        asp_net([0, 0x16, 0xe3, 0x60]),
     ] {
         assert!(admit(&stored).is_ok(), "{stored}");
     }
     for (format, stored) in [
-        (Format::Bcrypt, format!("$wp$2y$15${bcrypt}")),
+        (Format::Bcrypt, format!("$wp$2y$14${bcrypt}")),
         (Format::Bcrypt, format!("bcrypt_sha256$$2b$31${bcrypt}")),
         (Format::Bcrypt, format!("{{bcrypt}}$2a$31${bcrypt}")),
         (Format::ShaCrypt, sha_crypt(700_001)),
         (Format::ShaCrypt, sha_crypt(999_999_999)),
         (Format::Phpass, phpass('H')),
         (Format::Phpass, phpass('S')),
-        (Format::Pbkdf2Sha256, asp_net([0, 0x26, 0x25, 0xa1])),
+        (Format::Pbkdf2Sha256, asp_net([0, 0x16, 0xe3, 0x61])),
         (Format::Pbkdf2Sha256, asp_net([255; 4])),
         (Format::Scrypt, "{scrypt}$1f0801$c2FsdA==$OAOec05+bXxvuu/1qZ6NUR+xQYs=".to_owned()),
         (Format::Pbkdf2Sha1, "{PBKDF2}4000000000$c2FsdA$QBgWRknQopkaAr394JjaMauT6gs".to_owned()),

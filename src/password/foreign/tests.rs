@@ -300,35 +300,36 @@ fn costs_above_the_caps_are_refused_before_any_work_and_costs_at_them_are_not() 
     let long = "A".repeat(86);
     let two_blocks = |iterations| format!("$pbkdf2-sha256${iterations}${SALT}${long}");
     for stored in [
-        bcrypt(14),
+        bcrypt(13),
         scrypt(17, 8, 1),
-        scrypt(18, 8, 1),
-        scrypt(14, 8, 16),
-        scrypt(7, 1 << 14, 1),
-        pbkdf2("sha256", 2_500_000),
-        two_blocks(2_500_000),
-        pbkdf2("sha512", 1_500_000),
-        firebase(18),
-        format!("$argon2id$v=19$m=262144,t=4,p=64${SALT}${TAG}"),
+        scrypt(17, 12, 1),
+        scrypt(14, 8, 12),
+        scrypt(6, 1 << 14, 1),
+        pbkdf2("sha256", 1_500_000),
+        two_blocks(1_500_000),
+        pbkdf2("sha512", 750_000),
+        firebase(17),
+        format!("$argon2id$v=19$m=262144,t=2,p=64${SALT}${TAG}"),
     ] {
         assert!(admit(&stored).is_ok(), "{stored}");
     }
     for (format, stored) in [
-        (Format::Bcrypt, bcrypt(15)),
+        (Format::Bcrypt, bcrypt(14)),
         (Format::Bcrypt, bcrypt(31)),
-        (Format::Scrypt, scrypt(19, 8, 1)),
-        (Format::Scrypt, scrypt(18, 9, 1)),
-        (Format::Scrypt, scrypt(14, 8, 17)),
+        (Format::Scrypt, scrypt(18, 8, 1)),
+        (Format::Scrypt, scrypt(17, 13, 1)),
+        (Format::Scrypt, scrypt(14, 8, 13)),
         (Format::Scrypt, scrypt(63, u32::MAX, u32::MAX)),
         (Format::Scrypt, scrypt(1, u32::MAX, u32::MAX)),
         (Format::Scrypt, scrypt(1, (1 << 14) + 1, 1)),
         (Format::Scrypt, scrypt(1, 1, (1 << 14) + 1)),
-        (Format::Pbkdf2Sha256, pbkdf2("sha256", 2_500_001)),
-        (Format::Pbkdf2Sha256, two_blocks(2_500_001)),
-        (Format::Pbkdf2Sha512, pbkdf2("sha512", 1_500_001)),
+        (Format::Pbkdf2Sha256, pbkdf2("sha256", 1_500_001)),
+        (Format::Pbkdf2Sha256, two_blocks(1_500_001)),
+        (Format::Pbkdf2Sha512, pbkdf2("sha512", 750_001)),
         (Format::Pbkdf2Sha512, pbkdf2("sha512", u32::MAX)),
-        (Format::FirebaseScrypt, firebase(19)),
+        (Format::FirebaseScrypt, firebase(18)),
         (Format::Argon2, format!("$argon2id$v=19$m=262145,t=1,p=1${SALT}${TAG}")),
+        (Format::Argon2, format!("$argon2id$v=19$m=262144,t=3,p=1${SALT}${TAG}")),
     ] {
         assert_eq!(admit(&stored), Err(Unsupported::TooCostly(format)), "{stored}");
         let mut hasher =

@@ -3,6 +3,7 @@
 
 use std::fs;
 
+use sea_orm::{ConnectionTrait as _, Database};
 use serde_json::{Value, json};
 
 use super::Place;
@@ -142,7 +143,7 @@ async fn two_lines_of_different_batches_are_compared_embedded() {
 
 /// Changes accounts after their import, as logins and users do. The same lines must still count as
 /// imported.
-async fn a_changed_account_is_recognised(mut place: Place) {
+async fn a_changed_account_is_recognised(mut place: Place, database: &str) {
     let line = |name: &str, created: Value| {
         let email = format!("{name}@shop.example");
         json!({ "email": email, "name": "Ann", "passwordHash": HASH, "emailVerified": true,
@@ -165,17 +166,24 @@ async fn a_changed_account_is_recognised(mut place: Place) {
     place.run(&["users", "disable", "ann@shop.example"]).expect(0);
     assert_eq!(import(&place, &lines).counts, [0, 2, 0]);
     running.stop().await;
+    let db = Database::connect(database).await.expect("connected");
+    let moved = "UPDATE users SET email = 'new.' || email, email_normal = 'new.' || email_normal";
+    db.execute_unprepared(moved).await.expect("moved");
+    db.close().await.expect("closed");
+    assert_eq!(import(&place, &lines).counts, [0, 2, 0]);
 }
 
 #[tokio::test]
 async fn a_changed_account_is_recognised_embedded() {
-    a_changed_account_is_recognised(embedded()).await;
+    let place = embedded();
+    let database = format!("sqlite://{}", place.path("data/latchkey.db").display());
+    a_changed_account_is_recognised(place, &database).await;
 }
 
 #[tokio::test]
 async fn a_changed_account_is_recognised_on_servers() {
-    let (place, _database) = on_servers().await;
-    a_changed_account_is_recognised(place).await;
+    let (place, database) = on_servers().await;
+    a_changed_account_is_recognised(place, &database.url()).await;
 }
 
 #[tokio::test]
