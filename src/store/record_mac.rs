@@ -106,15 +106,32 @@ impl RecordMac {
     }
 
     fn refuse(&self) {
-        if let Some(metrics) = self.0.metrics.get() {
-            metrics.records_refused.one(());
-        }
-        if self.0.log.is_due(millis(self.0.started.elapsed())) {
+        if self.count_refusal() {
             tracing::error!(
                 "the token store contains a session or a mailed token that latchkey did not write: \
                  it is ignored; check who can write to the token store"
             );
         }
+    }
+
+    /// Counts values that have another type or format than latchkey writes.
+    pub(super) fn refuse_values(&self, count: u64) {
+        for _ in 0..count {
+            if self.count_refusal() {
+                tracing::error!(
+                    "the token store contains a value that latchkey did not write and cannot read: \
+                     it counts as absent; check who can write to the token store"
+                );
+            }
+        }
+    }
+
+    /// Counts a refusal. Returns whether a line of the log about refusals is due.
+    fn count_refusal(&self) -> bool {
+        if let Some(metrics) = self.0.metrics.get() {
+            metrics.records_refused.one(());
+        }
+        self.0.log.is_due(millis(self.0.started.elapsed()))
     }
 }
 
@@ -173,7 +190,8 @@ mod tests {
         let count = |count| format!("\nlatchkey_store_records_refused_total {count}\n");
         assert!(metrics.render().contains(&count(4)));
         assert_eq!(mac.open::<i32>("another key", &record).unwrap(), None);
-        assert!(metrics.render().contains(&count(5)));
+        mac.refuse_values(2);
+        assert!(metrics.render().contains(&count(7)));
     }
 
     proptest! {
