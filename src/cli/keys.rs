@@ -228,15 +228,31 @@ fn unknown(talk: Talk) -> ExitCode {
     ExitCode::from(CHECK_SAYS_NO)
 }
 
+/// The report about a key of the token store that another key has replaced before.
+const OLD_STORE_KEY: &str = "another key authenticates the token store already: nothing changes";
+
+/// Whether the key authenticates the records of the token store.
+async fn is_of_store(keys: &KeyDependencies, kid: &str) -> Result<bool, KeysError> {
+    let is_it = |key: &Listed| key.id == kid && key.kind == Kind::Store.name();
+    Ok(keys.list().await?.iter().any(is_it))
+}
+
 async fn retire(
     keys: &KeyDependencies,
     kid: &str,
     json: bool,
     talk: Talk,
 ) -> Result<ExitCode, KeysError> {
+    let is_of_store = is_of_store(keys, kid).await?;
     let retired = keys.retire(kid).await?;
     let Some(outcome) = outcome(retired) else { return Ok(unknown(talk)) };
     say_line(match retired {
+        Retired::Replaced if is_of_store => {
+            "every user is logged out and has to log in again, and every link that was mailed \
+             until now is invalid: the daemons follow within 30 s; a new key authenticates the \
+             token store"
+        }
+        Retired::Revoked if is_of_store => OLD_STORE_KEY,
         Retired::Replaced => {
             "within 30 s every daemon refuses what this key signed, so users perhaps have to log \
              in again; a new key signs"
@@ -256,9 +272,16 @@ async fn plan(
     json: bool,
     talk: Talk,
 ) -> Result<ExitCode, KeysError> {
+    let is_of_store = is_of_store(keys, kid).await?;
     let retired = keys.would_retire(kid).await?;
     let Some(outcome) = outcome(retired) else { return Ok(unknown(talk)) };
     say_line(match retired {
+        Retired::Replaced if is_of_store => {
+            "the key authenticates the token store: every user would be logged out, and every link \
+             that was mailed until now would be invalid; the daemons would follow within 30 s, and \
+             a new key would replace it"
+        }
+        Retired::Revoked if is_of_store => OLD_STORE_KEY,
         Retired::Replaced => "the key signs: its tokens would be refused, and a new key would sign",
         _ => "the key does not sign: its tokens would be refused, and nothing else would change",
     });

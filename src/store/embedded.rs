@@ -13,14 +13,14 @@ use std::sync::Arc;
 use latchkey_entity::token_store::{ActiveModel, Column, Entity};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseBackend, DbErr, EntityTrait,
-    QueryFilter, Statement,
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseBackend, EntityTrait, QueryFilter,
+    QueryResult, QuerySelect as _, QueryTrait as _, Statement,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use super::record_mac::{Record, unchecked};
+use super::record_mac::{Record, RecordMac, unchecked};
 use super::records::Replaced;
 use super::rules::Stored;
 use super::types::{OneTimeToken, Session, Spend, TokenKind};
@@ -36,6 +36,8 @@ use crate::problem::Unavailable;
 pub struct Embedded {
     db: Db,
     health: Arc<StoreHealth>,
+    /// Counts the values that cannot be read.
+    mac: RecordMac,
 }
 
 /// A transaction that holds the lock on the key that it changes.
@@ -43,8 +45,8 @@ struct Locked(Transaction);
 
 impl Embedded {
     /// Creates the store. The database must already have the schema.
-    pub(super) fn new(db: Db) -> Self {
-        Self { db, health: StoreHealth::new() }
+    pub(super) fn new(db: Db, mac: RecordMac) -> Self {
+        Self { db, health: StoreHealth::new(), mac }
     }
 
     pub(super) async fn open_session(
@@ -151,8 +153,9 @@ impl Embedded {
     }
 
     /// The index entry of a token.
-    pub(super) async fn token_address(&self, digest: &str) -> Result<Option<String>, Unavailable> {
-        read(self.db.reader(), &keys::token_index(digest)).await
+    pub(super) async fn token_address(&self, digest: &str) -> Result<Option<Record>, Unavailable> {
+        let address = self.read(self.db.reader(), &keys::token_index(digest)).await?;
+        Ok(address.map(String::into_bytes))
     }
 
     pub(super) async fn drop_token(
@@ -179,7 +182,7 @@ impl Embedded {
     ) -> Result<Spend, Unavailable> {
         let key = keys::once(key);
         let tx = self.lock(&key).await?;
-        let spent_until: Option<UnixMillis> = tx.read(&key).await?;
+        let spent_until: Option<UnixMillis> = self.read(&tx.0, &key).await?;
         if spent_until.is_some_and(|it| it > now) {
             return Ok(Spend::Again);
         }
@@ -204,6 +207,20 @@ impl Embedded {
         self.db.ping().await.map_err(lost)
     }
 
+    /// Reads a value that has no MAC. A value that cannot be read counts as absent.
+    async fn read<T: DeserializeOwned>(
+        &self,
+        db: &impl ConnectionTrait,
+        key: &str,
+    ) -> Result<Option<T>, Unavailable> {
+        let Some(text) = read_record(db, key).await? else { return Ok(None) };
+        let value = serde_json::from_slice(&text).ok();
+        if value.is_none() {
+            self.mac.refuse_values(1);
+        }
+        Ok(value)
+    }
+
     async fn lock(&self, key: &str) -> Result<Locked, Unavailable> {
         let tx = self.db.begin().await.map_err(lost)?;
         self.lock_in(&tx, key).await?;
@@ -224,10 +241,6 @@ impl Embedded {
 }
 
 impl Locked {
-    async fn read<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Unavailable> {
-        read(&self.0, key).await
-    }
-
     async fn record(&self, key: &str) -> Result<Option<Record>, Unavailable> {
         read_record(&self.0, key).await
     }
@@ -286,27 +299,27 @@ async fn write_text(
     insert.exec_without_returning(tx).await.map(drop).map_err(lost)
 }
 
-async fn read<T: DeserializeOwned>(
-    db: &impl ConnectionTrait,
-    key: &str,
-) -> Result<Option<T>, Unavailable> {
-    let text = read_record(db, key).await?;
-    text.map(|text| serde_json::from_slice(&text)).transpose().map_err(lost)
-}
-
 async fn read_record(db: &impl ConnectionTrait, key: &str) -> Result<Option<Record>, Unavailable> {
-    let row = Entity::find_by_id(key.to_owned()).one(db).await.map_err(lost)?;
-    Ok(row.map(|row| row.value.into_bytes()))
+    let one = Entity::find_by_id(key.to_owned()).select_only().column(Column::Value);
+    let row = db.query_one_raw(one.build(db.get_database_backend())).await.map_err(lost)?;
+    Ok(row.as_ref().map(value_of))
 }
 
 async fn list(db: &impl ConnectionTrait, user: Uuid) -> Result<Vec<(String, Record)>, Unavailable> {
-    let rows: Result<_, DbErr> = Entity::find()
+    let mine = Entity::find()
+        .select_only()
+        .columns([Column::Key, Column::Value])
         .filter(Column::Owner.eq(user.to_string()))
-        .filter(Column::Key.starts_with(keys::session_prefix(user)))
-        .all(db)
-        .await;
-    let rows = rows.map_err(lost)?;
-    Ok(rows.into_iter().map(|row| (row.key, row.value.into_bytes())).collect())
+        .filter(Column::Key.starts_with(keys::session_prefix(user)));
+    let rows = db.query_all_raw(mine.build(db.get_database_backend())).await.map_err(lost)?;
+    let read = |row: &QueryResult| Some((row.try_get("", "key").ok()?, value_of(row)));
+    Ok(rows.iter().filter_map(read).collect())
+}
+
+/// The value in a row. SQLite also stores values of another type than the column's, and texts that
+/// are not UTF-8. They count as an empty value, which no operation accepts.
+fn value_of(row: &QueryResult) -> Record {
+    row.try_get::<String>("", "value").unwrap_or_default().into_bytes()
 }
 
 /// The text of a record. A record that latchkey creates is always UTF-8.

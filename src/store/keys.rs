@@ -36,8 +36,8 @@ pub(super) fn token_address(user: Uuid, kind: TokenKind) -> String {
 }
 
 /// Reads the user and the kind from the value that [`token_address`] writes.
-pub(super) fn read_token_address(address: &str) -> Option<(Uuid, TokenKind)> {
-    let (user, kind) = address.split_once(':')?;
+pub(super) fn read_token_address(address: &[u8]) -> Option<(Uuid, TokenKind)> {
+    let (user, kind) = str::from_utf8(address).ok()?.split_once(':')?;
     Some((Uuid::try_parse(user).ok()?, TokenKind::from_name(kind)?))
 }
 

@@ -19,9 +19,12 @@
 //! # Outages
 //!
 //! Every operation returns a result or [`Unavailable`] ("token store"). With Redis, each call to
-//! the server takes at most 250 ms. A key of the wrong type or an unreadable value also counts as
-//! an outage. An operation never returns "absent" because of an error. A connection is opened when
-//! it is first used, and is reopened automatically.
+//! the server takes at most 250 ms. An operation never returns "absent" because of an outage. A
+//! connection is opened when it is first used, and is reopened automatically.
+//!
+//! A key of the wrong type and an unreadable value are no outage, because only another program
+//! writes them. They count as absent like a record with a wrong MAC, they are counted and logged,
+//! and they are removed or overwritten.
 //!
 //! If an operation returned `Unavailable`, the store has perhaps done it nevertheless. Every
 //! operation can be repeated, and the repetition then returns the result of the first call. There
@@ -149,12 +152,13 @@ impl Store {
         ca_file: Option<&Path>,
         mac: RecordMac,
     ) -> Result<Self, Unavailable> {
-        Ok(Self { backend: Backend::Redis(redis::Redis::connect(url, ca_file)?), mac })
+        let redis = redis::Redis::connect(url, ca_file, mac.clone())?;
+        Ok(Self { backend: Backend::Redis(redis), mac })
     }
 
     /// Creates a store in a table of the database. The database must already be migrated.
     pub fn embedded(db: Db, mac: RecordMac) -> Self {
-        Self { backend: Backend::Embedded(embedded::Embedded::new(db)), mac }
+        Self { backend: Backend::Embedded(embedded::Embedded::new(db, mac.clone())), mac }
     }
 
     /// Measures calls to Redis from now on, and counts refused records. Calls to the embedded store

@@ -3,7 +3,8 @@
 //!
 //! A record is a text: 43 characters of base64url, and then JSON. The characters are the
 //! HMAC-SHA-256 of the record's key and of the JSON. So no byte of a record can be changed, and a
-//! record that is copied to another key is refused. A refused record counts as absent.
+//! record that is copied to another key is refused. A refused record counts as absent. Values of
+//! the store that cannot be read are counted with the refused records.
 //!
 //! A client of the store can still put back an older record that latchkey wrote under the same key.
 //! `docs/adr/0013-macs-in-the-token-store.md` describes what this allows.
@@ -37,6 +38,9 @@ pub struct RecordMac(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     key: ArcSwap<Secret<[u8; 32]>>,
+    /// Keys that an operator has retired. A record of such a key is refused but not reported,
+    /// because latchkey wrote it.
+    retired: ArcSwap<Vec<Secret<[u8; 32]>>>,
     metrics: OnceLock<Arc<Metrics>>,
     /// Limits the log lines about refused records, because an attacker can cause many of them.
     log: OnceAMinute,
@@ -47,14 +51,17 @@ impl RecordMac {
     pub fn new(key: Secret<[u8; 32]>) -> Self {
         Self(Arc::new(Inner {
             key: ArcSwap::from_pointee(key),
+            retired: ArcSwap::default(),
             metrics: OnceLock::new(),
             log: OnceAMinute::new(),
             started: Instant::now(),
         }))
     }
 
-    /// Replaces the key. Records with MACs of the old key are refused from now on.
-    pub fn replace_key(&self, key: Secret<[u8; 32]>) {
+    /// Replaces the key and the retired keys. Records with MACs of another key than `key` are
+    /// refused from now on.
+    pub fn replace_keys(&self, key: Secret<[u8; 32]>, retired: Vec<Secret<[u8; 32]>>) {
+        self.0.retired.store(Arc::new(retired));
         self.0.key.store(Arc::new(key));
     }
 
@@ -81,33 +88,61 @@ impl RecordMac {
         let parts = record.split_at_checked(MAC_CHARS);
         let genuine = parts.filter(|(mac, json)| equal(mac, self.mac(key, json).as_bytes()));
         let Some((_, json)) = genuine else {
-            self.refuse();
+            if !parts.is_some_and(|(mac, json)| self.is_of_retired_key(key, mac, json)) {
+                self.refuse();
+            }
             return Ok(None);
         };
         serde_json::from_slice(json).map(Some).map_err(lost)
     }
 
+    fn is_of_retired_key(&self, key: &str, mac: &[u8], json: &[u8]) -> bool {
+        let of = |retired| equal(mac, mac_with(retired, key, json).as_bytes());
+        self.0.retired.load().iter().any(of)
+    }
+
     fn mac(&self, key: &str, json: &[u8]) -> String {
-        // The length of the key is part of the message, so that two different pairs of a key and a
-        // JSON text never give the same message.
-        let mut message = Vec::with_capacity(8 + key.len() + json.len());
-        message.extend_from_slice(&(key.len() as u64).to_be_bytes());
-        message.extend_from_slice(key.as_bytes());
-        message.extend_from_slice(json);
-        URL_SAFE_NO_PAD.encode(hmac_sha256(self.0.key.load().expose(), &message))
+        mac_with(&self.0.key.load(), key, json)
     }
 
     fn refuse(&self) {
-        if let Some(metrics) = self.0.metrics.get() {
-            metrics.records_refused.one(());
-        }
-        if self.0.log.is_due(millis(self.0.started.elapsed())) {
+        if self.count_refusal() {
             tracing::error!(
                 "the token store contains a session or a mailed token that latchkey did not write: \
                  it is ignored; check who can write to the token store"
             );
         }
     }
+
+    /// Counts values that have another type or format than latchkey writes.
+    pub(super) fn refuse_values(&self, count: u64) {
+        for _ in 0..count {
+            if self.count_refusal() {
+                tracing::error!(
+                    "the token store contains a value that latchkey did not write and cannot read: \
+                     it counts as absent; check who can write to the token store"
+                );
+            }
+        }
+    }
+
+    /// Counts a refusal. Returns whether a line of the log about refusals is due.
+    fn count_refusal(&self) -> bool {
+        if let Some(metrics) = self.0.metrics.get() {
+            metrics.records_refused.one(());
+        }
+        self.0.log.is_due(millis(self.0.started.elapsed()))
+    }
+}
+
+fn mac_with(mac_key: &Secret<[u8; 32]>, key: &str, json: &[u8]) -> String {
+    // The length of the key is part of the message, so that two different pairs of a key and a
+    // JSON text never give the same message.
+    let mut message = Vec::with_capacity(8 + key.len() + json.len());
+    message.extend_from_slice(&(key.len() as u64).to_be_bytes());
+    message.extend_from_slice(key.as_bytes());
+    message.extend_from_slice(json);
+    URL_SAFE_NO_PAD.encode(hmac_sha256(mac_key.expose(), &message))
 }
 
 /// Reads the JSON of a record without checking the MAC. The result may only decide which records
@@ -133,7 +168,7 @@ mod tests {
         assert_eq!(mac().open::<i32>("lk:a:", &record).unwrap(), None);
         let another = RecordMac::new(Secret::new([8; 32]));
         assert_eq!(another.open::<i32>("lk:a:b", &record).unwrap(), None);
-        another.replace_key(Secret::new([7; 32]));
+        another.replace_keys(Secret::new([7; 32]), Vec::new());
         assert_eq!(another.open("lk:a:b", &record).unwrap(), Some(5));
         // The end of the key cannot become the start of the JSON.
         let moved = mac().seal("lk:a:b1", &2).unwrap();
@@ -148,8 +183,15 @@ mod tests {
         for record in [b"".as_slice(), b"{}", b"null", &[0xff; 99]] {
             assert_eq!(mac.open::<i32>("key", record).unwrap(), None);
         }
-        let text = metrics.render();
-        assert!(text.contains("\nlatchkey_store_records_refused_total 4\n"), "{text}");
+        // A record of a retired key is refused too, but latchkey wrote it.
+        let record = mac.seal("key", &5).unwrap();
+        mac.replace_keys(Secret::new([8; 32]), vec![Secret::new([7; 32])]);
+        assert_eq!(mac.open::<i32>("key", &record).unwrap(), None);
+        let count = |count| format!("\nlatchkey_store_records_refused_total {count}\n");
+        assert!(metrics.render().contains(&count(4)));
+        assert_eq!(mac.open::<i32>("another key", &record).unwrap(), None);
+        mac.refuse_values(2);
+        assert!(metrics.render().contains(&count(7)));
     }
 
     proptest! {

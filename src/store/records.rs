@@ -246,8 +246,10 @@ impl Store {
         let Some(address) = on!(self, it => it.token_address(digest).await)? else {
             return Ok(None);
         };
-        let (user, kind) = keys::read_token_address(&address)
-            .ok_or_else(|| lost("the index of a one-time token cannot be read"))?;
+        let Some((user, kind)) = keys::read_token_address(&address) else {
+            self.mac.refuse_values(1);
+            return Ok(None);
+        };
         let key = keys::token(user, kind);
         let Some(record) = on!(self, it => it.record(&key).await)? else { return Ok(None) };
         let found: Option<OneTimeToken> = self.mac.open(&key, &record)?;

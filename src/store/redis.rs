@@ -1,9 +1,10 @@
-//! The token store in Redis or Valkey. It has one multiplexed connection, and one script for each
-//! operation.
+//! The token store in Redis or Valkey. It has one multiplexed connection. An operation that changes
+//! what it has read is one script.
 //!
-//! A value with an unexpected type or format is an outage. If the caller of a refresh has already
-//! received an error, the server must not do the refresh later. So `replace.lua` compares the
-//! server's clock with a deadline (see [`Redis::deadline`]).
+//! A value with an unexpected type or format is removed, and the operation is repeated (see
+//! `repair.rs`). If the caller of a refresh has already received an error, the server must not do
+//! the refresh later. So `replace.lua` compares the server's clock with a deadline (see
+//! [`Redis::deadline`]).
 
 mod attempts;
 mod budgets;
@@ -12,6 +13,7 @@ mod diagnosis;
 mod facts;
 mod probe;
 mod refusal;
+mod repair;
 mod rights;
 mod roots;
 mod scripts;
@@ -19,6 +21,7 @@ mod single;
 mod url;
 
 use std::path::Path;
+use std::slice::from_ref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -27,8 +30,9 @@ use uuid::Uuid;
 
 use self::connection::Link;
 pub use self::facts::RedisFacts;
+use self::repair::Keys;
 use self::scripts::Scripts;
-use super::record_mac::{MAC_CHARS, Record};
+use super::record_mac::{MAC_CHARS, Record, RecordMac};
 use super::records::Replaced;
 use super::types::{OneTimeToken, Session, Spend, TokenKind};
 use super::{COLLECT_SLACK_MS, SESSIONS_PER_USER_MAX, keys, lost};
@@ -48,6 +52,8 @@ const UNKNOWN: i64 = i64::MIN;
 pub struct Redis {
     link: Arc<Link>,
     scripts: Arc<Scripts>,
+    /// Counts the values that cannot be read.
+    mac: RecordMac,
     started: Instant,
     /// The server's clock minus the milliseconds since `started`.
     server_ahead_ms: Arc<AtomicI64>,
@@ -78,10 +84,12 @@ impl Redis {
     pub(super) fn connect(
         url: &Secret<String>,
         ca_file: Option<&Path>,
+        mac: RecordMac,
     ) -> Result<Self, Unavailable> {
         Ok(Self {
             link: Arc::new(Link::open(url.expose(), ca_file).map_err(lost)?),
             scripts: Arc::default(),
+            mac,
             started: Instant::now(),
             server_ahead_ms: Arc::new(AtomicI64::new(UNKNOWN)),
         })
@@ -102,14 +110,14 @@ impl Redis {
         call.key(keys::session(user, &session.sid)).key(keys::sessions(user));
         call.arg(now).arg(SESSIONS_PER_USER_MAX).arg(&session.sid).arg(keys::session_prefix(user));
         call.arg(keep_ms(session.expires_at, now)).arg(session.seen_at).arg(record).arg(MAC_CHARS);
-        self.link.invoke(&call).await.map_err(lost)
+        self.invoke(&call, || Keys::sessions(user, None)).await.map_err(lost)
     }
 
     /// The record of a session or of a mailed token.
     pub(super) async fn record(&self, key: &str) -> Result<Option<Record>, Unavailable> {
         let mut get = redis::cmd("GET");
         get.arg(key);
-        self.link.query(&get).await.map_err(lost)
+        self.query(&get, || Keys::record(key)).await.map_err(lost)
     }
 
     /// The records of a user's sessions with their keys.
@@ -119,8 +127,12 @@ impl Redis {
     ) -> Result<Vec<(String, Record)>, Unavailable> {
         let mut call = self.scripts.list.key(keys::sessions(user));
         call.arg(keys::session_prefix(user));
-        let all: Vec<(String, Record)> = self.link.invoke(&call).await.map_err(lost)?;
-        Ok(all.into_iter().map(|(sid, record)| (keys::session(user, &sid), record)).collect())
+        // Another client of the server can write a `sid` that is not UTF-8. No record is genuine
+        // under it.
+        let all: Vec<(Vec<u8>, Record)> =
+            self.invoke(&call, || Keys::sessions(user, None)).await.map_err(lost)?;
+        let key = |sid: &[u8]| keys::session(user, &String::from_utf8_lossy(sid));
+        Ok(all.into_iter().map(|(sid, record)| (key(&sid), record)).collect())
     }
 
     /// Replaces the record of a session, if it is `expected`.
@@ -133,12 +145,13 @@ impl Redis {
         let user = session.user_id;
         let names = [keys::session(user, &session.sid), keys::sessions(user)];
         let place = Some((session.sid.as_str(), session.seen_at));
-        self.replace(&names, records, keep_ms(session.expires_at, now), place).await
+        let all = || Keys::sessions(user, Some(&session.sid));
+        self.replace((&names, all), records, keep_ms(session.expires_at, now), place).await
     }
 
     async fn replace(
         &self,
-        names: &[String],
+        (names, all): (&[String], impl Fn() -> Keys),
         (expected, record): (Option<&[u8]>, &[u8]),
         keep_ms: i64,
         place: Option<(&str, UnixMillis)>,
@@ -156,7 +169,7 @@ impl Redis {
                 call.arg(sid).arg(seen_at);
             }
             let (result, found, here): (String, Record, i64) =
-                self.link.invoke(&call).await.map_err(lost)?;
+                self.invoke(&call, &all).await.map_err(lost)?;
             self.server_ahead_ms.store(here - millis(self.started.elapsed()), Ordering::Relaxed);
             match result.as_str() {
                 "replaced" => return Ok(Replaced::Now),
@@ -185,7 +198,7 @@ impl Redis {
     pub(super) async fn end_session(&self, user: Uuid, sid: &str) -> Result<(), Unavailable> {
         let mut call = self.scripts.end_one.prepare_invoke();
         call.key(keys::session(user, sid)).key(keys::sessions(user)).arg(sid);
-        self.link.invoke(&call).await.map_err(lost)
+        self.invoke(&call, || Keys::sessions(user, None)).await.map_err(lost)
     }
 
     pub(super) async fn end_sessions(
@@ -195,7 +208,7 @@ impl Redis {
     ) -> Result<u64, Unavailable> {
         let mut call = self.scripts.end_all.key(keys::sessions(user));
         call.arg(keys::session_prefix(user)).arg(except.unwrap_or_default()).arg(MAC_CHARS);
-        self.link.invoke(&call).await.map_err(lost)
+        self.invoke(&call, || Keys::sessions(user, None)).await.map_err(lost)
     }
 
     /// Replaces the record of a token, if it is `expected`, and writes the index entry.
@@ -206,8 +219,9 @@ impl Redis {
         now: UnixMillis,
     ) -> Result<Replaced, Unavailable> {
         let keep = keep_ms(token.expires_at, now);
-        let replaced =
-            self.replace(&[keys::token(token.user_id, token.kind)], records, keep, None).await?;
+        let key = keys::token(token.user_id, token.kind);
+        let all = || Keys::record(&key);
+        let replaced = self.replace((from_ref(&key), all), records, keep, None).await?;
         if replaced == Replaced::Now {
             // In a cluster, the index entry is perhaps on another node than the token, so it is
             // written after the token. If writing the index entry fails, the token is not found,
@@ -221,10 +235,11 @@ impl Redis {
     }
 
     /// The index entry of a token.
-    pub(super) async fn token_address(&self, digest: &str) -> Result<Option<String>, Unavailable> {
+    pub(super) async fn token_address(&self, digest: &str) -> Result<Option<Record>, Unavailable> {
+        let key = keys::token_index(digest);
         let mut get = redis::cmd("GET");
-        get.arg(keys::token_index(digest));
-        self.link.query(&get).await.map_err(lost)
+        get.arg(&key);
+        self.query(&get, || Keys::record(&key)).await.map_err(lost)
     }
 
     pub(super) async fn drop_token(
@@ -233,9 +248,10 @@ impl Redis {
         kind: TokenKind,
         keep_row: Option<Uuid>,
     ) -> Result<(), Unavailable> {
-        let mut call = self.scripts.drop_token.key(keys::token(user, kind));
+        let key = keys::token(user, kind);
+        let mut call = self.scripts.drop_token.key(&key);
         call.arg(keep_row.map(|row| row.to_string()).unwrap_or_default()).arg(MAC_CHARS);
-        self.link.invoke(&call).await.map_err(lost)
+        self.invoke(&call, || Keys::record(&key)).await.map_err(lost)
     }
 
     pub(super) async fn spend_once(
@@ -244,9 +260,11 @@ impl Redis {
         expires_at: UnixMillis,
         now: UnixMillis,
     ) -> Result<Spend, Unavailable> {
-        let mut call = self.scripts.spend_once.key(keys::once(key));
+        let key = keys::once(key);
+        let mut call = self.scripts.spend_once.key(&key);
         call.arg(now).arg(expires_at).arg(keep_ms(expires_at, now)).arg(random_id());
-        match self.link.invoke::<String>(&call).await.map_err(lost)?.as_str() {
+        let all = || Keys::plain([("HLEN", key.clone())]);
+        match self.invoke::<String>(&call, all).await.map_err(lost)?.as_str() {
             "first" => Ok(Spend::First),
             "again" => Ok(Spend::Again),
             _ => Err(lost("the script returned an unknown result for a one-time key")),
@@ -259,7 +277,7 @@ impl Redis {
             call.key(keys::token(user, kind));
         }
         call.arg(keys::session_prefix(user));
-        self.link.invoke(&call).await.map_err(lost)
+        self.invoke(&call, || Keys::sessions(user, None)).await.map_err(lost)
     }
 
     pub(super) async fn ping(&self) -> Result<(), Unavailable> {

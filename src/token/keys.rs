@@ -115,6 +115,22 @@ impl Key {
     }
 }
 
+/// The keys of the token store's records.
+#[derive(Clone, Debug)]
+pub(super) struct RecordKeys {
+    pub(super) current: Secret<[u8; 32]>,
+    /// The keys that an operator has retired and that are still in the table.
+    pub(super) retired: Vec<Secret<[u8; 32]>>,
+}
+
+impl RecordKeys {
+    pub(super) fn mac(&self) -> RecordMac {
+        let mac = RecordMac::new(self.current.clone());
+        mac.replace_keys(self.current.clone(), self.retired.clone());
+        mac
+    }
+}
+
 /// All keys at one point in time.
 #[derive(Debug)]
 pub struct KeySet {
@@ -123,7 +139,7 @@ pub struct KeySet {
     /// The key that signs vaultTokens.
     pub vault: Arc<Key>,
     /// The key of the token store's records.
-    records: Secret<[u8; 32]>,
+    records: RecordKeys,
     by_header: HashMap<String, Arc<Key>>,
     jwks: Vec<Jwk>,
 }
@@ -133,7 +149,7 @@ impl KeySet {
     /// includes the keys that sign, the keys that are published to sign next and the retired keys.
     pub(super) fn new(
         (user, vault): (Arc<Key>, Arc<Key>),
-        records: Secret<[u8; 32]>,
+        records: RecordKeys,
         verifying: Vec<Arc<Key>>,
     ) -> Self {
         let jwks = verifying
@@ -252,7 +268,7 @@ impl KeyRing {
             needs.ensure(*kind).await?;
         }
         let set = needs.read().await?;
-        let record_mac = RecordMac::new(set.records.clone());
+        let record_mac = set.records.mac();
         let current = ArcSwap::from_pointee(set);
         Ok(Self { current, record_mac, needs, reading: Mutex::default() })
     }
@@ -263,7 +279,8 @@ impl KeyRing {
     }
 
     fn replace(&self, set: Arc<KeySet>) {
-        self.record_mac.replace_key(set.records.clone());
+        let RecordKeys { current, retired } = set.records.clone();
+        self.record_mac.replace_keys(current, retired);
         self.current.store(set);
     }
 

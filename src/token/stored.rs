@@ -21,7 +21,7 @@ use sea_orm::{
 };
 
 use super::key_events::Why;
-use super::keys::{Key, KeySet, KeysError, Kind};
+use super::keys::{Key, KeySet, KeysError, Kind, RecordKeys};
 use super::material::{self, Material};
 use crate::audit::{self, Masters};
 use crate::clock::{Clock, UnixMillis, millis};
@@ -121,26 +121,29 @@ impl KeyDependencies {
         Ok(KeySet::new((user, vault), records, verifying))
     }
 
-    /// The key of the token store's records. `None` if the table has no such key.
+    /// The keys of the token store's records. `None` if the table has no current key.
     ///
     /// # Errors
     /// [`KeysError::Sealed`] if no master key of this process decrypts the key.
-    fn records(&self, rows: &[Model]) -> Result<Option<Secret<[u8; 32]>>, KeysError> {
+    fn records(&self, rows: &[Model]) -> Result<Option<RecordKeys>, KeysError> {
         let Some(row) = of(rows, Kind::Store, SigningKeyState::Signing) else { return Ok(None) };
         let (bytes, _) = self.open(row).ok_or(KeysError::Sealed(Kind::Store))?;
-        let bytes = <[u8; 32]>::try_from(bytes.expose().as_slice()).map_err(|_| KeyError)?;
-        Ok(Some(Secret::new(bytes)))
+        let key = |bytes: Secret<Vec<u8>>| bytes.expose().as_slice().try_into().map(Secret::new);
+        let current = key(bytes).map_err(|_| KeyError)?;
+        let others = rows.iter().filter(|it| it.kind == row.kind && it.id != row.id);
+        let retired = others.filter_map(|it| key(self.open(it)?.0).ok()).collect();
+        Ok(Some(RecordKeys { current, retired }))
     }
 
     /// Authenticates the records of the token store in a process that runs beside daemons, such as
     /// a command of the CLI. This process creates a missing key, but never replaces one.
     pub async fn record_mac(&self) -> Result<RecordMac, KeysError> {
-        if let Some(key) = self.records(&self.rows().await?)? {
-            return Ok(RecordMac::new(key));
+        if let Some(keys) = self.records(&self.rows().await?)? {
+            return Ok(keys.mac());
         }
         self.replace(Kind::Store, self.algorithm(Kind::Store), None, Why::Lost).await?;
-        let key = self.records(&self.rows().await?)?.ok_or(KeysError::Sealed(Kind::Store))?;
-        Ok(RecordMac::new(key))
+        let keys = self.records(&self.rows().await?)?.ok_or(KeysError::Sealed(Kind::Store))?;
+        Ok(keys.mac())
     }
 
     /// Whether a token that this key signed can still be used.
@@ -148,10 +151,11 @@ impl KeyDependencies {
         row.revoked_at.is_none() && self.verifies_until(row).is_none_or(|until| now <= until)
     }
 
-    /// The time until which a retired key verifies tokens. `None` if the key is not retired.
+    /// The time until which a retired key verifies tokens. `None` if the key is not retired. A
+    /// retired key of the token store verifies nothing. Until this time, its records still exist.
     pub(super) fn verifies_until(&self, row: &Model) -> Option<UnixMillis> {
         let ttl =
-            if row.kind == Kind::User.name() { self.absolute_ttl } else { self.tokens.vault_ttl };
+            if row.kind == Kind::Vault.name() { self.tokens.vault_ttl } else { self.absolute_ttl };
         row.retired_at.map(|at| at + millis(ttl) + millis(RETIRED_SLACK))
     }
 

@@ -11,7 +11,7 @@ use latchkey::store::{
     OneTimeToken, PutToken, RecordMac, Refresh, Refreshed, Session, Store, TokenKind,
 };
 use redis::aio::MultiplexedConnection;
-use sea_orm::{ConnectionTrait as _, Statement};
+use sea_orm::{ConnectionTrait as _, DatabaseBackend, Statement};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -67,6 +67,25 @@ impl Raw {
                            ON CONFLICT (key) DO UPDATE SET value = excluded.value";
                 let values = [key.into(), owner.into(), value.into()];
                 let write = Statement::from_sql_and_values(db.backend(), sql, values);
+                db.writer().execute_raw(write).await.expect("written");
+            }
+        }
+    }
+
+    /// Writes a value of a type that latchkey does not read at this key: a list, or bytes.
+    pub async fn spoil(&self, key: &str) {
+        self.set(key, b"x").await;
+        match self {
+            Self::Redis(it) => {
+                let mut both = redis::pipe();
+                both.cmd("DEL").arg(key).cmd("LPUSH").arg(key).arg("x");
+                both.exec_async(&mut it.clone()).await.expect("written");
+            }
+            Self::Table(db) => {
+                let is_sqlite = db.backend() == DatabaseBackend::Sqlite;
+                let bytes = if is_sqlite { "CAST(x'fffe' AS blob)" } else { "''" };
+                let sql = format!("UPDATE token_store SET value = {bytes} WHERE key = $1");
+                let write = Statement::from_sql_and_values(db.backend(), sql, [key.into()]);
                 db.writer().execute_raw(write).await.expect("written");
             }
         }

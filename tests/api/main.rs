@@ -80,4 +80,5 @@ mod teams;
 mod telemetry;
 mod threats;
 mod tokens;
+mod unreadable_values;
 mod verification;

@@ -29,7 +29,7 @@ use uuid::Uuid;
 #[path = "../../src/store/agreement.rs"]
 mod agreement;
 #[path = "../../src/store/attempts_suite.rs"]
-mod attempts_suite;
+pub mod attempts_suite;
 #[path = "../../src/store/budgets_suite.rs"]
 mod budgets_suite;
 #[path = "../../src/store/recovery_suite.rs"]
@@ -64,14 +64,14 @@ pub async fn embedded_at(url: String) -> Store {
 }
 
 /// A Redis for one test. It ends with the test.
-struct Server {
+pub struct Server {
     port: u16,
     dir: tempfile::TempDir,
     process: Child,
 }
 
 impl Server {
-    async fn start() -> Self {
+    pub async fn start() -> Self {
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
         let dir = tempfile::tempdir().unwrap();
         let process = Self::spawn(free.port(), dir.path());
@@ -111,7 +111,7 @@ impl Server {
 
     /// Sends one command and returns the first part of the raw response, or an empty text if there
     /// is no response.
-    async fn tell(&self, command: &[&str]) -> String {
+    pub async fn tell(&self, command: &[&str]) -> String {
         use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
         let address = (Ipv4Addr::LOCALHOST, self.port);
         let Ok(mut stream) = tokio::net::TcpStream::connect(address).await else {
@@ -126,7 +126,7 @@ impl Server {
         String::from_utf8_lossy(&answer[..read]).into_owned()
     }
 
-    fn store(&self) -> Store {
+    pub fn store(&self) -> Store {
         redis_at(&format!("redis://127.0.0.1:{}", self.port))
     }
 }
@@ -179,75 +179,6 @@ async fn the_scripts_decide_as_the_rules_do() {
         let seeds = histories.new_tree(&mut runner).unwrap().current();
         agreement::agree(&redis, &embedded, &seeds).await;
     }
-}
-
-#[tokio::test]
-async fn a_key_of_the_wrong_type_is_an_outage() {
-    let server = Server::start().await;
-    let store = server.store();
-    let session = suite::new_session();
-    let (user, sid) = (session.user_id, session.sid.as_str());
-    store.open_session(&session, NOW).await.unwrap();
-    let ask = Refresh {
-        user_id: user,
-        sid,
-        jti: "jti-0",
-        generation: 7,
-        next_jti: "jti-1",
-        idle_ttl: Duration::from_mins(1),
-        grace: Duration::from_secs(30),
-        ip: "",
-        client: "",
-        user_agent: "",
-        seen: None,
-    };
-    server.tell(&["SET", &format!("lk:{{{user}}}:sessions"), "x"]).await;
-    assert!(store.sessions(user, NOW).await.is_err());
-    assert!(store.open_session(&suite::new_session(), NOW).await.is_ok(), "of another user");
-    assert!(store.end_session(user, sid).await.is_err());
-    assert!(store.refresh(&ask, NOW).await.is_err());
-    let untouched = store.session(user, sid, NOW).await.unwrap().unwrap();
-    assert_eq!(untouched.jti, "jti-0", "a refresh that failed wrote nothing");
-    let key = format!("lk:{{{user}}}:session:{sid}");
-    server.tell(&["DEL", &key]).await;
-    server.tell(&["LPUSH", &key, "x"]).await;
-    assert!(store.session(user, sid, NOW).await.is_err());
-    assert!(store.restamp_session(user, sid, 1, NOW).await.is_err());
-    server.tell(&["LPUSH", "lk:t:digest", "x"]).await;
-    assert!(store.find_token("digest", NOW).await.is_err());
-    server.tell(&["SET", "lk:t:digest", "no address"]).await;
-    assert!(store.find_token("digest", NOW).await.is_err());
-    server.tell(&["SET", "lk:once:key", "x"]).await;
-    assert!(store.spend_once("key", NOW + 1, NOW).await.is_err());
-    server.tell(&["SET", "lk:budget:{key}", "soon"]).await;
-    let quota = Quota { burst: 1, period: Duration::from_secs(1) };
-    let charge = Charge { key: "key".to_owned(), quota, cost: 1 };
-    assert!(store.spend_budgets(&[charge], NOW).await.is_err());
-    let rules = &attempts_suite::BACK_OFF;
-    let attempt = AttemptKey { account: "key", client: "a", kind: ClientKind::Anonymous };
-    let admit = async || store.admit_attempt(rules, attempt, attempts_suite::NO_CAPTCHA, NOW).await;
-    for (field, value) in [("expires_at", "soon"), ("faded_at", "x"), ("a", "1 2 3")] {
-        admit().await.unwrap();
-        server.tell(&["HSET", "lk:{key}:guesses", field, value]).await;
-        assert!(admit().await.is_err(), "{field}");
-        assert!(store.attempts("key", NOW).await.is_err(), "{field}");
-        assert!(store.forget_attempts("key").await.unwrap());
-    }
-    // A record that an earlier release wrote does not count.
-    server
-        .tell(&["HSET", "lk:{key}:guesses", "failures", "3", "era", "0", "kept_until", "9"])
-        .await;
-    assert_eq!(store.attempts("key", NOW).await.unwrap(), None);
-    assert_eq!(admit().await.unwrap(), AttemptVerdict::Admitted { failures: 1 });
-    assert_eq!(store.attempts("key", NOW).await.unwrap().unwrap().clients.len(), 1);
-    assert!(store.forget_attempts("key").await.unwrap());
-    server.tell(&["SET", "lk:{key}:guesses", "x"]).await;
-    assert!(admit().await.is_err());
-    assert!(store.attempts("key", NOW).await.is_err());
-    assert!(store.reset_attempts(rules, attempt, NOW).await.is_err());
-    assert!(store.cancel_attempt(rules, attempt, NOW).await.is_err());
-    assert!(store.prove_client(rules, "key", "a", NOW).await.is_err());
-    store.ping().await.unwrap();
 }
 
 #[tokio::test]

@@ -66,7 +66,7 @@ impl Embedded {
         &self,
         account: &str,
     ) -> Result<Option<AccountAttempts>, Unavailable> {
-        super::read(self.db.reader(), &keys::attempts(account)).await
+        self.read(self.db.reader(), &keys::attempts(account)).await
     }
 
     pub(in crate::store) async fn forget_attempts(
@@ -88,7 +88,7 @@ impl Embedded {
     ) -> Result<T, Unavailable> {
         let key = keys::attempts(account);
         let tx = self.lock(&key).await?;
-        let (result, changed) = change(tx.read(&key).await?);
+        let (result, changed) = change(self.read(&tx.0, &key).await?);
         match changed {
             Some(account) if account.is_empty() => {
                 tx.delete(&key).await?;

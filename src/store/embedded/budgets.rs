@@ -1,6 +1,6 @@
 //! Budgets in the embedded store.
 
-use super::{Embedded, read, write};
+use super::{Embedded, write};
 use crate::clock::UnixMillis;
 use crate::database::Transaction;
 use crate::problem::Unavailable;
@@ -34,7 +34,7 @@ impl Embedded {
         for charge in charges {
             let (gcra, key) = (Gcra::of(charge), keys::budget(&charge.key));
             self.lock_in(tx, &key).await?;
-            let after = gcra.after(read(tx, &key).await?, now);
+            let after = gcra.after(self.read(tx, &key).await?, now);
             found.push(gcra.decide(after, now));
             full_at.push((key, after));
         }
@@ -50,7 +50,7 @@ impl Embedded {
         &self,
         key: &str,
     ) -> Result<Option<UnixMillis>, Unavailable> {
-        read(self.db.reader(), &keys::budget(key)).await
+        self.read(self.db.reader(), &keys::budget(key)).await
     }
 
     pub(in crate::store) async fn forget_budget(&self, key: &str) -> Result<bool, Unavailable> {

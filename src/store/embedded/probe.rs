@@ -2,7 +2,7 @@
 
 use sea_orm::DbErr;
 
-use super::{Embedded, read};
+use super::Embedded;
 use crate::clock::UnixMillis;
 use crate::database::probe_reason;
 use crate::health::{Probed, Reason, StoreHealth};
@@ -45,6 +45,6 @@ impl Embedded {
         let tx = self.lock(keys::PROBE).await?;
         tx.write(keys::PROBE, "", &until, until).await?;
         tx.commit().await?;
-        read(self.db.reader(), keys::PROBE).await
+        self.read(self.db.reader(), keys::PROBE).await
     }
 }

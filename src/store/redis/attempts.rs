@@ -7,6 +7,7 @@ use std::time::Duration;
 use redis::ScriptInvocation;
 
 use super::Redis;
+use super::repair::Keys;
 use crate::clock::{UnixMillis, millis};
 use crate::problem::Unavailable;
 use crate::store::back_off::{
@@ -23,7 +24,8 @@ impl Redis {
         context: AttemptContext,
         now: UnixMillis,
     ) -> Result<AttemptVerdict, Unavailable> {
-        let mut call = self.scripts.admit.key(keys::attempts(key.account));
+        let account = keys::attempts(key.account);
+        let mut call = self.scripts.admit.key(&account);
         call.arg(now).arg(key.client).arg(is_known(key.kind));
         call.arg(u8::from(context.captcha.available)).arg(u8::from(context.captcha.replaces_waits));
         call.arg(context.captcha.solved).arg(u8::from(context.may_add));
@@ -31,15 +33,18 @@ impl Redis {
         call.arg(millis(rules.cap_wait)).arg(millis(rules.cap_step)).arg(rules.difficulty_max);
         call.arg(millis(rules.client_ttl)).arg(millis(rules.failure_ttl)).arg(COLLECT_SLACK_MS);
         waits(&mut call, rules);
-        let (verdict, number): (String, String) = self.link.invoke(&call).await.map_err(lost)?;
+        let (verdict, number): (String, u64) =
+            self.invoke(&call, || all(account)).await.map_err(lost)?;
         match verdict.as_str() {
-            "admitted" => Ok(AttemptVerdict::Admitted { failures: number.parse().map_err(lost)? }),
+            "admitted" => {
+                Ok(AttemptVerdict::Admitted { failures: number.try_into().map_err(lost)? })
+            }
             "full" => Ok(AttemptVerdict::Full),
             "captcha" => {
-                Ok(AttemptVerdict::CaptchaNeeded { difficulty: number.parse().map_err(lost)? })
+                Ok(AttemptVerdict::CaptchaNeeded { difficulty: number.try_into().map_err(lost)? })
             }
             "wait" => {
-                let retry_after = Duration::from_millis(number.parse().map_err(lost)?);
+                let retry_after = Duration::from_millis(number);
                 Ok(AttemptVerdict::Wait { retry_after })
             }
             _ => Err(lost("the script returned an unknown result for a login attempt")),
@@ -52,9 +57,10 @@ impl Redis {
         key: AttemptKey<'_>,
         now: UnixMillis,
     ) -> Result<u32, Unavailable> {
-        let mut call = self.scripts.reset_attempts.key(keys::attempts(key.account));
+        let account = keys::attempts(key.account);
+        let mut call = self.scripts.reset_attempts.key(&account);
         call.arg(now).arg(key.client).arg(millis(rules.failure_ttl));
-        self.link.invoke(&call).await.map_err(lost)
+        self.invoke(&call, || all(account)).await.map_err(lost)
     }
 
     pub(in crate::store) async fn cancel_attempt(
@@ -63,10 +69,11 @@ impl Redis {
         key: AttemptKey<'_>,
         now: UnixMillis,
     ) -> Result<(), Unavailable> {
-        let mut call = self.scripts.cancel_attempt.key(keys::attempts(key.account));
+        let account = keys::attempts(key.account);
+        let mut call = self.scripts.cancel_attempt.key(&account);
         call.arg(now).arg(key.client).arg(is_known(key.kind)).arg(millis(rules.failure_ttl));
         waits(&mut call, rules);
-        self.link.invoke(&call).await.map_err(lost)
+        self.invoke(&call, || all(account)).await.map_err(lost)
     }
 
     pub(in crate::store) async fn prove_client(
@@ -76,33 +83,29 @@ impl Redis {
         client: &str,
         now: UnixMillis,
     ) -> Result<(), Unavailable> {
-        let mut call = self.scripts.prove_client.key(keys::attempts(account));
+        let account = keys::attempts(account);
+        let mut call = self.scripts.prove_client.key(&account);
         call.arg(now).arg(client).arg(rules.allowance).arg(millis(rules.client_ttl));
         call.arg(millis(rules.failure_ttl)).arg(COLLECT_SLACK_MS);
-        self.link.invoke(&call).await.map_err(lost)
+        self.invoke(&call, || all(account)).await.map_err(lost)
     }
 
     pub(in crate::store) async fn attempts(
         &self,
         account: &str,
     ) -> Result<Option<AccountAttempts>, Unavailable> {
+        let key = keys::attempts(account);
         let mut get = redis::cmd("HGETALL");
-        get.arg(keys::attempts(account));
-        let mut fields: HashMap<String, String> = self.link.query(&get).await.map_err(lost)?;
+        get.arg(&key);
+        let fields: HashMap<String, String> = self.query(&get, || all(key)).await.map_err(lost)?;
         if !fields.contains_key("expires_at") {
             return Ok(None);
         }
-        let mut take = |name: &str| {
-            let text =
-                fields.remove(name).ok_or_else(|| lost(format!("an entry lacks the field {name}")));
-            text?.parse::<i64>().map_err(lost)
-        };
-        let (faded_at, open_at) = (take("faded_at")?, take("open_at")?);
-        let (allowance, expires_at) = (take("allowance")?, take("expires_at")?);
-        let clients = fields.into_iter().map(|(client, text)| Ok((client, read_client(&text)?)));
-        let clients = clients.collect::<Result<_, Unavailable>>()?;
-        let allowance = u32::try_from(allowance).map_err(lost)?;
-        Ok(Some(AccountAttempts { faded_at, open_at, allowance, expires_at, clients }))
+        let read = read_account(fields);
+        if read.is_none() {
+            self.mac.refuse_values(1);
+        }
+        Ok(read)
     }
 
     pub(in crate::store) async fn forget_attempts(
@@ -125,17 +128,33 @@ fn waits(call: &mut ScriptInvocation<'_>, rules: &BackOff) {
     }
 }
 
+/// The keys of the scripts.
+fn all(account: String) -> Keys {
+    Keys::plain([("HLEN", account)])
+}
+
+/// Parses the record of an account, in the format of the scripts.
+fn read_account(mut fields: HashMap<String, String>) -> Option<AccountAttempts> {
+    let mut take = |name: &str| fields.remove(name)?.parse::<i64>().ok();
+    let (faded_at, open_at) = (take("faded_at")?, take("open_at")?);
+    let (allowance, expires_at) = (take("allowance")?, take("expires_at")?);
+    let clients = fields.into_iter().map(|(client, text)| Some((client, read_client(&text)?)));
+    let clients = clients.collect::<Option<_>>()?;
+    let allowance = u32::try_from(allowance).ok()?;
+    Some(AccountAttempts { faded_at, open_at, allowance, expires_at, clients })
+}
+
 /// Parses the seven numbers of a client, in the format of the scripts.
-fn read_client(text: &str) -> Result<ClientAttempts, Unavailable> {
-    let numbers: Result<Vec<i64>, _> = text.split(' ').map(str::parse).collect();
+fn read_client(text: &str) -> Option<ClientAttempts> {
+    let numbers: Option<Vec<i64>> = text.split(' ').map(|it| it.parse().ok()).collect();
     let [failures, counted, wait_until, expires_at, proven_until, open_before, allowed] =
-        numbers.map_err(lost)?[..]
+        numbers?[..]
     else {
-        return Err(lost("the entry of a client cannot be read"));
+        return None;
     };
-    Ok(ClientAttempts {
-        failures: u32::try_from(failures).map_err(lost)?,
-        counted: u32::try_from(counted).map_err(lost)?,
+    Some(ClientAttempts {
+        failures: u32::try_from(failures).ok()?,
+        counted: u32::try_from(counted).ok()?,
         wait_until,
         expires_at,
         proven_until,

@@ -1,6 +1,7 @@
 //! Budgets in Redis.
 
 use super::Redis;
+use super::repair::Keys;
 use crate::clock::UnixMillis;
 use crate::problem::Unavailable;
 use crate::store::rules::{self, Gcra};
@@ -26,24 +27,23 @@ impl Redis {
         for gcra in &costs {
             call.arg(gcra.cost).arg(gcra.capacity);
         }
-        let full_at: Vec<String> = self.link.invoke(&call).await.map_err(lost)?;
+        let all = || Keys::plain(charges.iter().map(|it| ("GET", keys::budget(&it.key))));
+        let full_at: Vec<UnixMillis> = self.invoke(&call, all).await.map_err(lost)?;
         if full_at.len() != costs.len() {
             return Err(lost("the script returned a wrong number of budgets"));
         }
-        let mut found = Vec::with_capacity(costs.len());
-        for (gcra, after) in costs.iter().zip(full_at) {
-            found.push(gcra.decide(after.parse().map_err(lost)?, now));
-        }
-        Ok(rules::first_that_allows(&found).1)
+        let decided = costs.iter().zip(full_at).map(|(gcra, after)| gcra.decide(after, now));
+        Ok(rules::first_that_allows(&decided.collect::<Vec<_>>()).1)
     }
 
     pub(in crate::store) async fn read_budget(
         &self,
         key: &str,
     ) -> Result<Option<UnixMillis>, Unavailable> {
+        let key = keys::budget(key);
         let mut get = redis::cmd("GET");
-        get.arg(keys::budget(key));
-        self.link.query(&get).await.map_err(lost)
+        get.arg(&key);
+        self.query(&get, || Keys::plain([("GET", key.clone())])).await.map_err(lost)
     }
 
     pub(in crate::store) async fn forget_budget(&self, key: &str) -> Result<bool, Unavailable> {

@@ -141,11 +141,15 @@ impl Link {
         &self,
         call: &ScriptInvocation<'_>,
     ) -> RedisResult<T> {
-        self.note(self.within(Call::Script(call)).await)
+        self.run(Call::Script(call)).await
     }
 
     pub(super) async fn query<T: FromRedisValue>(&self, cmd: &Cmd) -> RedisResult<T> {
-        self.note(self.within(Call::Command(cmd)).await)
+        self.run(Call::Command(cmd)).await
+    }
+
+    pub(super) async fn run<T: FromRedisValue>(&self, call: Call<'_>) -> RedisResult<T> {
+        self.note(self.within(call).await)
     }
 
     /// Finds out why there is no connection. The error of a call does not always say this. `None`

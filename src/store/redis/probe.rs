@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use redis::RedisError;
 
 use super::Redis;
+use super::repair::Keys;
 use super::{refusal::outage, scripts};
 use crate::clock::millis;
 use crate::health::{Reason, StoreHealth};
@@ -62,11 +63,13 @@ impl Redis {
     async fn probe_tag(&self, tag: u8) -> Result<(), StoreProbeError> {
         let value = random_id();
         let mut call = self.scripts.probe.prepare_invoke();
-        for key in keys::probe(tag) {
+        let names = keys::probe(tag);
+        for key in &names {
             call.key(key);
         }
         call.arg(&value).arg(millis(KEPT));
-        match self.link.invoke::<String>(&call).await {
+        let all = || Keys::plain(["HLEN", "ZCARD", "GET"].into_iter().zip(names));
+        match self.invoke::<String>(&call, all).await {
             Ok(seen) if seen == value => Ok(()),
             Ok(_) => Err(StoreProbeError { reason: Reason::Stale, source: None }),
             Err(error) => Err(self.failed(error)),

@@ -20,6 +20,7 @@ pub(super) struct Scripts {
     pub(super) reset_attempts: Script,
     pub(super) cancel_attempt: Script,
     pub(super) prove_client: Script,
+    pub(super) repair: Script,
     pub(super) probe: Script,
 }
 
@@ -39,6 +40,7 @@ impl Default for Scripts {
             reset_attempts: Script::new(include_str!("reset_attempts.lua")),
             cancel_attempt: Script::new(include_str!("cancel_attempt.lua")),
             prove_client: Script::new(include_str!("prove_client.lua")),
+            repair: Script::new(include_str!("repair.lua")),
             probe: Script::new(PROBE),
         }
     }

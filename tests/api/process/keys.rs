@@ -85,10 +85,17 @@ async fn walks(mut place: Place) {
     let store = kids(&place, "store", "signing");
     let help = place.run(&["keys", "rotate", "--kind", "store"]).expect(2).stderr();
     assert!(help.contains("possible values"), "the key of the token store is not rotated: {help}");
-    let replaced = place.run(&["keys", "retire", &store[0]]).expect(0);
-    assert!(replaced.stderr().contains("log in again"), "{}", replaced.stderr());
+    let dry = place.run(&["keys", "retire", &store[0], "--dry-run"]).expect(0).stderr();
+    let replaced = place.run(&["keys", "retire", &store[0]]).expect(0).stderr();
+    for said in [&dry, &replaced] {
+        for word in ["every user", "logged out", "every link", "within 30 s"] {
+            assert!(said.contains(word), "{word}: {said}");
+        }
+    }
     assert_eq!(kids(&place, "store", "revoked"), store);
     assert_ne!(kids(&place, "store", "signing"), store);
+    let again = place.run(&["keys", "retire", &store[0], "--dry-run"]).expect(0).stderr();
+    assert!(again.contains("nothing changes"), "{again}");
     running.stop().await;
 }
 
