@@ -17,6 +17,7 @@ use std::cmp::Ordering;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use latchkey_entity::{audit_event, audit_stream};
+use sea_orm::sea_query::SimpleExpr;
 use sea_orm::{
     ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
@@ -76,8 +77,17 @@ impl From<&audit_stream::Model> for Head {
 /// # Errors
 /// The database's error.
 pub async fn page(db: &Db, since: UnixMillis, after: Uuid) -> Result<Vec<Head>, DbErr> {
+    page_where(db, audit_stream::Column::HeadAt.gte(since), after).await
+}
+
+/// Does the same as [`page`] for streams that fulfil a condition.
+pub(super) async fn page_where(
+    db: &Db,
+    is_wanted: SimpleExpr,
+    after: Uuid,
+) -> Result<Vec<Head>, DbErr> {
     let streams = audit_stream::Entity::find()
-        .filter(audit_stream::Column::HeadAt.gte(since))
+        .filter(is_wanted)
         .filter(audit_stream::Column::Id.gt(after))
         .order_by_asc(audit_stream::Column::Id)
         .limit(HEADS_PER_CHECKPOINT as u64)
