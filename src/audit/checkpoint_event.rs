@@ -59,9 +59,8 @@ fn heads_in(row: &audit_event::Model) -> Heads {
 /// The database's error. The next call writes the heads that are missing.
 pub async fn write(db: &Db, chain: &Chain, now: UnixMillis) -> Result<usize, DbErr> {
     let Recorded { since, heads: recorded } = recorded(db, chain).await?;
-    let is_wanted = audit_stream::Column::HeadAt
-        .gte(since)
-        .and(audit_stream::Column::Kind.ne(INSTALLATION));
+    let is_wanted =
+        audit_stream::Column::HeadAt.gte(since).and(audit_stream::Column::Kind.ne(INSTALLATION));
     let (mut after, mut next, mut count) = (Uuid::nil(), Vec::new(), 0);
     loop {
         let mut page = checkpoint::page_where(db, is_wanted.clone(), after).await?;
