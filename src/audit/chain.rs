@@ -65,7 +65,11 @@ impl fmt::Display for ChainError {
     }
 }
 
-impl std::error::Error for ChainError {}
+impl std::error::Error for ChainError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        if let Self::Database(error) = self { Some(error) } else { None }
+    }
+}
 
 impl From<DbErr> for ChainError {
     fn from(error: DbErr) -> Self {
@@ -136,6 +140,17 @@ impl Chain {
         let Some(row) = current(db).await? else { return Self::load(db, masters, now).await };
         let bytes = masters.open(&row).ok_or(ChainError::Sealed)?;
         Self::of(db, masters, row.id, bytes).await
+    }
+
+    /// Checks that the master keys open the current audit key, if there is one.
+    ///
+    /// # Errors
+    /// [`ChainError::Sealed`] if they do not, or the database's error.
+    pub async fn check(db: &Db, masters: Masters<'_>) -> Result<(), ChainError> {
+        match current(db).await? {
+            Some(row) if masters.open(&row).is_none() => Err(ChainError::Sealed),
+            _ => Ok(()),
+        }
     }
 
     /// Reads the current audit key and changes nothing. Returns None if there is no audit key that

@@ -66,7 +66,7 @@ impl ChangeContext<'_> {
         detail: Detail,
     ) -> Result<(), DbErr> {
         let event = Event { action, outcome, actor, subject, team, detail, origin: &self.origin };
-        super::record(tx, self.chain, &event, self.now).await
+        super::record(tx, self.chain, &event, self.now).await.map(drop)
     }
 }
 

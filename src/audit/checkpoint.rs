@@ -17,10 +17,12 @@ use std::cmp::Ordering;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use latchkey_entity::{audit_event, audit_stream};
+use sea_orm::sea_query::SimpleExpr;
 use sea_orm::{
     ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::Chain;
@@ -76,8 +78,17 @@ impl From<&audit_stream::Model> for Head {
 /// # Errors
 /// The database's error.
 pub async fn page(db: &Db, since: UnixMillis, after: Uuid) -> Result<Vec<Head>, DbErr> {
+    page_where(db, audit_stream::Column::HeadAt.gte(since), after).await
+}
+
+/// Does the same as [`page`] for streams that fulfil a condition.
+pub(super) async fn page_where(
+    db: &Db,
+    is_wanted: SimpleExpr,
+    after: Uuid,
+) -> Result<Vec<Head>, DbErr> {
     let streams = audit_stream::Entity::find()
-        .filter(audit_stream::Column::HeadAt.gte(since))
+        .filter(is_wanted)
         .filter(audit_stream::Column::Id.gt(after))
         .order_by_asc(audit_stream::Column::Id)
         .limit(HEADS_PER_CHECKPOINT as u64)
@@ -133,11 +144,25 @@ pub async fn latest(db: &Db) -> Result<Option<UnixMillis>, DbErr> {
         .map(Option::flatten)
 }
 
-/// Returns all words of a line that look like a JWS. So the operator's file of checkpoints can be
-/// an export, a log or a list of JWSs.
-pub fn tokens_in(line: &str) -> impl Iterator<Item = &str> {
-    line.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')))
-        .filter(|word| word.starts_with("eyJ") && word.matches('.').count() == 2)
+/// Returns the JWSs in a line of the operator's file of checkpoints, which can be an export, a log
+/// or a list of JWSs. A damaged JWS is returned too, as an empty text if nothing of it can be found.
+pub fn tokens_in(line: &str) -> Vec<String> {
+    if let Ok(members) = serde_json::from_str::<serde_json::Map<String, Value>>(line) {
+        if let Some(heads) = members.get("heads") {
+            return vec![heads.as_str().unwrap_or_default().to_owned()];
+        }
+        // The line is an event of an export. Its texts come from clients.
+        if members.contains_key("mac") {
+            return Vec::new();
+        }
+    }
+    let words: Vec<String> = line
+        .split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')))
+        .filter(|word| word.starts_with("eyJ") && word.contains('.'))
+        .map(str::to_owned)
+        .collect();
+    let is_announced = line.starts_with("{\"heads\"") || line.contains("audit heads");
+    if words.is_empty() && is_announced { vec![String::new()] } else { words }
 }
 
 /// Compares a head with the database. A missing stream is correct only if the head's row is older
@@ -191,4 +216,33 @@ pub async fn compare(
         Some(_) => {}
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn damaged_checkpoints_in_a_file_are_not_passed_over() {
+        for (line, expected) in [
+            ("", &[][..]),
+            ("some text", &[]),
+            (r#"{"heads":"eyJa.eyJb.c","key":{}}"#, &["eyJa.eyJb.c"]),
+            (r#"{"message":"audit heads","heads":"eyJa.eyJb.c"}"#, &["eyJa.eyJb.c"]),
+            (r#"{"log":"{\"message\":\"audit heads\",\"heads\":\"eyJa.b.c\"}"}"#, &["eyJa.b.c"]),
+            ("INFO audit heads heads=eyJa.eyJb.c", &["eyJa.eyJb.c"]),
+            ("eyJa.eyJb.c, eyJd.e.f", &["eyJa.eyJb.c", "eyJd.e.f"]),
+            (r#"{"heads":"xyJa.eyJb.c"}"#, &["xyJa.eyJb.c"]),
+            (r#"{"heads":"ey Ja.eyJb.c"}"#, &["ey Ja.eyJb.c"]),
+            (r#"{"heads":""}"#, &[""]),
+            (r#"{"heads":null}"#, &[""]),
+            (r#"{"message":"audit heads","count":1}"#, &[""]),
+            (r#"{"heads":"eyJa.eyJ"#, &["eyJa.eyJ"]),
+            (r#"{"heads":"eyJa"#, &[""]),
+            (r#"{"mac":"m","actor":{"userAgent":"audit heads eyJa.b.c"}}"#, &[]),
+            (r#"{"mac":"m","detail":{"heads":[{"seq":1}]}}"#, &[]),
+        ] {
+            assert_eq!(tokens_in(line), expected, "{line}");
+        }
+    }
 }

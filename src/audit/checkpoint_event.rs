@@ -13,6 +13,7 @@ use std::collections::HashSet;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use latchkey_entity::{audit_event, audit_stream};
+use sea_orm::sea_query::ExprTrait as _;
 use sea_orm::{
     ColumnTrait as _, Condition, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _,
     QuerySelect as _, Select,
@@ -20,11 +21,14 @@ use sea_orm::{
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::checkpoint::{self, HEADS_PER_CHECKPOINT, Head};
+use super::checkpoint::{self, Head};
 use super::verify::{Finding, Kind, Sink};
 use super::{Action, Actor, Chain, Detail, Event, Outcome, RequestOrigin, record};
 use crate::clock::{CLOCKS_APART_MAX, UnixMillis, millis};
 use crate::database::Db;
+
+/// The kind of the stream that contains the checkpoint events.
+const INSTALLATION: &str = "installation";
 
 /// The number of checkpoint events that one query reads.
 const ROWS_A_QUERY: u64 = 50;
@@ -34,90 +38,111 @@ const ROWS_A_QUERY: u64 = 50;
 struct Heads {
     #[serde(default)]
     heads: Vec<Head>,
+    /// Whether the event is the last one of its run.
+    #[serde(default)]
+    complete: bool,
 }
 
 /// The heads in a row. Empty if the row is not a checkpoint event.
-fn heads_in(row: &audit_event::Model) -> Vec<Head> {
+fn heads_in(row: &audit_event::Model) -> Heads {
     if row.action != Action::Checkpoint.as_str() {
-        return Vec::new();
+        return Heads::default();
     }
-    serde_json::from_str::<Heads>(&row.detail).unwrap_or_default().heads
+    serde_json::from_str(&row.detail).unwrap_or_default()
 }
 
-/// Writes the heads of the streams that have new events since the last checkpoint event. Any number
-/// of daemons may call this function. Returns how many heads were written.
+/// Writes the heads of the streams that have new events since the last complete run. A run writes
+/// an event for each page of heads, and its last event has the mark `complete`. Any number of
+/// daemons may call this function. Returns how many heads were written.
 ///
 /// # Errors
 /// The database's error. The next call writes the heads that are missing.
 pub async fn write(db: &Db, chain: &Chain, now: UnixMillis) -> Result<usize, DbErr> {
-    let Written { since, heads: known } = written(db, chain).await?;
-    let (mut after, mut written) = (Uuid::nil(), 0);
+    let Recorded { since, heads: recorded } = recorded(db, chain).await?;
+    let is_wanted =
+        audit_stream::Column::HeadAt.gte(since).and(audit_stream::Column::Kind.ne(INSTALLATION));
+    let (mut after, mut next, mut count) = (Uuid::nil(), Vec::new(), 0);
     loop {
-        let streams = audit_stream::Entity::find()
-            .filter(audit_stream::Column::HeadAt.gte(since))
-            .filter(audit_stream::Column::Id.gt(after))
-            .filter(audit_stream::Column::Kind.ne("installation"))
-            .order_by_asc(audit_stream::Column::Id)
-            .limit(HEADS_PER_CHECKPOINT as u64)
-            .all(db.reader())
-            .await?;
-        let Some(last) = streams.last() else { break };
-        after = last.id;
-        let moved = streams.iter().filter(|it| !known.contains(&(it.id, it.head_seq)));
-        let heads: Vec<Head> = moved.map(Head::from).collect();
-        if heads.is_empty() {
-            continue;
+        let mut page = checkpoint::page_where(db, is_wanted.clone(), after).await?;
+        let Some(last) = page.last() else { break };
+        after = last.stream;
+        page.retain(|head| !recorded.contains(&(head.stream, head.seq)));
+        if !page.is_empty() {
+            // A page is written only after the next one is known, so that the last one is known.
+            count += write_page(db, chain, &next, false, now).await?;
+            next = page;
         }
-        written += heads.len();
-        let event = Event {
-            action: Action::Checkpoint,
-            outcome: Outcome::Success,
-            actor: Actor::System,
-            subject: None,
-            team: None,
-            detail: Detail::none().heads(&heads)?,
-            origin: &RequestOrigin::none(),
-        };
-        let tx = db.begin().await?;
-        record(&tx, chain, &event, now).await?;
-        tx.commit().await?;
     }
-    if written > 0 {
-        self::written(db, chain).await?;
-    }
-    Ok(written)
+    Ok(count + write_page(db, chain, &next, true, now).await?)
 }
 
-/// What the last checkpoint events contain.
-struct Written {
+/// Writes a checkpoint event, unless there are no heads. Returns the number of heads.
+async fn write_page(
+    db: &Db,
+    chain: &Chain,
+    heads: &[Head],
+    complete: bool,
+    now: UnixMillis,
+) -> Result<usize, DbErr> {
+    if heads.is_empty() {
+        return Ok(0);
+    }
+    let event = Event {
+        action: Action::Checkpoint,
+        outcome: Outcome::Success,
+        actor: Actor::System,
+        subject: None,
+        team: None,
+        detail: Detail::none().heads(heads, complete)?,
+        origin: &RequestOrigin::none(),
+    };
+    let tx = db.begin().await?;
+    let seq = record(&tx, chain, &event, now).await?;
+    tx.commit().await?;
+    chain.knows_checkpoint(seq);
+    Ok(heads.len())
+}
+
+/// What the checkpoint events since the last complete run contain.
+struct Recorded {
     /// Streams with events at this time or later are perhaps not in a checkpoint event.
     since: UnixMillis,
     /// The streams and numbers of the heads that were written since that time.
     heads: HashSet<(Uuid, i64)>,
 }
 
-/// Reads the last checkpoint events, and tells the chain the number of the newest one.
-async fn written(db: &Db, chain: &Chain) -> Result<Written, DbErr> {
-    let installation = installation(db).await?;
-    let mut written = Written { since: UnixMillis::MIN, heads: HashSet::new() };
-    let Some(installation) = installation else { return Ok(written) };
-    let checkpoints = checkpoints_of(installation.id);
-    let newest = checkpoints.clone().order_by_desc(audit_event::Column::Seq).one(db.reader());
-    let Some(newest) = newest.await? else { return Ok(written) };
-    chain.knows_checkpoint(newest.seq);
-    // The time covers events whose transaction had not committed yet, and clocks that differ.
-    written.since = newest.at - 2 * millis(CLOCKS_APART_MAX);
-    let recent = checkpoints.filter(audit_event::Column::At.gte(written.since));
-    for row in recent.all(db.reader()).await? {
-        written.heads.extend(heads_in(&row).into_iter().map(|head| (head.stream, head.seq)));
+/// Reads the newest checkpoint events, and tells the chain the number of the newest one.
+async fn recorded(db: &Db, chain: &Chain) -> Result<Recorded, DbErr> {
+    let mut recorded = Recorded { since: UnixMillis::MIN, heads: HashSet::new() };
+    let Some(installation) = installation(db).await? else { return Ok(recorded) };
+    let mut before = i64::MAX;
+    loop {
+        let rows = checkpoints_of(installation.id)
+            .filter(audit_event::Column::Seq.lt(before))
+            .filter(audit_event::Column::At.gte(recorded.since))
+            .order_by_desc(audit_event::Column::Seq)
+            .limit(ROWS_A_QUERY)
+            .all(db.reader())
+            .await?;
+        let Some(last) = rows.last() else { return Ok(recorded) };
+        before = last.seq;
+        for row in &rows {
+            chain.knows_checkpoint(row.seq);
+            let Heads { heads, complete } = heads_in(row);
+            if complete && recorded.since == UnixMillis::MIN {
+                // The time covers events whose transaction had not committed yet, and clocks that
+                // differ.
+                recorded.since = row.at - 2 * millis(CLOCKS_APART_MAX);
+            }
+            recorded.heads.extend(heads.into_iter().map(|head| (head.stream, head.seq)));
+        }
     }
-    Ok(written)
 }
 
 /// The stream of the installation, if it has events.
 async fn installation(db: &Db) -> Result<Option<audit_stream::Model>, DbErr> {
     audit_stream::Entity::find()
-        .filter(audit_stream::Column::Kind.eq("installation"))
+        .filter(audit_stream::Column::Kind.eq(INSTALLATION))
         .one(db.reader())
         .await
 }
@@ -160,7 +185,7 @@ pub(super) async fn compare(
         let Some(last) = rows.last() else { return Ok(()) };
         after = last.seq;
         for row in &rows {
-            let heads = heads_in(row);
+            let Heads { heads, .. } = heads_in(row);
             let good = rows_of(db, &heads).await?;
             for head in heads {
                 if !good.contains(&(head.stream, head.seq, head.mac.clone())) {

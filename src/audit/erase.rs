@@ -27,9 +27,11 @@ pub async fn erase(tx: &Transaction, chain: &Chain, users: &[Uuid]) -> Result<()
     if users.is_empty() {
         return Ok(());
     }
-    let erased = identities_of(tx, users).await?;
+    // The users are locked, so they get no new identities. But until the streams are locked,
+    // retention can delete identities. So they are counted after that.
+    let affected = identities_of(tx, users).await?;
     let is_affected = audit_stream::Column::Id
-        .is_in(erased.iter().map(|stream| stream.stream_id))
+        .is_in(affected.iter().map(|stream| stream.stream_id))
         .or(audit_stream::Column::UserId.is_in(users.iter().copied()));
     let streams = audit_stream::Entity::find()
         .filter(is_affected)
@@ -38,6 +40,7 @@ pub async fn erase(tx: &Transaction, chain: &Chain, users: &[Uuid]) -> Result<()
         .lock_exclusive()
         .all(tx)
         .await?;
+    let erased = identities_of(tx, users).await?;
     for mut stream in streams {
         if [End::Base, End::Head].iter().any(|end| chain.keys().end(&stream, *end) != Checked::Good)
         {

@@ -123,10 +123,14 @@ impl Detail {
         self
     }
 
-    /// Adds the heads of a [checkpoint event](super::checkpoint_event).
-    pub(super) fn heads(mut self, heads: &[Head]) -> Result<Self, DbErr> {
+    /// Adds the heads of a [checkpoint event](super::checkpoint_event). `complete` marks the last
+    /// event of a run.
+    pub(super) fn heads(mut self, heads: &[Head], complete: bool) -> Result<Self, DbErr> {
         let heads = serde_json::to_value(heads).map_err(|error| DbErr::Json(error.to_string()))?;
         self.plain.insert("heads".to_owned(), heads);
+        if complete {
+            self.plain.insert("complete".to_owned(), Value::Bool(true));
+        }
         Ok(self)
     }
 

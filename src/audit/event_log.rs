@@ -44,6 +44,11 @@ impl LoggedEvent {
         }
     }
 
+    /// The number of the event in its stream.
+    pub(super) const fn seq(&self) -> i64 {
+        self.seq
+    }
+
     /// Counts and logs the event.
     pub(super) fn write(&self, chain: &Chain) {
         if let Some(metrics) = chain.metrics() {

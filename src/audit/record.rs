@@ -51,7 +51,7 @@ impl Stream {
 ///
 /// If the users of an event have been deleted in the meantime, no personal facts are written. If
 /// such an event has no team, it goes to the stream of the installation. The event is counted and
-/// logged only after the commit.
+/// logged only after the commit. Returns the number of the event in its stream.
 ///
 /// # Errors
 /// The database's error. The caller must return this error and must not commit, because a change
@@ -61,12 +61,12 @@ pub async fn record(
     chain: &Chain,
     event: &Event<'_>,
     now: UnixMillis,
-) -> Result<(), DbErr> {
+) -> Result<i64, DbErr> {
     match append(tx, chain, event, now).await {
         Ok(logged) => {
-            let chain = chain.clone();
+            let (chain, seq) = (chain.clone(), logged.seq());
             tx.after_commit(move || logged.write(&chain));
-            Ok(())
+            Ok(seq)
         }
         Err(error) => {
             chain.count_failure();

@@ -15,7 +15,7 @@ use super::open;
 use super::output::{Progress, Talk, print, print_json};
 use crate::audit::checkpoint;
 use crate::audit::verify::{Finding, Kind};
-use crate::audit::{Chain, Keys, Masters, export, verify};
+use crate::audit::{Chain, ChainError, Keys, Masters, export, verify};
 use crate::clock::{UnixMillis, millis};
 use crate::config::Config;
 use crate::database::Db;
@@ -75,7 +75,10 @@ pub async fn run(command: Command, config: &Config, json: bool, talk: Talk) -> E
             run_export(&needs, &filter, talk).await
         }
     };
-    done.unwrap_or_else(|error| broken_off(talk, error.as_ref()))
+    done.unwrap_or_else(|error| match error.downcast_ref() {
+        Some(ChainError::Sealed) => open::Fault::Setting(error.to_string()).report(talk),
+        _ => broken_off(talk, error.as_ref()),
+    })
 }
 
 type Failed = Box<dyn std::error::Error + Send + Sync>;
@@ -84,8 +87,14 @@ fn masters(needs: &token::KeyDependencies) -> Masters<'_> {
     Masters { current: &needs.master, previous: needs.previous.as_ref() }
 }
 
+/// Reads the audit keys. The master keys have to open the current one.
+async fn keys(needs: &token::KeyDependencies) -> Result<Keys, Failed> {
+    Chain::check(&needs.db, masters(needs)).await?;
+    Ok(Keys::read(needs.db.reader(), masters(needs)).await?)
+}
+
 async fn run_keys(needs: &token::KeyDependencies, talk: Talk) -> Result<ExitCode, Failed> {
-    let keys = Keys::read(needs.db.reader(), masters(needs)).await?;
+    let keys = keys(needs).await?;
     let line = |(id, key): (&str, String)| format!("{}\n", json!({ "keyId": id, "key": key }));
     Ok(print(talk, &keys.printed().map(line).collect::<String>()))
 }
@@ -97,7 +106,8 @@ async fn run_verify(
     json: bool,
     talk: Talk,
 ) -> Result<ExitCode, Failed> {
-    let keys = Keys::read(needs.db.reader(), masters(needs)).await?;
+    let file = file.map(HeadsFile::open).transpose()?;
+    let keys = keys(needs).await?;
     let progress = Progress::rows(verify::count(&needs.db).await.ok());
     let (mut listed, mut found) = (Vec::new(), 0_u64);
     let mut sink = |finding: Finding| {
@@ -112,7 +122,7 @@ async fn run_verify(
     let mut told = |rows| progress.at(rows);
     let summary = verify::verify(&needs.db, &keys, kept_from, &mut sink, &mut told).await?;
     let mut compared = 0;
-    if let Some(file) = file {
+    if let Some(file) = &file {
         compared = compare((&needs.db, &keys), file, kept_from, &mut sink).await?;
     }
     progress.end();
@@ -151,23 +161,22 @@ fn line(finding: &Finding) -> String {
 /// Compares every head in a file. Returns how many heads it compared.
 async fn compare(
     (db, keys): (&Db, &Keys),
-    file: &Path,
+    file: &HeadsFile<'_>,
     kept_from: UnixMillis,
     sink: &mut (dyn FnMut(Finding) + Send),
 ) -> Result<u64, Failed> {
-    let lines = std::io::BufReader::new(std::fs::File::open(file)?).lines();
-    let mut compared = 0;
-    for line in lines {
-        let line = line?;
-        for token in checkpoint::tokens_in(&line) {
-            let Some(claims) = checkpoint::open(keys, token) else {
-                sink(Finding {
-                    stream: Uuid::nil(),
-                    seq: None,
-                    kind: Kind::Unproven,
-                    what: "the heads in the file are not signed with an audit key of this database"
-                        .to_owned(),
-                });
+    let unproven =
+        |what: String| Finding { stream: Uuid::nil(), seq: None, kind: Kind::Unproven, what };
+    let (mut compared, mut is_empty) = (0, true);
+    for (at, line) in file.lines().enumerate() {
+        for token in checkpoint::tokens_in(&line?) {
+            is_empty = false;
+            let Some(claims) = checkpoint::open(keys, &token) else {
+                sink(unproven(format!(
+                    "the heads in line {} of the file are damaged, or not signed with an audit key \
+                     of this database",
+                    at + 1
+                )));
                 continue;
             };
             for head in claims.heads {
@@ -176,7 +185,36 @@ async fn compare(
             }
         }
     }
+    if is_empty {
+        sink(unproven(format!("{} contains no heads", file.path.display())));
+    }
     Ok(compared)
+}
+
+/// The operator's file of checkpoints.
+struct HeadsFile<'a> {
+    path: &'a Path,
+    file: std::fs::File,
+}
+
+impl<'a> HeadsFile<'a> {
+    fn open(path: &'a Path) -> Result<Self, Failed> {
+        let file = std::fs::File::open(path).map_err(|error| failed(path, &error))?;
+        Ok(Self { path, file })
+    }
+
+    fn lines(&self) -> impl Iterator<Item = Result<String, Failed>> {
+        let lines = std::io::BufReader::new(&self.file).lines();
+        lines.map(|line| line.map_err(|error| failed(self.path, &error)))
+    }
+}
+
+/// An error of reading a file, with the name of the file.
+fn failed(path: &Path, error: &std::io::Error) -> Failed {
+    match error.kind() {
+        std::io::ErrorKind::InvalidData => format!("{}: is not UTF-8", path.display()).into(),
+        _ => format!("{}: {error}", path.display()).into(),
+    }
 }
 
 async fn run_export(
@@ -209,9 +247,7 @@ async fn run_export(
         let page = checkpoint::page(db, i64::MIN, after).await?;
         let Some(last) = page.last() else { break };
         after = last.stream;
-        let chain = chain.as_ref().ok_or(
-            "none of the configured master keys decrypts the audit key, so the export has no heads",
-        )?;
+        let chain = chain.as_ref().ok_or(ChainError::Sealed)?;
         let key = checkpoint::public_key(chain)?;
         let signed = checkpoint::sign(chain, issuer, needs.clock.now_seconds(), page)?;
         let line = json!({ "heads": signed, "key": key });

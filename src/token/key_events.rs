@@ -146,6 +146,6 @@ impl KeyEventRecorder {
             detail: detail.word("kind", kind).word("reason", self.why.word()),
             origin: &audit::RequestOrigin::none(),
         };
-        audit::record(tx, &self.chain, &event, self.now).await
+        audit::record(tx, &self.chain, &event, self.now).await.map(drop)
     }
 }

@@ -1,15 +1,21 @@
 //! Tests of the audit events that users see about themselves. They also check that the audit
 //! contains no personal data of a deleted user.
 
-use latchkey::audit::{Action, Actor, Detail, Event, Outcome, RequestOrigin, record};
-use latchkey_entity::{audit_identity, audit_stream};
-use sea_orm::EntityTrait as _;
+use std::time::Duration;
+
+use latchkey::audit::{Action, Actor, Detail, Event, Outcome, RequestOrigin, erase, record, sweep};
+use latchkey_entity::{audit_identity, audit_stream, user};
+use sea_orm::{
+    ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, QueryFilter as _, QuerySelect as _,
+    Statement,
+};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{is_sound, rows};
-use crate::app::{TestApp, both};
+use crate::app::{Backend, TestApp, both, run};
 use crate::client::Person;
+use crate::poll::eventually;
 
 async fn id_of(person: &Person) -> Uuid {
     person.me().await.expect(200).json()["id"].as_str().expect("an id").parse().expect("a uuid")
@@ -117,6 +123,59 @@ both!(a_deleted_person_leaves_no_byte_and_the_chain_holds, async |app| {
     assert!(rows(app).await.len() >= count + 4, "the events stay");
     is_sound(app).await;
 });
+
+/// Waits until this many sessions of the PostgreSQL database wait for a lock.
+async fn waits_for_locks(app: &TestApp, sessions: usize) {
+    let waiting = "SELECT pid FROM pg_stat_activity \
+                   WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    eventually("sessions that wait for a lock", Duration::from_secs(10), async || {
+        let db = &app.inside().db;
+        let statement = Statement::from_string(db.backend(), waiting);
+        let found = db.reader().query_all_raw(statement).await.expect("read");
+        (found.len() == sessions).then_some(())
+    })
+    .await;
+}
+
+/// Retention deletes identities while the deletion of their account waits for the same stream.
+async fn a_deletion_beside_retention_leaves_a_sound_audit(app: &TestApp) {
+    let (admin, member) =
+        (app.verified("ada@example.org").await, app.verified("eve@example.org").await);
+    let (admin_id, member_id, team) =
+        (id_of(&admin).await, id_of(&member).await, Uuid::from_u128(7));
+    removes(app, admin_id, member_id, team).await;
+    app.clock.advance(Duration::from_hours(1));
+    let before = app.clock.now();
+    removes(app, admin_id, member_id, team).await;
+    let (db, chain) = (&app.inside().db, &app.inside().audit);
+    let lock = db.begin().await.expect("a transaction");
+    let of_team = audit_stream::Column::TeamId.eq(team);
+    let locked = audit_stream::Entity::find().filter(of_team).lock_exclusive().one(&lock).await;
+    assert!(locked.expect("read").is_some());
+    let retention = async {
+        sweep(db, chain, before).await.expect("swept");
+    };
+    let deletion = async {
+        waits_for_locks(app, 1).await;
+        let tx = db.begin().await.expect("a transaction");
+        let user = user::Entity::find_by_id(member_id).lock_exclusive().one(&tx).await;
+        assert!(user.expect("read").is_some());
+        erase(&tx, chain, &[member_id]).await.expect("erased");
+        user::Entity::delete_by_id(member_id).exec(&tx).await.expect("deleted");
+        tx.commit().await.expect("an end");
+    };
+    let release = async {
+        waits_for_locks(app, 2).await;
+        lock.commit().await.expect("an end");
+    };
+    tokio::join!(retention, deletion, release);
+    is_sound(app).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_beside_retention_leaves_a_sound_audit_on_servers() {
+    run(Backend::Servers, &[], a_deletion_beside_retention_leaves_a_sound_audit).await;
+}
 
 both!(a_rejected_account_leaves_its_events_alone, async |app| {
     app.register("ada@example.org").await;

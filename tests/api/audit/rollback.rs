@@ -3,14 +3,18 @@
 
 use std::time::Duration;
 
-use latchkey::audit::checkpoint_event;
+use latchkey::audit::checkpoint::HEADS_PER_CHECKPOINT;
 use latchkey::audit::verify::Kind;
+use latchkey::audit::{
+    Action, Actor, Detail, Event, Outcome, RequestOrigin, checkpoint_event, record,
+};
 use latchkey_entity::{audit_event, audit_identity, audit_stream};
 use sea_orm::sea_query::ExprTrait as _;
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait as _, EntityTrait as _,
     IntoActiveModel as _, QueryFilter as _,
 };
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::{findings, is_sound, kinds, rows, stream_of, without_guards};
@@ -127,6 +131,91 @@ both!(a_checkpoint_event_has_each_head_once, async |app| {
     person.login().await.expect(200);
     app.clock.advance(Duration::from_mins(1));
     assert_eq!(checkpoint(app).await, 1);
+    is_sound(app).await;
+});
+
+/// Records an event in the stream of each of `count` teams.
+async fn write_to_teams(app: &TestApp, count: u128) {
+    let inside = app.inside();
+    let tx = inside.db.begin().await.expect("a transaction");
+    for team in 1..=count {
+        let event = Event {
+            action: Action::TeamUpdated,
+            outcome: Outcome::Success,
+            actor: Actor::System,
+            subject: None,
+            team: Some(Uuid::from_u128(team)),
+            detail: Detail::none(),
+            origin: &RequestOrigin::none(),
+        };
+        record(&tx, &inside.audit, &event, app.clock.now()).await.expect("recorded");
+    }
+    tx.commit().await.expect("an end");
+}
+
+/// Makes the database refuse the second checkpoint event, or ends this.
+async fn refuse_second_checkpoint(app: &TestApp, is_refused: bool) {
+    let db = &app.inside().db;
+    let exists = "EXISTS (SELECT 1 FROM audit_events WHERE action = 'audit.checkpoint')";
+    let statements = match (db.is_postgres(), is_refused) {
+        (true, true) => vec![
+            format!(
+                "CREATE FUNCTION refuse_second() RETURNS trigger LANGUAGE plpgsql AS \
+                 $$BEGIN IF {exists} THEN RAISE 'refused'; END IF; RETURN NEW; END$$"
+            ),
+            "CREATE TRIGGER refuse_second BEFORE INSERT ON audit_events FOR EACH ROW \
+             WHEN (NEW.action = 'audit.checkpoint') EXECUTE FUNCTION refuse_second()"
+                .to_owned(),
+        ],
+        (true, false) => vec!["DROP TRIGGER refuse_second ON audit_events".to_owned()],
+        (false, true) => vec![format!(
+            "CREATE TRIGGER refuse_second BEFORE INSERT ON audit_events \
+             WHEN NEW.action = 'audit.checkpoint' AND {exists} \
+             BEGIN SELECT RAISE(ABORT, 'refused'); END"
+        )],
+        (false, false) => vec!["DROP TRIGGER refuse_second".to_owned()],
+    };
+    for statement in statements {
+        db.writer().execute_unprepared(&statement).await.expect("a trigger");
+    }
+}
+
+both!(a_failed_run_of_checkpoint_events_is_made_up_for_by_the_next_one, async |app| {
+    const TEAMS: usize = 2 * HEADS_PER_CHECKPOINT + 20;
+    write_to_teams(app, TEAMS as u128).await;
+    refuse_second_checkpoint(app, true).await;
+    let inside = app.inside();
+    for _ in 0..2 {
+        app.clock.advance(Duration::from_mins(1));
+        let failed = checkpoint_event::write(&inside.db, &inside.audit, app.clock.now()).await;
+        assert!(failed.is_err(), "{failed:?}");
+    }
+    refuse_second_checkpoint(app, false).await;
+    app.clock.advance(Duration::from_hours(1));
+    assert_eq!(checkpoint(app).await, TEAMS - HEADS_PER_CHECKPOINT);
+    let events: Vec<Value> = rows(app)
+        .await
+        .into_iter()
+        .filter(|row| row.action == "audit.checkpoint")
+        .map(|row| serde_json::from_str(&row.detail).expect("JSON"))
+        .collect();
+    let marks: Vec<bool> = events.iter().map(|detail| detail["complete"] == true).collect();
+    assert_eq!(marks, [false, false, true], "only the last event of a complete run has the mark");
+    let mut heads: Vec<&str> = events
+        .iter()
+        .flat_map(|detail| detail["heads"].as_array().expect("heads"))
+        .filter_map(|head| head["stream"].as_str())
+        .collect();
+    heads.sort_unstable();
+    heads.dedup();
+    assert_eq!(heads.len(), TEAMS, "each stream is in a checkpoint event");
+    app.clock.advance(Duration::from_hours(1));
+    assert_eq!(checkpoint(app).await, 0);
+    write_to_teams(app, 3).await;
+    assert_eq!(checkpoint(app).await, 3);
+    write_to_teams(app, 1).await;
+    let last = rows(app).await.into_iter().filter(|row| row.detail.contains("\"checkpoint\":4"));
+    assert_eq!(last.count(), 1, "the next event has the number of the newest checkpoint event");
     is_sound(app).await;
 });
 

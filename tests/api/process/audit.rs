@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::Place;
+use super::{Ended, Place};
 use crate::servers::TestDatabase;
 
 async fn an_operator_verifies_and_exports(mut place: Place) {
@@ -35,11 +35,51 @@ async fn an_operator_verifies_and_exports(mut place: Place) {
     std::fs::write(&kept, forged).expect("written");
     let told = place.run(&["audit", "verify", "--heads", &file]).expect(3);
     assert!(told.stderr().contains("not signed with an audit key"), "{}", told.stderr());
+    nothing_compared_is_no_success(&place, &export);
+    another_master_key_is_named(&place);
     elsewhere(&place, &export);
     let since =
         place.run(&["audit", "export", "--since", "2999-01-01T00:00:00Z"]).expect(0).stdout();
     assert!(since.lines().all(|line| line.starts_with("{\"heads\"")), "{since}");
     place.run(&["audit", "export", "--since", "yesterday"]).expect(2);
+}
+
+/// Verifies with files that have no heads, with damaged heads, and with unreadable files.
+fn nothing_compared_is_no_success(place: &Place, export: &str) {
+    let file = place.path("other.jsonl");
+    let name = file.display().to_string();
+    let (rows, heads) = export.trim_end().rsplit_once('\n').expect("rows and heads");
+    let cut = &heads[..heads.len() / 3];
+    for text in [
+        String::new(),
+        "garbage\n".to_owned(),
+        rows.to_owned(),
+        heads.replacen("eyJ", "xyJ", 1),
+        format!("{heads}\n{}", heads.replacen("eyJ", "e yJ", 1)),
+        format!("{heads}\n{cut}"),
+        "{\"heads\":\"eyJhbGc".to_owned(),
+        "{\"message\":\"audit heads\"}".to_owned(),
+    ] {
+        std::fs::write(&file, &text).expect("written");
+        let ended = place.run(&["audit", "verify", "--heads", &name]).expect(3);
+        assert!(ended.stderr().contains("unproven stream"), "{text}: {}", ended.stderr());
+    }
+    std::fs::write(&file, b"\x1f\x8b\x08\xff\n").expect("written");
+    let ended = place.run(&["audit", "verify", "--heads", &name]).expect(1);
+    assert!(ended.stderr().contains("other.jsonl: is not UTF-8"), "{}", ended.stderr());
+    let ended = place.run(&["audit", "verify", "--heads", "nope"]).expect(1);
+    assert!(ended.stderr().contains("nope: No such file"), "{}", ended.stderr());
+}
+
+/// The operator sets a wrong master key by mistake. The audit is not called altered for this.
+fn another_master_key_is_named(place: &Place) {
+    for command in ["verify", "keys", "export"] {
+        let mut command = place.command(&["audit", command]);
+        command.env("LATCHKEY_SECRETS__MASTER_KEY", "E".repeat(43));
+        let ended = Ended(command.output().expect("the program runs")).expect(78);
+        let text = "is not the master key of the daemons";
+        assert!(ended.stderr().contains(text), "{}", ended.stderr());
+    }
 }
 
 /// Checks an export, and then a manipulated export, with only the script in docs/audit.md and the
