@@ -331,7 +331,7 @@ impl Rules<'_> {
 
     fn production(&mut self) {
         let public_url = self.values.text("public_url").and_then(Url::parse);
-        if public_url.is_some_and(|url| url.scheme == "http" && !url.is_loopback()) {
+        if public_url.is_some_and(|url| url.scheme == "http" && !url.is_loopback_in_browsers()) {
             let fix = "use https, with a certificate in latchkey or in a proxy in front of it";
             self.unfit("public_url", "is plain http, but does not name this machine", fix);
         }

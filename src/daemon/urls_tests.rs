@@ -30,7 +30,7 @@ fn told(text: &str) -> (Vec<String>, Vec<String>) {
 }
 
 const MAIL: &str = "mail.smtp_url = 'smtps://mail.example.com'";
-const EXPOSED: [(&str, &str); 12] = [
+const EXPOSED: [(&str, &str); 16] = [
     ("database.url", "postgres://a@db.example/x"),
     ("database.url", "postgres://a@db.example/x?sslmode=prefer"),
     ("database.url", "postgres://a@db.example/x?sslmode=require"),
@@ -40,6 +40,10 @@ const EXPOSED: [(&str, &str); 12] = [
     ("redis.url", "redis://redis.example:6379"),
     ("redis.url", "redis://:p@[2001:db8::7]:6379/1"),
     ("redis.url", "redis+cluster://localhost:1,b.example:2"),
+    ("redis.url", "redis+cluster://127.0.0.1:7000"),
+    ("database.url", "postgres://a@localhost./x"),
+    ("redis.url", "redis://redis.localhost"),
+    ("mail.smtp_url", "smtp://mail.localhost"),
     ("mail.smtp_url", "smtp://mail.example.com"),
     ("mail.smtp_url", "smtp://u:p@10.0.0.7:25"),
     ("mail.smtp_url", "smtp://localhost.example:25"),
