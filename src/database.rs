@@ -97,7 +97,6 @@ impl Db {
         config: &config::Database,
         shared: &Arc<Shared>,
     ) -> Result<Self, DbErr> {
-        let url = config.url.expose();
         let server = self::url::postgres(config)?.disable_statement_logging();
         let server = server.application_name("latchkey").options([
             ("statement_timeout", milliseconds(STATEMENT_TIMEOUT)),
@@ -117,7 +116,7 @@ impl Db {
                     return Err(refusal.error());
                 }
                 let error = without_line(probe::reason(config, error).await);
-                return Err(redacted(url, error));
+                return Err(redacted(config, error));
             }
         };
         let statements = counted([&mut pool]);
@@ -146,7 +145,7 @@ impl Db {
                         .pragma("secure_delete", "ON")
                         .busy_timeout(BUSY_TIMEOUT)
                 });
-            Database::connect(options).await.map_err(|error| redacted(url, error))
+            Database::connect(options).await.map_err(|error| redacted(config, error))
         };
         let (mut writer, mut reader) = (connect(1).await?, connect(config.max_connections).await?);
         let statements = counted([&mut writer, &mut reader]);

@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
+use crate::authorities::is_untrusted;
 use crate::clock::UnixMillis;
 use crate::config;
 use crate::mail::letter::{self, Sender};
+use crate::mail::refusal::UNTRUSTED;
 use crate::mail::smtp::{BadSmtpUrl, Smtp, with_crlf};
 use crate::secret::{Redactor, Secret};
 
@@ -120,13 +122,13 @@ impl Probe {
         });
         found.await?;
         let mut session = run(Step::Connect, tell, async {
-            let session = smtp.connect().await.map_err(|it| whole(&it))?;
+            let session = smtp.connect().await.map_err(|it| of_tls(&it))?;
             Ok((format!("{host}:{port}, {}", smtp.security()), session))
         })
         .await?;
         if smtp.starts_tls() {
             session = run(Step::StartTls, tell, async {
-                let session = smtp.secure(session).await.map_err(|it| whole(&it))?;
+                let session = smtp.secure(session).await.map_err(|it| of_tls(&it))?;
                 Ok(("the certificate is valid".to_owned(), session))
             })
             .await?;
@@ -182,6 +184,13 @@ async fn run<T>(
             Err(step)
         }
     }
+}
+
+/// An error of a step that perhaps starts TLS. If the certificate of the server is not accepted,
+/// the text says what to do.
+fn of_tls(error: &(dyn Error + 'static)) -> String {
+    let text = whole(error);
+    if is_untrusted(error) { format!("{text}: {UNTRUSTED}") } else { text }
 }
 
 /// An error with its causes. The outermost error alone only says "connection error".

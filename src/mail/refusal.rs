@@ -2,7 +2,12 @@
 
 use lettre::transport::smtp::Error;
 
+use crate::authorities::is_untrusted;
 use crate::mail::transport::Failure;
+
+/// What an operator reads if the certificate of the mail server is not accepted.
+pub(super) const UNTRUSTED: &str = "the certificate of the server is not accepted: name its \
+     authority in `mail.ca_file`, or write a host name of the certificate in `mail.smtp_url`";
 
 /// What an error after MAIL FROM means: whether it concerns one mail or all mails.
 pub(super) fn refusal(error: &Error) -> Failure {
@@ -47,6 +52,7 @@ pub(super) fn told(error: &Error) -> String {
     let prose = prose(error);
     let Some(code) = error.status() else {
         let kind = match error {
+            it if is_untrusted(it) => UNTRUSTED,
             it if it.is_tls() => "tls",
             it if it.is_timeout() => "timeout",
             it if it.is_response() => "unreadable reply",

@@ -9,8 +9,8 @@ use super::{Finding, Patient, State, network, rights};
 use crate::clock::{Clock, UnixMillis};
 use crate::config::Config;
 use crate::database::tenant_scope;
-use crate::database::{Db, Endpoint, Facts, ProbeError, Refusal, sqlite_path};
-use crate::health::Probed;
+use crate::database::{Db, Endpoint, Facts, ProbeError, Refusal, probe_reason, sqlite_path};
+use crate::health::{Probed, Reason};
 
 /// The oldest version of PostgreSQL that the PostgreSQL project still maintains. The maintenance of
 /// version 13 ended in November 2025.
@@ -52,6 +52,11 @@ pub(super) async fn open(config: &Config) -> (Option<Db>, Vec<Finding>) {
         Ok(db) => (Some(db), found),
         Err(error) if let Some(refusal) = Refusal::of(&error) => {
             found.push(Finding::failed(refusal.text(), refusal.fix()));
+            (None, found)
+        }
+        Err(error) if probe_reason(&error) == Some(Reason::Certificate) => {
+            let remedy = Reason::Certificate.database_fix();
+            found.push(Finding::failed(format!("certificate: {error}"), remedy));
             (None, found)
         }
         Err(error) => {

@@ -31,7 +31,9 @@ async fn an_installation_with_one_role_gets_a_second_role_that_migrates_on_serve
     let migrating =
         || Place::new().set("profile", "production").set("database.migrate_url", &owner);
     migrating().run(&["migrate", "status"]).expect(0);
-    let wrong = owner.replace("latchkey_owner@", "latchkey_owner:hunter2@").replace(":hunter2@127.0.0.1:", ":hunter2@127.0.0.1:1");
+    let wrong = owner
+        .replace("latchkey_owner@", "latchkey_owner:hunter2@")
+        .replace(":hunter2@127.0.0.1:", ":hunter2@127.0.0.1:1");
     let ended = migrating().set("database.migrate_url", &wrong).run(&["migrate", "up"]);
     assert!(!(ended.stdout() + &ended.stderr()).contains("hunter2"), "the owner's password");
     migrating().run(&["migrate", "up"]).expect(0);
