@@ -10,7 +10,7 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -45,9 +45,13 @@ impl Error for BadFile {}
 
 impl Authorities {
     /// The machine's certificate authorities. A certificate that cannot be read is left out.
+    /// They are read once, because a connection is opened again and again.
     pub fn of_machine() -> Self {
-        let found = rustls_native_certs::load_native_certs().certs;
-        Self(found.into_iter().filter(is_usable).collect())
+        static MACHINE: LazyLock<Authorities> = LazyLock::new(|| {
+            let found = rustls_native_certs::load_native_certs().certs;
+            Authorities(found.into_iter().filter(is_usable).collect())
+        });
+        MACHINE.clone()
     }
 
     /// The machine's certificate authorities, and those in `file`.

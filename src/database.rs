@@ -41,11 +41,13 @@ pub use self::facts::{Facts, Rights, Server};
 use self::guard::{Guard, Shared};
 pub use self::handle::Handle;
 pub use self::probe::{Endpoint, is_unreachable, of_exhausted_pool};
-pub use self::refusal::{Refusal, probe_reason};
+pub use self::refusal::{Refusal, lacks_table, probe_reason};
 pub use self::rights::Work;
 use self::server_error::{redacted, without_line};
 pub use self::transaction::Transaction;
-pub use self::url::{Protection, check as check_url, ignored as ignored_parameters, protection};
+pub use self::url::{
+    Protection, check as check_url, ignored as ignored_parameters, protection, verifies,
+};
 pub use self::write_probe::ProbeError;
 use crate::config;
 use crate::health::StoreHealth;

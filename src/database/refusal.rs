@@ -138,7 +138,7 @@ fn of_probe(error: &DbErr) -> Reason {
 }
 
 /// Whether a statement failed because its table does not exist.
-fn lacks_table(error: &DbErr) -> bool {
+pub fn lacks_table(error: &DbErr) -> bool {
     let Some(sqlx::Error::Database(said)) = source(error) else { return false };
     if is_sqlite(said.as_ref()) {
         return said.message().starts_with("no such table");
