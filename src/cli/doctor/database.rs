@@ -232,10 +232,15 @@ pub(super) fn skew(whose: &str, theirs: UnixMillis, ours: UnixMillis) -> Finding
 async fn schema(db: &Db) -> Finding {
     match db.schema().await {
         Ok(schema) => window(&schema),
-        Err(error) => Finding::failed(
-            format!("the migrations cannot be read: {error}"),
-            "allow the role to read the table seaql_migrations",
-        ),
+        Err(error) => {
+            let remedy = if probe_reason(&error) == Some(Reason::NoPermission) {
+                "allow the role to read the table seaql_migrations"
+            } else {
+                "if the table seaql_migrations belongs to another program, set `database.url` to a \
+                 database of latchkey's own; otherwise correct what the error names"
+            };
+            Finding::failed(format!("the migrations cannot be read: {error}"), remedy)
+        }
     }
 }
 
