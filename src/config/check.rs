@@ -138,7 +138,8 @@ impl Rules<'_> {
             self.problem(
                 "secrets.master_key",
                 "is missing, but required with PostgreSQL",
-                "create one: openssl rand -base64 32",
+                "a new installation: create one (openssl rand -base64 32); an existing \
+                 installation: restore its key, because another key does not decrypt its data",
             );
         }
         let fix = "create one: openssl rand -base64 32";

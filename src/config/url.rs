@@ -54,7 +54,8 @@ impl<'a> Url<'a> {
         }
         let no_url = || Refusal::new("is not a URL", fix());
         if given.contains(|c: char| c.is_whitespace() || c.is_control()) {
-            return Err(Refusal::new("contains a space or a control character", fix()));
+            let fix = "percent-encode it: a space is %20";
+            return Err(Refusal::new("contains a space or a control character", fix));
         }
         let url = Self::parse(given).ok_or_else(no_url)?;
         if !schemes.contains(&url.scheme) {

@@ -79,6 +79,8 @@ fn an_unescaped_password_is_refused_with_the_escape_that_it_needs() {
         let refusal = Url::check(url, &["postgres"]).unwrap_err();
         assert!(refusal.what(true).contains(reason), "{url:?}: {refusal:?}");
     }
+    let refusal = Url::check("postgres://u:p w@db/d", &["postgres"]).unwrap_err();
+    assert!(refusal.fix.contains("a space is %20"), "{refusal:?}");
     // The userinfo ends at the last `@` before the path. The database drivers read it in the
     // same way.
     assert!(Url::check("postgres://u:p@ss@db/d", &["postgres"]).is_ok());
