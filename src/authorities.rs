@@ -8,7 +8,9 @@
 use std::error::Error;
 use std::fmt;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -43,9 +45,13 @@ impl Error for BadFile {}
 
 impl Authorities {
     /// The machine's certificate authorities. A certificate that cannot be read is left out.
+    /// They are read once, because a connection is opened again and again.
     pub fn of_machine() -> Self {
-        let found = rustls_native_certs::load_native_certs().certs;
-        Self(found.into_iter().filter(is_usable).collect())
+        static MACHINE: LazyLock<Authorities> = LazyLock::new(|| {
+            let found = rustls_native_certs::load_native_certs().certs;
+            Authorities(found.into_iter().filter(is_usable).collect())
+        });
+        MACHINE.clone()
     }
 
     /// The machine's certificate authorities, and those in `file`.
@@ -87,6 +93,28 @@ impl Authorities {
     }
 }
 
+/// Whether a connection failed because the certificate of the server was not accepted: its
+/// authority is not trusted, it is for another name, or it has expired.
+pub fn is_untrusted(error: &(dyn Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(rustls::Error::InvalidCertificate(_)) = error.downcast_ref() {
+            return true;
+        }
+        // The source of an I/O error or of a shared error is not the error that it contains.
+        next = if let Some(error) = error.downcast_ref::<io::Error>()
+            && let Some(inner) = error.get_ref()
+        {
+            Some(inner)
+        } else if let Some(shared) = error.downcast_ref::<Arc<dyn Error + Send + Sync>>() {
+            Some(&**shared)
+        } else {
+            error.source()
+        };
+    }
+    false
+}
+
 fn read(path: &Path) -> Result<Vec<CertificateDer<'static>>, BadFile> {
     let bad = |what: String| BadFile { path: path.to_owned(), what };
     let text = fs::read(path).map_err(|error| bad(format!("cannot be read: {error}")))?;
@@ -126,6 +154,18 @@ mod tests {
         assert_eq!(read(&file).unwrap(), read_once);
         assert!(Authorities::with(Some(&file)).unwrap().der().count() >= 2);
         assert_eq!(Authorities::default().pem(), None);
+    }
+
+    #[test]
+    fn a_refused_certificate_is_found_inside_other_errors() {
+        let of = |error: rustls::Error| io::Error::new(io::ErrorKind::InvalidData, error);
+        let refused = || of(rustls::CertificateError::UnknownIssuer.into());
+        assert!(is_untrusted(&refused()));
+        assert!(is_untrusted(&io::Error::other(refused())));
+        let shared: Arc<dyn Error + Send + Sync> = Arc::new(refused());
+        assert!(is_untrusted(&shared));
+        assert!(!is_untrusted(&of(rustls::Error::DecryptError)));
+        assert!(!is_untrusted(&io::Error::from(io::ErrorKind::ConnectionReset)));
     }
 
     #[test]

@@ -41,11 +41,13 @@ pub use self::facts::{Facts, Server};
 use self::guard::{Guard, Shared};
 pub use self::handle::Handle;
 pub use self::probe::{Endpoint, is_unreachable, of_exhausted_pool};
-pub use self::refusal::{Refusal, probe_reason};
+pub use self::refusal::{Refusal, lacks_table, probe_reason};
 pub use self::rights::{Rights, Work};
 use self::server_error::{redacted, without_line};
 pub use self::transaction::Transaction;
-pub use self::url::{Protection, check as check_url, ignored as ignored_parameters, protection};
+pub use self::url::{
+    Protection, check as check_url, ignored as ignored_parameters, protection, verifies,
+};
 pub use self::write_probe::ProbeError;
 use crate::config;
 use crate::health::StoreHealth;
@@ -97,7 +99,6 @@ impl Db {
         config: &config::Database,
         shared: &Arc<Shared>,
     ) -> Result<Self, DbErr> {
-        let url = config.url.expose();
         let server = self::url::postgres(config)?.disable_statement_logging();
         let server = server.application_name("latchkey").options([
             ("statement_timeout", milliseconds(STATEMENT_TIMEOUT)),
@@ -117,7 +118,7 @@ impl Db {
                     return Err(refusal.error());
                 }
                 let error = without_line(probe::reason(config, error).await);
-                return Err(redacted(url, error));
+                return Err(redacted(config, error));
             }
         };
         let statements = counted([&mut pool]);
@@ -146,7 +147,7 @@ impl Db {
                         .pragma("secure_delete", "ON")
                         .busy_timeout(BUSY_TIMEOUT)
                 });
-            Database::connect(options).await.map_err(|error| redacted(url, error))
+            Database::connect(options).await.map_err(|error| redacted(config, error))
         };
         let (mut writer, mut reader) = (connect(1).await?, connect(config.max_connections).await?);
         let statements = counted([&mut writer, &mut reader]);

@@ -138,7 +138,8 @@ impl Rules<'_> {
             self.problem(
                 "secrets.master_key",
                 "is missing, but required with PostgreSQL",
-                "create one: openssl rand -base64 32",
+                "a new installation: create one (openssl rand -base64 32); an existing \
+                 installation: restore its key, because another key does not decrypt its data",
             );
         }
         let fix = "create one: openssl rand -base64 32";
@@ -331,7 +332,7 @@ impl Rules<'_> {
 
     fn production(&mut self) {
         let public_url = self.values.text("public_url").and_then(Url::parse);
-        if public_url.is_some_and(|url| url.scheme == "http" && !url.is_loopback()) {
+        if public_url.is_some_and(|url| url.scheme == "http" && !url.is_loopback_in_browsers()) {
             let fix = "use https, with a certificate in latchkey or in a proxy in front of it";
             self.unfit("public_url", "is plain http, but does not name this machine", fix);
         }

@@ -76,7 +76,10 @@ mod tests {
             toml(&format!("{OWNER}\n{serving}")).variable("LATCHKEY_SECRETS__MASTER_KEY", KEY);
         let database = both.loaded().config.database;
         assert_eq!(database.url.expose(), "postgres://latchkey@db/latchkey");
-        assert_eq!(database.for_migrations().url.expose(), "postgres://owner@db/latchkey");
+        let for_migrations = database.for_migrations();
+        assert_eq!(for_migrations.url.expose(), "postgres://owner@db/latchkey");
+        let settings = (database.url_setting(), for_migrations.url_setting());
+        assert_eq!(settings, ("database.url", "database.migrate_url"));
         for other in ["", "\ndatabase.url = 'sqlite://x.db'"] {
             let problems = toml(&format!("{OWNER}{other}")).problems();
             assert_eq!(keys(&problems), ["database.migrate_url"], "{other}");

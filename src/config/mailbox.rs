@@ -20,7 +20,7 @@ pub enum MailboxBarrier {
 impl MailboxBarrier {
     /// The barrier that these settings form. `None` if the mailbox can be served.
     pub(super) fn of(public_url: &str, listen: SocketAddr) -> Option<Self> {
-        if !Url::parse(public_url).is_some_and(|url| url.is_loopback()) {
+        if !Url::parse(public_url).is_some_and(|url| url.is_loopback_in_browsers()) {
             return Some(Self::PublicUrl);
         }
         (!listen.ip().is_loopback()).then_some(Self::Listen)

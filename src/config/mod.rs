@@ -46,7 +46,7 @@ pub use settings::{
 pub use show::Shown;
 pub use source::Source;
 pub use telemetry::Telemetry;
-pub(crate) use url::{Url, escape_hint, is_loopback};
+pub(crate) use url::{Url, escape_hint, is_loopback, is_loopback_in_browsers};
 pub use words::{
     CaptchaFallback, CaptchaPoint, CaptchaProvider, ExposeExistence, LogFormat, PasswordEngine,
     Profile, RegistrationMode, VaultAlgorithm,

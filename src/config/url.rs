@@ -54,7 +54,8 @@ impl<'a> Url<'a> {
         }
         let no_url = || Refusal::new("is not a URL", fix());
         if given.contains(|c: char| c.is_whitespace() || c.is_control()) {
-            return Err(Refusal::new("contains a space or a control character", fix()));
+            let fix = "percent-encode it: a space is %20";
+            return Err(Refusal::new("contains a space or a control character", fix));
         }
         let url = Self::parse(given).ok_or_else(no_url)?;
         if !schemes.contains(&url.scheme) {
@@ -143,9 +144,14 @@ impl<'a> Url<'a> {
         self.userinfo.is_some() || self.query.is_some() || self.fragment.is_some()
     }
 
-    /// Whether the host is this machine.
+    /// Whether a connection to the host stays on this machine.
     pub fn is_loopback(&self) -> bool {
         is_loopback(self.host)
+    }
+
+    /// Whether a browser on this machine reaches this machine under the host.
+    pub fn is_loopback_in_browsers(&self) -> bool {
+        is_loopback_in_browsers(self.host)
     }
 }
 
@@ -171,14 +177,20 @@ fn is_host(text: &str) -> bool {
         || !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || "-._".contains(c))
 }
 
-/// Whether a host is this machine: a loopback address (IPv6 with or without brackets, and IPv4 that
-/// is mapped to IPv6), `localhost`, or a name below `localhost` (RFC 6761 §6.3).
+/// Whether a connection to a host stays on this machine: a loopback address (IPv6 with or without
+/// brackets, and IPv4 that is mapped to IPv6), or `localhost`. Other names, also `localhost.` and
+/// names below `localhost`, are resolved by DNS and can lead to another machine.
 pub fn is_loopback(host: &str) -> bool {
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
     bare.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
-        || name == "localhost"
-        || name.ends_with(".localhost")
+        || host.eq_ignore_ascii_case("localhost")
+}
+
+/// Whether a browser on this machine reaches this machine under the host. Browsers resolve
+/// `localhost` and the names below it themselves (RFC 6761 §6.3).
+pub fn is_loopback_in_browsers(host: &str) -> bool {
+    let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    is_loopback(host) || name == "localhost" || name.ends_with(".localhost")
 }
 
 /// What to do if a server refuses the login with the user and password of a URL. `None` if neither

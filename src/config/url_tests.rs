@@ -79,6 +79,8 @@ fn an_unescaped_password_is_refused_with_the_escape_that_it_needs() {
         let refusal = Url::check(url, &["postgres"]).unwrap_err();
         assert!(refusal.what(true).contains(reason), "{url:?}: {refusal:?}");
     }
+    let refusal = Url::check("postgres://u:p w@db/d", &["postgres"]).unwrap_err();
+    assert!(refusal.fix.contains("a space is %20"), "{refusal:?}");
     // The userinfo ends at the last `@` before the path. The database drivers read it in the
     // same way.
     assert!(Url::check("postgres://u:p@ss@db/d", &["postgres"]).is_ok());
@@ -127,20 +129,21 @@ fn a_unix_socket_is_written_as_libpq_and_redis_write_it() {
 }
 
 #[test]
-fn only_names_of_this_machine_are_loopback() {
+fn a_connection_stays_here_with_localhost_and_loopback_addresses_only() {
     for host in [
         "localhost",
         "LOCALHOST",
-        "localhost.",
         "127.0.0.1",
         "127.9.9.9",
         "[::1]",
         "0:0:0:0:0:0:0:1",
         "::ffff:127.0.0.1",
         "[::ffff:7f00:2]",
-        "a.localhost",
     ] {
-        assert!(is_loopback(host), "{host}");
+        assert!(is_loopback(host) && is_loopback_in_browsers(host), "{host}");
+    }
+    for host in ["localhost.", "a.localhost", "A.LOCALHOST.", "localhost.localhost"] {
+        assert!(!is_loopback(host) && is_loopback_in_browsers(host), "DNS resolves {host}");
     }
     for host in [
         "localhost.evil.example",
@@ -148,25 +151,29 @@ fn only_names_of_this_machine_are_loopback() {
         "10.0.0.1",
         "",
         "[::]",
+        "0.0.0.0",
         "::ffff:10.0.0.1",
         "notlocalhost",
+        "localhost..",
         "[::1",
     ] {
-        assert!(!is_loopback(host), "{host}");
+        assert!(!is_loopback(host) && !is_loopback_in_browsers(host), "{host}");
     }
 }
 
 #[test]
-fn loopback_is_an_address_or_a_name_of_this_machine() {
-    for (url, is) in [
-        ("http://127.0.0.1:8080", true),
-        ("http://127.9.9.9", true),
-        ("http://[::1]:1", true),
-        ("http://localhost", true),
-        ("http://app.localhost", true),
-        ("http://0.0.0.0:8080", false),
-        ("http://localhost.example.com", false),
+fn the_host_of_a_url_is_this_machine_for_a_connection_or_for_a_browser() {
+    for (url, for_connections, in_browsers) in [
+        ("http://127.0.0.1:8080", true, true),
+        ("http://[::1]:1", true, true),
+        ("http://localhost", true, true),
+        ("http://app.localhost", false, true),
+        ("http://localhost.:1", false, true),
+        ("http://0.0.0.0:8080", false, false),
+        ("http://localhost.example.com", false, false),
     ] {
-        assert_eq!(Url::parse(url).unwrap().is_loopback(), is, "{url}");
+        let parsed = Url::parse(url).unwrap();
+        let found = (parsed.is_loopback(), parsed.is_loopback_in_browsers());
+        assert_eq!(found, (for_connections, in_browsers), "{url}");
     }
 }

@@ -93,8 +93,14 @@ impl Daemon {
         let tls = listen::tls(&config)?;
         let (listen_public, listen_admin) = (config.http.listen, config.admin.listen);
         let public_server = listen::bind_public(&config, tls.clone()).await?;
-        let admin_server =
-            listen::bind("admin.listen", listen_admin, listen_public, None, 64).await?;
+        let admin_server = listen::bind(
+            "admin.listen",
+            listen_admin,
+            listen_public,
+            None,
+            open_files::ADMIN_CONNECTIONS_MAX,
+        )
+        .await?;
         let public = public_server.local_addr()?;
         let admin = admin_server.local_addr()?;
         let (stop, stop_admin) = (CancellationToken::new(), CancellationToken::new());

@@ -8,6 +8,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::config::Config;
 
+/// The number of connections that the admin listener accepts at the same time.
+pub(super) const ADMIN_CONNECTIONS_MAX: usize = 64;
 /// The number of files that are open besides connections of clients and to PostgreSQL: both
 /// listeners, the runtime, connections to Redis, SMTP and other services, and files.
 const OTHERS: u64 = 64;
@@ -24,7 +26,7 @@ pub(super) fn raise() {
 /// Says which number of open files the daemon may need and how many it may have, if that is fewer.
 /// The hard limit counts, because the daemon raises the soft limit to it.
 pub fn shortage(config: &Config) -> Option<(u64, u64)> {
-    let connections = config.http.max_connections as u64;
+    let connections = (config.http.max_connections + ADMIN_CONNECTIONS_MAX) as u64;
     let needed = connections + u64::from(config.database.max_connections) + OTHERS;
     let limit = getrlimit(Resource::Nofile).maximum?;
     (limit < needed).then_some((needed, limit))

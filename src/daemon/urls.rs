@@ -8,7 +8,7 @@
 
 use crate::authorities::{Authorities, BadFile};
 use crate::config::{self, Config, Loaded, Problem, Problems, Source};
-use crate::database::{Protection, check_url, ignored_parameters, protection};
+use crate::database::{Protection, check_url, ignored_parameters, protection, verifies};
 use crate::mail::Transport;
 use crate::store::{ignored_redis_parameters, is_redis_exposed, is_redis_url};
 
@@ -35,6 +35,7 @@ pub fn check_urls(mut loaded: Loaded) -> Result<Loaded, Problems> {
         }
     }
     let config = &config;
+    let for_migrations = config.database.for_migrations();
     if let Err(bad) = check_url(&config.database) {
         problems.push(if source("database.url") == Source::Default {
             let fix = "choose another folder, or set `database.url`";
@@ -44,7 +45,7 @@ pub fn check_urls(mut loaded: Loaded) -> Result<Loaded, Problems> {
         });
     }
     if config.database.migrate_url.is_some()
-        && let Err(bad) = check_url(&config.database.for_migrations())
+        && let Err(bad) = check_url(&for_migrations)
     {
         problems.push(problem("database.migrate_url", &bad.to_string(), bad.fix()));
     }
@@ -60,13 +61,25 @@ pub fn check_urls(mut loaded: Loaded) -> Result<Loaded, Problems> {
         problems.push(problem("mail.smtp_url", bad.reason(), bad.fix()));
     }
     let of_database = ignored_parameters(&config.database);
+    let of_migrations = config.database.migrate_url.as_ref();
+    let of_migrations =
+        of_migrations.map(|_| ignored_parameters(&for_migrations)).unwrap_or_default();
     let of_redis = config.redis.url.as_ref().map(ignored_redis_parameters).unwrap_or_default();
     let mut warnings = Vec::new();
-    for (key, ignored) in [("database.url", of_database), ("redis.url", of_redis)] {
+    for (key, ignored) in [
+        ("database.url", of_database),
+        ("database.migrate_url", of_migrations),
+        ("redis.url", of_redis),
+    ] {
         if !ignored.is_empty() {
             let what = format!("has parameters that have no effect: {}", ignored.join(", "));
             warnings.push(problem(key, &what, "remove them from the URL"));
         }
+    }
+    let is_ca_used = verifies(&config.database) || verifies(&for_migrations);
+    if config.database.ca_file.is_some() && !config.database.is_sqlite() && !is_ca_used {
+        let what = "has no effect, because the URL does not ask to verify the server";
+        warnings.push(problem("database.ca_file", what, "append ?sslmode=verify-full to the URL"));
     }
     if problems.is_empty() {
         let is_mail_exposed = smtp.is_some_and(|smtp| smtp.is_ok_and(|it| it.is_exposed()));
@@ -139,9 +152,13 @@ fn exposed(config: &Config, is_mail_exposed: bool) -> Vec<Exposed> {
 fn exposed_database(key: &'static str, database: &config::Database) -> Option<Exposed> {
     let ca = "append ?sslmode=verify-full (with `database.ca_file` if the authority is your own)";
     match protection(database) {
-        Protection::None => Some(Exposed {
+        protection @ (Protection::None | Protection::Unverified) => Some(Exposed {
             key,
-            what: "does not verify the server, and may connect without encryption",
+            what: if protection == Protection::None {
+                "does not verify the server, and may connect without encryption"
+            } else {
+                "encrypts the connection, but does not verify the server"
+            },
             instead: ca,
             allowed_by: "database.tls_required",
             is_refused: database.tls_required,

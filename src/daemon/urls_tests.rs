@@ -30,7 +30,7 @@ fn told(text: &str) -> (Vec<String>, Vec<String>) {
 }
 
 const MAIL: &str = "mail.smtp_url = 'smtps://mail.example.com'";
-const EXPOSED: [(&str, &str); 12] = [
+const EXPOSED: [(&str, &str); 16] = [
     ("database.url", "postgres://a@db.example/x"),
     ("database.url", "postgres://a@db.example/x?sslmode=prefer"),
     ("database.url", "postgres://a@db.example/x?sslmode=require"),
@@ -40,6 +40,10 @@ const EXPOSED: [(&str, &str); 12] = [
     ("redis.url", "redis://redis.example:6379"),
     ("redis.url", "redis://:p@[2001:db8::7]:6379/1"),
     ("redis.url", "redis+cluster://localhost:1,b.example:2"),
+    ("redis.url", "redis+cluster://127.0.0.1:7000"),
+    ("database.url", "postgres://a@localhost./x"),
+    ("redis.url", "redis://redis.localhost"),
+    ("mail.smtp_url", "smtp://mail.localhost"),
     ("mail.smtp_url", "smtp://mail.example.com"),
     ("mail.smtp_url", "smtp://u:p@10.0.0.7:25"),
     ("mail.smtp_url", "smtp://localhost.example:25"),
@@ -126,4 +130,37 @@ fn the_owners_url_needs_verified_tls_as_well() {
     assert_eq!(problems.len(), 1, "{problems:?}");
     assert_eq!(problems[0].key, "database.migrate_url");
     checked(&format!("{settings}?sslmode=verify-full'")).expect("verified");
+}
+
+#[test]
+fn require_is_told_as_encrypted_and_not_verified() {
+    for (mode, what) in [
+        ("require", "encrypts the connection, but does not verify the server"),
+        ("prefer", "does not verify the server, and may connect without encryption"),
+    ] {
+        let text = format!("{MAIL}\ndatabase.url = 'postgres://a@db.example/x?sslmode={mode}'");
+        let warnings = checked(&text).expect("a warning").warnings;
+        assert!(warnings[0].what.contains(what), "{mode}: {warnings:?}");
+    }
+}
+
+#[test]
+fn settings_without_effect_are_told_for_both_roles() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("ca.pem");
+    let certificate = rcgen::generate_simple_self_signed(["a.example".to_owned()]).unwrap();
+    std::fs::write(&file, certificate.cert.pem()).unwrap();
+    let ca = format!("{MAIL}\ndatabase.ca_file = '{}'", file.display());
+    let at = |url: &str| format!("{ca}\ndatabase.url = '{url}'");
+    for unverified in ["", "?sslmode=require", "?sslmode=prefer", "?sslmode=disable"] {
+        let told = told(&at(&format!("postgres://a@localhost/x{unverified}")));
+        assert_eq!(told, (vec![], vec!["database.ca_file".to_owned()]), "{unverified}");
+    }
+    for verified in ["?sslmode=verify-full", "?sslmode=verify-ca"] {
+        let told = told(&at(&format!("postgres://a@localhost/x{verified}")));
+        assert_eq!(told, (vec![], vec![]), "{verified}");
+    }
+    let owner = "database.url = 'postgres://a@localhost/x'\n\
+                 database.migrate_url = 'postgres://owner@localhost/x?pgbouncer=true'";
+    assert_eq!(told(owner), (vec![], vec!["database.migrate_url".to_owned()]));
 }

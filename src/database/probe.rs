@@ -63,7 +63,7 @@ pub(super) async fn reason(config: &config::Database, error: DbErr) -> DbErr {
 /// connection works, because then the pool is exhausted.
 pub async fn of_exhausted_pool(config: &config::Database) -> Option<(Reason, DbErr)> {
     let error = of_direct_connection(config).await?;
-    Some((probe_reason(&error)?, redacted(config.url.expose(), error)))
+    Some((probe_reason(&error)?, redacted(config, error)))
 }
 
 /// The error of one direct connection. `None` if the connection works, and for SQLite.

@@ -5,6 +5,7 @@ use sea_orm::sqlx;
 use sea_orm::sqlx::error::DatabaseError;
 use sea_orm::{DbErr, RuntimeErr};
 
+use crate::authorities::is_untrusted;
 use crate::health::Reason;
 
 /// Why a new connection to a PostgreSQL server is refused, although the server is reachable.
@@ -99,6 +100,7 @@ impl Consequence {
 pub(super) fn consequence(error: &DbErr) -> Consequence {
     match source(error) {
         Some(sqlx::Error::Database(said)) => of_database(said.as_ref()),
+        Some(error) if is_untrusted(error) => Consequence::down(Reason::Certificate),
         Some(sqlx::Error::Io(_) | sqlx::Error::Tls(_)) => Consequence::gone(Reason::Unreachable),
         Some(sqlx::Error::WorkerCrashed) => Consequence::down(Reason::Unreachable),
         Some(sqlx::Error::PoolTimedOut) => Consequence::down(Reason::Timeout),
@@ -136,7 +138,7 @@ fn of_probe(error: &DbErr) -> Reason {
 }
 
 /// Whether a statement failed because its table does not exist.
-fn lacks_table(error: &DbErr) -> bool {
+pub fn lacks_table(error: &DbErr) -> bool {
     let Some(sqlx::Error::Database(said)) = source(error) else { return false };
     if is_sqlite(said.as_ref()) {
         return said.message().starts_with("no such table");
@@ -298,6 +300,9 @@ mod tests {
         let query = |it| DbErr::Query(RuntimeErr::SqlxError(Arc::new(it)));
         let broken = query(sqlx::Error::Io(io::ErrorKind::ConnectionReset.into()));
         assert_eq!(consequence(&broken), Consequence::gone(Reason::Unreachable));
+        let untrusted = rustls::Error::from(rustls::CertificateError::UnknownIssuer);
+        let untrusted = query(sqlx::Error::Io(io::Error::other(untrusted)));
+        assert_eq!(consequence(&untrusted), Consequence::down(Reason::Certificate));
         let full = DbErr::ConnectionAcquire(sea_orm::ConnAcquireErr::Timeout);
         assert_eq!(consequence(&full), Consequence::down(Reason::Timeout));
         assert_eq!(

@@ -11,22 +11,33 @@ use sea_orm::sqlx::postgres::PgDatabaseError;
 use sea_orm::{DbErr, RuntimeErr};
 
 use super::refusal::source;
-use crate::config::escape_hint;
+use crate::authorities::is_untrusted;
+use crate::config::{self, escape_hint};
 use crate::secret::Redactor;
 
 /// The same error, without the parts of the URL that it repeats. If the server refuses the login,
-/// and the password of the URL is perhaps not escaped, the error says so.
-pub(super) fn redacted(url: &str, error: DbErr) -> DbErr {
+/// or its certificate is not accepted, the error names the setting to correct. If the password of
+/// the URL is perhaps not escaped, the error says so.
+pub(super) fn redacted(config: &config::Database, error: DbErr) -> DbErr {
+    let (url, setting) = (config.url.expose(), config.url_setting());
     let redactor = Redactor::of_url(url);
-    if let Some(hint) = escape_hint(url)
-        && let Some(sqlx::Error::Database(said)) = source(&error)
+    if let Some(sqlx::Error::Database(said)) = source(&error)
         && let Some(code @ ("28P01" | "28000")) = said.code().as_deref()
     {
-        let text = format!("{}: {hint}", redactor.redact(said.message()));
+        let hint = escape_hint(url).map(|hint| format!(": {hint}")).unwrap_or_default();
+        let text = format!("`{setting}`: {}{hint}", redactor.redact(said.message()));
         return DbErr::Conn(with_text(text, Some(code)));
     }
     let text = error.to_string();
     let shown = redactor.redact(&text);
+    if let DbErr::Conn(RuntimeErr::SqlxError(cause)) = &error
+        && is_untrusted(cause)
+    {
+        let text = format!("{shown} (see `database.ca_file` and the host in `{setting}`)");
+        let untrusted = Untrusted { text, cause: cause.clone() };
+        let untrusted = sqlx::Error::Tls(Box::new(untrusted));
+        return DbErr::Conn(RuntimeErr::SqlxError(Arc::new(untrusted)));
+    }
     if shown == text {
         return error;
     }
@@ -34,6 +45,25 @@ pub(super) fn redacted(url: &str, error: DbErr) -> DbErr {
         return DbErr::Conn(RuntimeErr::Internal(shown));
     };
     DbErr::Conn(with_text(redactor.redact(said.message()), said.code().as_deref()))
+}
+
+/// The certificate of the server is not accepted.
+#[derive(Debug)]
+struct Untrusted {
+    text: String,
+    cause: Arc<sqlx::Error>,
+}
+
+impl fmt::Display for Untrusted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Error for Untrusted {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.cause)
+    }
 }
 
 /// An error with this text. The SQLSTATE code stays, because the reason is read from it.
@@ -158,27 +188,39 @@ impl DatabaseError for Shown {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Database;
 
     #[test]
     fn an_error_that_quotes_the_url_is_replaced() {
         let url = "postgres://u:hunter2@h/d";
         let quoting = DbErr::Conn(RuntimeErr::Internal(format!("'{url}' cannot be parsed")));
-        let shown = format!("{:?}", redacted(url, quoting));
+        let shown = format!("{:?}", redacted(&Database::at(url), quoting));
         assert!(!shown.contains("hunter2") && shown.contains("cannot be parsed"), "{shown}");
         let said =
             with_text("password authentication failed for user \"u\"".to_owned(), Some("28P01"));
-        let refused = redacted(url, DbErr::Conn(said));
+        let refused = redacted(&Database::at(url), DbErr::Conn(said));
         assert!(refused.to_string().contains("for user \"***\""), "{refused}");
         let reason = crate::database::probe_reason(&refused);
         assert_eq!(reason, Some(crate::health::Reason::Authentication), "the code stays");
         let said = || with_text("password authentication failed".to_owned(), Some("28P01"));
         for url in ["postgres://u:p%40w@h/d", "postgres://u:p@w@h/d"] {
-            let hinted = redacted(url, DbErr::Conn(said())).to_string();
+            let hinted = redacted(&Database::at(url), DbErr::Conn(said())).to_string();
             assert!(hinted.contains("percent-encode user and password"), "{hinted}");
         }
-        let plain = redacted(url, DbErr::Conn(said())).to_string();
+        let plain = redacted(&Database::at(url), DbErr::Conn(said())).to_string();
         assert!(!plain.contains("percent-encode"), "{plain}");
-        let plain = redacted(url, DbErr::RecordNotFound("x".to_owned()));
+        let mut migrating = Database::at(url);
+        migrating.migrate_url = Some(migrating.url.clone());
+        let named = redacted(&migrating, DbErr::Conn(said())).to_string();
+        assert!(named.contains("`database.migrate_url`"), "{named}");
+        let untrusted = rustls::Error::from(rustls::CertificateError::UnknownIssuer);
+        let untrusted = sqlx::Error::Io(std::io::Error::other(untrusted));
+        let untrusted = DbErr::Conn(RuntimeErr::SqlxError(Arc::new(untrusted)));
+        let named = redacted(&Database::at(url), untrusted);
+        let reason = crate::database::probe_reason(&named);
+        assert_eq!(reason, Some(crate::health::Reason::Certificate), "{named}");
+        assert!(named.to_string().contains("`database.ca_file`"), "{named}");
+        let plain = redacted(&Database::at(url), DbErr::RecordNotFound("x".to_owned()));
         assert!(matches!(plain, DbErr::RecordNotFound(_)));
     }
 }

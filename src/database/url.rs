@@ -79,8 +79,10 @@ pub enum BadUrl {
     Hosts,
     /// `sslrootcert` and `database.ca_file` are both set.
     TwoFiles,
-    /// The file of `sslrootcert` or `database.ca_file` cannot be used.
-    Authorities(BadFile),
+    /// The file of `sslrootcert` cannot be used.
+    RootCert(BadFile),
+    /// The file of `database.ca_file` cannot be used.
+    CaFile(BadFile),
 }
 
 impl BadUrl {
@@ -93,7 +95,7 @@ impl BadUrl {
             }
             Self::Hosts => "write one host name that always leads to the primary",
             Self::TwoFiles => "remove one of them",
-            Self::Authorities(_) => BadFile::FIX,
+            Self::RootCert(_) | Self::CaFile(_) => BadFile::FIX,
         }
     }
 }
@@ -104,7 +106,8 @@ impl fmt::Display for BadUrl {
             Self::Malformed => f.write_str("is not a URL that the database driver can read"),
             Self::Hosts => f.write_str("names several hosts"),
             Self::TwoFiles => f.write_str("has a parameter sslrootcert beside `database.ca_file`"),
-            Self::Authorities(bad) => write!(f, "has a parameter sslrootcert that {bad}"),
+            Self::RootCert(bad) => write!(f, "has a parameter sslrootcert that {bad}"),
+            Self::CaFile(bad) => write!(f, "is used with `database.ca_file`, which {bad}"),
         }
     }
 }
@@ -145,7 +148,9 @@ pub enum Protection {
     Verified,
     /// Like [`Protection::Verified`], but the certificate may be that of another server.
     AnyName,
-    /// The connection is not encrypted, or the server is not verified.
+    /// The connection is encrypted, but the server is not verified.
+    Unverified,
+    /// The connection is perhaps not encrypted, and the server is not verified.
     None,
 }
 
@@ -160,6 +165,7 @@ pub fn protection(config: &config::Database) -> Protection {
         _ if config::is_loopback(options.get_host()) => Protection::Local,
         PgSslMode::VerifyFull => Protection::Verified,
         PgSslMode::VerifyCa => Protection::AnyName,
+        PgSslMode::Require => Protection::Unverified,
         _ => Protection::None,
     }
 }
@@ -212,6 +218,16 @@ pub(super) fn postgres(config: &config::Database) -> Result<PgConnectOptions, Ba
     trusting(options, config.ca_file.as_deref(), root_cert.filter(|_| !is_system).as_deref())
 }
 
+/// Whether the connection to PostgreSQL verifies the server's certificate, so that
+/// `database.ca_file` has an effect.
+pub fn verifies(config: &config::Database) -> bool {
+    postgres(config).is_ok_and(|options| is_verifying(&options))
+}
+
+fn is_verifying(options: &PgConnectOptions) -> bool {
+    matches!(options.get_ssl_mode(), PgSslMode::VerifyCa | PgSslMode::VerifyFull)
+}
+
 /// Adds the certificate authorities, if the mode of the connection uses them.
 fn trusting(
     options: PgConnectOptions,
@@ -222,13 +238,14 @@ fn trusting(
         (Some(_), Some(_)) => return Err(BadUrl::TwoFiles),
         (one, other) => one.or(other),
     };
-    if !matches!(options.get_ssl_mode(), PgSslMode::VerifyCa | PgSslMode::VerifyFull) {
+    let bad = if ca_file.is_some() { BadUrl::CaFile } else { BadUrl::RootCert };
+    if !is_verifying(&options) {
         return match file.map_or(Ok(()), Authorities::check) {
             Ok(()) => Ok(options),
-            Err(bad) => Err(BadUrl::Authorities(bad)),
+            Err(file) => Err(bad(file)),
         };
     }
-    let authorities = Authorities::with(file).map_err(BadUrl::Authorities)?;
+    let authorities = Authorities::with(file).map_err(bad)?;
     Ok(match authorities.pem() {
         Some(pem) => options.ssl_root_cert_from_pem(pem),
         None => options,
@@ -344,9 +361,9 @@ mod tests {
             ("?sslmode=disable", Protection::None),
             ("?sslmode=allow", Protection::None),
             ("?sslmode=prefer", Protection::None),
-            ("?sslmode=require", Protection::None),
-            ("?sslmode=verify-full&sslmode=require", Protection::None),
-            ("?sslmode=require&sslrootcert=system", Protection::None),
+            ("?sslmode=require", Protection::Unverified),
+            ("?sslmode=verify-full&sslmode=require", Protection::Unverified),
+            ("?sslmode=require&sslrootcert=system", Protection::Unverified),
             ("?sslmode=verify-ca", Protection::AnyName),
             ("?application_name=b&sslmode=verify-full", Protection::Verified),
             ("?ssl-mode=verify%2Dfull", Protection::Verified),
@@ -393,6 +410,11 @@ mod tests {
             database.ca_file = Some(file.clone());
             assert!(matches!(check(&database), Err(BadUrl::TwoFiles)), "{name}");
         }
+        let mut database = Database::at("postgres://db.example/d?sslmode=verify-full");
+        database.ca_file = Some(dir.path().join("removed.pem"));
+        let refused = check(&database).unwrap_err().to_string();
+        assert!(refused.contains("`database.ca_file`, which names the file"), "{refused}");
+        assert!(!refused.contains("sslrootcert"), "{refused}");
         for mode in ["require", "verify-ca"] {
             let url = format!("postgres://db.example/d?sslmode={mode}&sslrootcert={path}.missing");
             let refused = check(&Database::at(&url)).unwrap_err();

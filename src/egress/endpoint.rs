@@ -107,6 +107,8 @@ mod tests {
             ("ftp://a.example/", EndpointError::NotAUrl),
             ("http://a.example/", EndpointError::Plain),
             ("http://localhost.example.com/", EndpointError::Plain),
+            ("http://localhost./", EndpointError::Plain),
+            ("http://a.localhost/", EndpointError::Plain),
             ("http://0.0.0.0/", EndpointError::Plain),
             ("https://u:p@a.example/", EndpointError::Extras),
             ("https://a.example/?k=v", EndpointError::Extras),

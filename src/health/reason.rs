@@ -76,6 +76,14 @@ reasons! {
     Authentication = "authentication"
         "correct the user and the password in `database.url`, or pg_hba.conf"
         "correct the user and the password in `redis.url`";
+    /// The certificate of the server was not accepted: its authority is not trusted, it is for
+    /// another name, or it has expired.
+    Certificate = "certificate"
+        "name a file with the certificate of the server's authority in `database.ca_file`, write a \
+         host name of the server's certificate in the URL, and renew a certificate that has expired"
+        "name a file with the certificate of the server's authority in `redis.ca_file`, write a \
+         host name of the server's certificate in `redis.url`, and renew a certificate that has \
+         expired";
     /// The server accepts no more connections.
     TooManyConnections = "too-many-connections"
         "raise the server's max_connections, or lower `database.max_connections`"

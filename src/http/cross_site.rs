@@ -32,6 +32,11 @@ pub(super) fn guard(
 /// Without it, `Origin` must name latchkey. A page that `http.cors_origins` lists is not another
 /// site, because it may use the API too.
 ///
+/// With `https` in `public_url`, `Origin` must be the origin of `public_url`: its scheme, host and
+/// port. Otherwise a page that someone else sends over http, or from another port of the host,
+/// could use the forms. With `http` the host and port of the request are enough, because on the
+/// machine of a developer the daemon has several names.
+///
 /// `Origin: null` alone does not refuse a request. Browsers send it with the forms of our own
 /// pages, because the pages have `Referrer-Policy: no-referrer` (Fetch, "append a request `Origin`
 /// header"). A request without either header comes from a program.
@@ -42,21 +47,19 @@ fn is_of_another_site(headers: &HeaderMap, authority: Option<&str>, config: &Con
     {
         return false;
     }
-    let sites: Vec<&str> = texts(headers, "sec-fetch-site").collect();
-    if sites.iter().any(|site| matches!(*site, "cross-site" | "same-site")) {
-        return true;
-    }
-    if sites.iter().any(|site| matches!(*site, "same-origin" | "none")) {
-        return false;
+    let mut sites = texts(headers, "sec-fetch-site").peekable();
+    if sites.peek().is_some() {
+        return !sites.all(|site| matches!(site, "same-origin" | "none"));
     }
     let own = config.public_origin();
+    let is_https = own.as_deref().is_some_and(|own| own.starts_with("https://"));
     let hosts: Vec<&str> = authority.into_iter().chain(texts(headers, "host")).collect();
-    origins.iter().any(|origin| {
+    let is_own = |origin: &str| {
         let host = origin.split_once("://").map_or("", |(_, host)| host);
-        let is_own = own.as_deref() == Some(origin)
-            || hosts.iter().any(|known| known.eq_ignore_ascii_case(host));
-        !is_own && *origin != "null"
-    })
+        own.as_deref() == Some(origin)
+            || !is_https && hosts.iter().any(|known| known.eq_ignore_ascii_case(host))
+    };
+    origins.iter().any(|origin| *origin != "null" && !is_own(origin))
 }
 
 /// The values of a header. A value that is not ASCII is empty, so it equals no expected value.

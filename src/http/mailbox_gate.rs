@@ -30,7 +30,7 @@ use super::cx::Transport;
 use super::pages::{self, MailboxLocked};
 use super::request::Request;
 use crate::app::App;
-use crate::config::is_loopback;
+use crate::config::is_loopback_in_browsers;
 use crate::mail::{COOKIE_TTL_S, Mailbox, MailboxKey};
 use crate::problem::{Code, Problem};
 
@@ -153,7 +153,8 @@ fn hosts_are_loopback(request: &Request) -> bool {
         .map(|value| value.to_str().ok()?.parse::<Uri>().ok()?.host().map(str::to_owned))
         .collect();
     hosts.extend(request.uri.host().map(|host| Some(host.to_owned())));
-    !hosts.is_empty() && hosts.iter().all(|host| host.as_deref().is_some_and(is_loopback))
+    !hosts.is_empty()
+        && hosts.iter().all(|host| host.as_deref().is_some_and(is_loopback_in_browsers))
 }
 
 /// Looks for the key in the request. A key that the client sends itself has priority over the

@@ -183,8 +183,8 @@ impl Smtp {
             }
         }
         let tls = || {
-            let authorities =
-                Authorities::with(ca_file).map_err(|error| BadSmtpUrl(error.to_string()))?;
+            let authorities = Authorities::with(ca_file)
+                .map_err(|file| BadSmtpUrl(format!("is used with `mail.ca_file`, which {file}")))?;
             let trusted = authorities.der().map(|it| Certificate::from_der(it.to_vec()));
             let builder = trusted.flatten().fold(
                 TlsParameters::builder(host.clone()),

@@ -9,8 +9,8 @@ use super::{Finding, Patient, State, network, rights};
 use crate::clock::{Clock, UnixMillis};
 use crate::config::Config;
 use crate::database::tenant_scope;
-use crate::database::{Db, Endpoint, Facts, ProbeError, Refusal, sqlite_path};
-use crate::health::Probed;
+use crate::database::{Db, Endpoint, Facts, ProbeError, Refusal, probe_reason, sqlite_path};
+use crate::health::{Probed, Reason};
 
 /// The oldest version of PostgreSQL that the PostgreSQL project still maintains. The maintenance of
 /// version 13 ended in November 2025.
@@ -52,6 +52,11 @@ pub(super) async fn open(config: &Config) -> (Option<Db>, Vec<Finding>) {
         Ok(db) => (Some(db), found),
         Err(error) if let Some(refusal) = Refusal::of(&error) => {
             found.push(Finding::failed(refusal.text(), refusal.fix()));
+            (None, found)
+        }
+        Err(error) if probe_reason(&error) == Some(Reason::Certificate) => {
+            let remedy = Reason::Certificate.database_fix();
+            found.push(Finding::failed(format!("certificate: {error}"), remedy));
             (None, found)
         }
         Err(error) => {
@@ -236,10 +241,15 @@ pub(super) fn skew(whose: &str, theirs: UnixMillis, ours: UnixMillis) -> Finding
 async fn schema(db: &Db) -> Finding {
     match db.schema().await {
         Ok(schema) => window(&schema),
-        Err(error) => Finding::failed(
-            format!("the migrations cannot be read: {error}"),
-            "allow the role to read the table seaql_migrations",
-        ),
+        Err(error) => {
+            let remedy = if probe_reason(&error) == Some(Reason::NoPermission) {
+                "allow the role to read the table seaql_migrations"
+            } else {
+                "if the table seaql_migrations belongs to another program, set `database.url` to a \
+                 database of latchkey's own; otherwise correct what the error names"
+            };
+            Finding::failed(format!("the migrations cannot be read: {error}"), remedy)
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Checks the master key, and the signing keys that it encrypts.
 
-use super::{Finding, Patient};
+use super::{Finding, Patient, unread};
 use crate::clock::{Clock, UnixMillis, millis};
 use crate::daemon::read_master_key;
 use crate::token::rotation::Listed;
@@ -45,8 +45,9 @@ pub(super) async fn signing(patient: &Patient<'_>) -> Vec<Finding> {
         clock: Clock::System,
         metrics: None,
     };
-    let Ok(keys) = needs.list().await else {
-        return vec![Finding::skipped("the database has no signing keys yet")];
+    let keys = match needs.list().await {
+        Ok(keys) => keys,
+        Err(error) => return vec![unread("signing keys", &error)],
     };
     assess(&keys, Clock::System.now(), millis(config.tokens.rotate_every))
 }

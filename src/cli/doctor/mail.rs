@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Finding, Patient};
+use super::{Finding, Patient, unread};
 use crate::clock::Clock;
 use crate::config::Profile;
 use crate::mail::operator::{self, Filter, OutboxState};
@@ -53,10 +53,10 @@ pub(super) async fn outbox(patient: &Patient<'_>) -> Vec<Finding> {
     };
     let filter = Filter { states: vec![OutboxState::Dead], ..Filter::default() };
     let dead = operator::list(db, &filter, uuid::Uuid::nil(), DEAD_MAX).await;
-    let (Ok(depth), Ok(dead)) = (mail::depth(db, Clock::System.now()).await, dead) else {
-        return vec![Finding::skipped("the database has no outbox yet")];
-    };
-    assess(depth, dead.len() as u64)
+    match (mail::depth(db, Clock::System.now()).await, dead) {
+        (Ok(depth), Ok(dead)) => assess(depth, dead.len() as u64),
+        (Err(error), _) | (_, Err(error)) => vec![unread("outbox", &error)],
+    }
 }
 
 /// Reports the mails that wait, and the number of mails that were given up. `dead` is at most

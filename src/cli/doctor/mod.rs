@@ -20,6 +20,7 @@ mod redis;
 mod rights;
 mod tls;
 
+use std::error::Error;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -30,7 +31,7 @@ use serde_json::{Value, json};
 
 use super::output::{Talk, print, print_json};
 use crate::config::{Config, Loaded, Problems};
-use crate::database::Db;
+use crate::database::{Db, cause, lacks_table};
 use crate::exit::{BAD_CONFIGURATION, CHECK_SAYS_NO};
 use crate::secret::redact;
 
@@ -85,6 +86,18 @@ impl Finding {
     fn failed(detail: impl Into<String>, remedy: &str) -> Self {
         Self::new(State::Failed, detail, Some(remedy))
     }
+}
+
+/// Reports rows that cannot be read. Before the first migration their table does not exist.
+fn unread(what: &str, error: &(dyn Error + 'static)) -> Finding {
+    if cause(error).is_some_and(lacks_table) {
+        return Finding::skipped(format!("the database has no {what} yet"));
+    }
+    Finding::failed(
+        format!("the {what} cannot be read: {error}"),
+        "correct what the error names: a right of the role (docs/secure.md), the schema (`latchkey \
+         migrate status`) or the server",
+    )
 }
 
 /// The objects that the checks examine.

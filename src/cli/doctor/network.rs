@@ -103,9 +103,11 @@ async fn port(setting: &str, address: SocketAddr) -> Finding {
             format!("{setting} {address} is in use by {who}"),
             &format!("stop that process, or set `{setting}` to another port"),
         ),
+        // This can be a daemon, because a process without core dumps hides its sockets.
         None => Finding::warning(
             format!("{setting} {address} is in use by a process that this user cannot see"),
-            "run doctor as the daemon's Unix user to see whether that process is the daemon",
+            "find out whether that process is the daemon: run `sudo ss -ltnp`, or request /livez \
+             from the address of `admin.listen`",
         ),
     }
 }

@@ -79,6 +79,14 @@ impl Database {
         Self { url, ..self.clone() }
     }
 
+    /// The setting that contains the URL of these settings.
+    pub fn url_setting(&self) -> &'static str {
+        match &self.migrate_url {
+            Some(url) if url.expose() == self.url.expose() => "database.migrate_url",
+            _ => "database.url",
+        }
+    }
+
     /// Whether the database is a local file.
     pub fn is_sqlite(&self) -> bool {
         self.url.expose().starts_with("sqlite:")

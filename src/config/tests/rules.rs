@@ -60,7 +60,9 @@ fn a_session_of_more_than_thirty_days_is_warned_of() {
 #[test]
 fn postgresql_needs_a_master_key_of_32_bytes() {
     let given = || variable("LATCHKEY_DATABASE__URL", "postgres://db/latchkey");
-    assert_eq!(keys(&given().problems()), ["secrets.master_key"]);
+    let missing = given().problems();
+    assert_eq!(keys(&missing), ["secrets.master_key"]);
+    assert!(missing[0].fix.contains("an existing installation: restore its key"), "{missing:?}");
     for key in [KEY, KEY.trim_end_matches('='), "_-_-EjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA"] {
         assert!(given().variable("LATCHKEY_SECRETS__MASTER_KEY", key).load().is_ok(), "{key}");
     }

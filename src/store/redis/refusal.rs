@@ -3,6 +3,7 @@
 
 use redis::{ErrorKind, RedisError, ServerErrorKind, Value};
 
+use crate::authorities::is_untrusted;
 use crate::health::Reason;
 
 /// The error codes of a server that refuses writes.
@@ -30,6 +31,7 @@ const FORBIDDEN_IN_SCRIPT: &str = "can't run this command or subcommand";
 pub(super) fn outage(error: &RedisError) -> Option<Reason> {
     match error.kind() {
         _ if error.is_timeout() => Some(Reason::Timeout),
+        _ if is_untrusted(error) => Some(Reason::Certificate),
         ErrorKind::Io => Some(Reason::Unreachable),
         ErrorKind::AuthenticationFailed => Some(Reason::Authentication),
         ErrorKind::ClusterConnectionNotFound => Some(Reason::ClusterDown),
@@ -148,6 +150,9 @@ mod tests {
         assert_eq!(outage(&time_out), Some(Reason::Timeout));
         let refused = RedisError::from(io::Error::from(io::ErrorKind::ConnectionRefused));
         assert_eq!(outage(&refused), Some(Reason::Unreachable));
+        let untrusted = rustls::Error::from(rustls::CertificateError::UnknownIssuer);
+        let untrusted = RedisError::from(io::Error::other(untrusted));
+        assert_eq!(outage(&untrusted), Some(Reason::Certificate));
     }
 
     #[test]

@@ -10,11 +10,17 @@ pub(super) fn is_url(url: &str) -> bool {
     addresses(url).is_ok()
 }
 
-/// Whether the connection to one of the servers leaves this machine without verified TLS.
+/// Whether the connection to one of the servers perhaps leaves this machine without verified TLS.
+///
+/// The nodes of a cluster announce the addresses of all nodes, and the client connects to these. So
+/// the hosts in the URL of a cluster do not say where the other nodes are.
 pub(super) fn is_exposed(url: &str) -> bool {
+    let is_cluster = cluster_nodes(url).is_some();
     let leaves = |address: &ConnectionAddr| match address {
-        ConnectionAddr::Tcp(host, _) => !is_loopback(host),
-        ConnectionAddr::TcpTls { host, insecure, .. } => *insecure && !is_loopback(host),
+        ConnectionAddr::Tcp(host, _) => is_cluster || !is_loopback(host),
+        ConnectionAddr::TcpTls { host, insecure, .. } => {
+            *insecure && (is_cluster || !is_loopback(host))
+        }
         _ => false,
     };
     addresses(url).is_ok_and(|all| all.iter().any(leaves))
@@ -75,7 +81,13 @@ mod tests {
             "redis://[2001:db8::7]:6379",
             "redis+cluster://127.0.0.1:1,b.example:2",
             "redis+cluster://[::1]:1,[2001:db8::7]:2",
+            "redis+cluster://[::1]:1,localhost:2",
+            "redis+cluster://127.0.0.1:7000",
+            "redis+cluster://:p@localhost:1/0",
+            "redis://localhost.",
+            "redis://redis.localhost",
             "rediss://redis.example#insecure",
+            "rediss+cluster://localhost:1#insecure",
         ] {
             assert!(is_exposed(exposed), "{exposed}");
         }
@@ -86,7 +98,7 @@ mod tests {
             "redis://127.0.0.2:6379",
             "redis://[::1]:6379/3",
             "redis://[::ffff:127.0.0.1]",
-            "redis+cluster://[::1]:1,localhost:2",
+            "rediss+cluster://[::1]:1,localhost:2",
             "unix:///run/redis.sock",
             "redis+unix:///run/redis.sock?pass=p",
         ] {

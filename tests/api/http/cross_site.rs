@@ -43,6 +43,11 @@ fn refused(own: &str) -> Vec<Vec<(&str, &str)>> {
         vec![("origin", "")],
         vec![("origin", "evil"), ("sec-fetch-site", "a-word-of-the-future")],
         vec![("origin", own), ("sec-fetch-site", "same-site")],
+        // `public_url` is https, so the host of the request does not show that a page is ours.
+        vec![("origin", own)],
+        vec![("origin", PUBLIC_URL), ("sec-fetch-site", "a-word-of-the-future")],
+        vec![("sec-fetch-site", "Same-Origin")],
+        vec![("sec-fetch-site", "")],
     ]
 }
 
@@ -81,7 +86,6 @@ both!(
     the_forms_of_our_own_pages_and_of_listed_origins_are_accepted,
     ["http.cors_origins" = "https://app.example"],
     async |app| {
-        let own = format!("http://{}", app.public_addr());
         let accepted: Vec<Vec<(&str, &str)>> = vec![
             vec![],
             vec![("sec-fetch-site", "same-origin"), ("origin", PUBLIC_URL)],
@@ -92,7 +96,6 @@ both!(
             vec![("sec-fetch-site", "same-origin"), ("origin", "null")],
             vec![("origin", "null")],
             vec![("origin", PUBLIC_URL)],
-            vec![("origin", &own)],
             vec![("origin", LISTED), ("sec-fetch-site", "cross-site")],
             vec![("origin", LISTED)],
         ];
@@ -100,6 +103,22 @@ both!(
             for headers in &accepted {
                 let answer = send(app, path, headers, &[("token", "x")]).await;
                 assert_eq!(answer.status, 400, "{path} {headers:?}: {}", answer.text());
+            }
+        }
+    }
+);
+
+both!(
+    with_a_plain_http_public_url_the_host_of_the_request_is_enough,
+    ["public_url" = "http://127.0.0.1:8080"],
+    async |app| {
+        let own = format!("http://{}", app.public_addr());
+        for path in forms() {
+            for (origin, status) in
+                [(own.as_str(), 400), ("http://127.0.0.1:8080", 400), ("http://evil.example", 403)]
+            {
+                let answer = send(app, path, &[("origin", origin)], &[("token", "x")]).await;
+                assert_eq!(answer.status, status, "{path} {origin}: {}", answer.text());
             }
         }
     }

@@ -194,3 +194,22 @@ async fn a_change_is_logged_once_with_the_reason_and_the_fix_on_servers() {
         assert!(line.contains(part), "no `{part}` in {line}");
     }
 }
+
+/// Only a missing table means that the first migration is still to come.
+#[tokio::test]
+async fn keys_and_mails_that_cannot_be_read_fail_on_servers() {
+    let server = PrivateServer::postgres().await;
+    let place = place(&server.url());
+    place.run(&["migrate", "up"]).expect(0);
+    server.sql("ALTER TABLE signing_keys RENAME TO elsewhere").await;
+    says(&place.run(JSON), "signing keys", "skipped the database has no signing keys yet");
+    server.sql("ALTER TABLE elsewhere RENAME TO signing_keys").await;
+    server.sql("ALTER TABLE signing_keys RENAME COLUMN kind TO kinds").await;
+    server.sql("ALTER TABLE outbox RENAME COLUMN kind TO kinds").await;
+    server.sql("ALTER TABLE seaql_migrations RENAME COLUMN version TO versions").await;
+    let advice = "correct what the error names";
+    fails(&place, "signing keys", ("the signing keys cannot be read", advice));
+    fails(&place, "outbox", ("the outbox cannot be read", advice));
+    let advice = "if the table seaql_migrations belongs to another program";
+    fails(&place, "database", ("the migrations cannot be read", advice));
+}

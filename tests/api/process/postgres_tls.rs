@@ -64,8 +64,18 @@ async fn a_database_with_an_own_authority_is_verified_on_servers() {
 
     for distrusting in [verified.clone(), format!("{url}?sslrootcert=system")] {
         let told = place(&distrusting).run(&["migrate", "up"]).expect(69).stderr();
-        assert!(told.contains("certificate"), "{told}");
+        assert!(told.contains("certificate") && told.contains("`database.ca_file`"), "{told}");
     }
+    let told = place(&verified).run(&["doctor"]).expect(3).stdout();
+    assert!(told.contains("name a file with the certificate"), "{told}");
+    assert!(!told.contains("check the user"), "{told}");
+    let mut waiting = place(&verified);
+    let daemon = waiting.spawn();
+    daemon.says("waiting for the database").await;
+    let log = daemon.log();
+    assert!(log.contains("`database.ca_file`") && log.contains("\"certificate\""), "{log}");
+    assert!(!log.contains("check that the server runs"), "{log}");
+    drop(daemon);
     let other_name = by_parameter.replace("localhost", "127.0.0.1");
     let told = place(&other_name).run(&["migrate", "up"]).expect(69).stderr();
     assert!(told.contains("certificate"), "{told}");

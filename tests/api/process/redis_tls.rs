@@ -83,7 +83,9 @@ async fn a_redis_whose_certificate_nobody_signed_gets_no_word_on_servers() {
     let answer = running.anonymous().register("ada@tls.example", PASSWORD, "Ada").await;
     answer.expect_problem(503, "dependency-unavailable");
     let log = running.stop().await;
-    assert!(log.contains("certificate"), "the operator sees why: {log}");
+    for part in ["\"certificate\"", "`redis.ca_file`"] {
+        assert!(log.contains(part), "the operator sees why, with `{part}`: {log}");
+    }
     let told = place.run(&["doctor", "--json"]).expect(3).stdout();
-    assert!(told.contains("certificate"), "{told}");
+    assert!(told.contains("certificate") && told.contains("`redis.ca_file`"), "{told}");
 }
