@@ -195,8 +195,8 @@ async fn an_attempt_whose_hash_misses_the_deadline_counts() {
     let (email, address) = ("ada@example.org", "203.0.113.7");
     let client = AttemptClient::Anonymous(address.parse().expect("an address"));
     for _ in 0..5 {
-        let captcha = AttemptCaptcha::default();
-        let attempt = app.inside().admission.admit_attempt(email, &client, captcha, &mut None);
+        let (captcha, mut rate) = (AttemptCaptcha::default(), None);
+        let attempt = app.inside().admission.admit_attempt(email, &client, captcha, &mut rate);
         attempt.await.expect("five attempts have no wait");
     }
     let sixth = wrong_login(&at(&app, address), email).await;
