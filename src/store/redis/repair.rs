@@ -110,7 +110,7 @@ enum Unreadable {
 impl Unreadable {
     /// Finds the reason from the error of the call. `None` if the error has another reason.
     fn of(error: &RedisError) -> Option<Self> {
-        if error.kind() == ErrorKind::UnexpectedReturnType {
+        if matches!(error.kind(), ErrorKind::UnexpectedReturnType | ErrorKind::Parse) {
             return Some(Self::Content);
         }
         let said = error.detail().unwrap_or_default();
