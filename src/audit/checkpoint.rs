@@ -145,7 +145,7 @@ pub async fn latest(db: &Db) -> Result<Option<UnixMillis>, DbErr> {
 }
 
 /// Returns the JWSs in a line of the operator's file of checkpoints, which can be an export, a log
-/// or a list of JWSs. A damaged JWS is returned too, as an empty text if nothing of it can be found.
+/// or a list of JWSs. A damaged JWS is returned too. It is an empty text if nothing of it is found.
 pub fn tokens_in(line: &str) -> Vec<String> {
     if let Ok(members) = serde_json::from_str::<serde_json::Map<String, Value>>(line) {
         if let Some(heads) = members.get("heads") {

@@ -183,6 +183,8 @@ async fn refuse_second_checkpoint(app: &TestApp, is_refused: bool) {
 both!(a_failed_run_of_checkpoint_events_is_made_up_for_by_the_next_one, async |app| {
     const TEAMS: usize = 2 * HEADS_PER_CHECKPOINT + 20;
     write_to_teams(app, TEAMS as u128).await;
+    // The events are older than the time by which clocks can differ.
+    app.clock.advance(Duration::from_hours(1));
     refuse_second_checkpoint(app, true).await;
     let inside = app.inside();
     for _ in 0..2 {
