@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use serde_json::json;
 
@@ -264,20 +264,47 @@ async fn a_file_that_cannot_be_used_is_named_at_the_start_embedded() {
     assert!(told.contains("nowhere.toml"), "{told}");
 }
 
+/// A command of a Unix user that is not root.
+fn of_another_user(place: &Place, arguments: &[&str]) -> Command {
+    give(place.directory.path());
+    let mut command = as_account(Path::new(PROGRAM));
+    command.args(arguments).current_dir(place.directory.path()).stdin(Stdio::null());
+    command.env_clear().envs(place.settings.iter().map(|(name, value)| (name, value)));
+    command
+}
+
+/// Starts the daemon as a Unix user that is not root, and waits until it listens.
+async fn start_as_another_user(place: &Place) -> Daemon {
+    let log = place.path("stderr");
+    let mut command = of_another_user(place, &[]);
+    command.stdout(Stdio::null()).stderr(File::create(&log).expect("a log"));
+    let daemon = Daemon { child: command.spawn().expect("the program runs"), log };
+    daemon.says("listening").await;
+    daemon
+}
+
+/// The kernel hides the sockets of a process without core dumps from the other processes of its
+/// user.
+#[tokio::test]
+async fn doctor_does_not_advise_to_run_as_the_user_of_the_daemon() {
+    let place = Place::new()
+        .set("http.listen", &format!("127.0.0.1:{}", free_port()))
+        .set("admin.listen", &format!("127.0.0.1:{}", free_port()));
+    let _daemon = start_as_another_user(&place).await;
+    let output = of_another_user(&place, &["doctor"]).output().expect("the program runs");
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(told.contains("is in use by a process that this user cannot see"), "{told}");
+    assert!(told.contains("sudo ss -ltnp") && told.contains("/livez"), "{told}");
+    assert!(!told.contains("run doctor as"), "{told}");
+}
+
 /// The owner of a file in `/proc/PID` is root if other processes of the user must not read the
 /// memory of the process. The daemon runs as another Unix user than root, because the files of a
 /// process of root always belong to root.
 #[tokio::test]
 async fn the_daemon_leaves_no_core_dump() {
     let place = Place::new();
-    give(place.directory.path());
-    let mut command = as_account(Path::new(PROGRAM));
-    command.current_dir(place.directory.path()).stdin(Stdio::null()).stdout(Stdio::null());
-    command.env_clear().envs(place.settings.iter().map(|(name, value)| (name, value)));
-    let log = place.path("stderr");
-    command.stderr(File::create(&log).expect("a log"));
-    let daemon = Daemon { child: command.spawn().expect("the program runs"), log };
-    daemon.says("listening").await;
+    let daemon = start_as_another_user(&place).await;
     let of_daemon = PathBuf::from(format!("/proc/{}", daemon.child.id()));
     let limits = std::fs::read_to_string(of_daemon.join("limits")).expect("limits");
     let core = limits.lines().find(|line| line.starts_with("Max core file size")).expect("a line");
