@@ -139,7 +139,8 @@ mod tests {
         assert_eq!(of("ERR", &said), Some(Unreadable::Type));
         let lua = "user_script:12: attempt to compare nil with number";
         assert_eq!(of("ERR", lua), Some(Unreadable::Content));
-        assert_eq!(of("ERR", &format!("{six} {lua}")), Some(Unreadable::Content));
+        let nested = format!("{six} {lua}");
+        assert_eq!(of("ERR", &nested), Some(Unreadable::Content));
         let argument = "user_script:13: bad argument #1 to 'max' (number expected, got nil)";
         assert_eq!(of("ERR", argument), Some(Unreadable::Content));
         for (code, said) in [
