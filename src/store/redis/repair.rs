@@ -110,7 +110,7 @@ enum Unreadable {
 impl Unreadable {
     /// Finds the reason from the error of the call. `None` if the error has another reason.
     fn of(error: &RedisError) -> Option<Self> {
-        if matches!(error.kind(), ErrorKind::UnexpectedReturnType | ErrorKind::Parse) {
+        if matches!(error.kind(), ErrorKind::Parse | ErrorKind::UnexpectedReturnType) {
             return Some(Self::Content);
         }
         let said = error.detail().unwrap_or_default();
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn only_errors_about_a_value_remove_it() {
-        let of = |code, said| Unreadable::of(&server_error(code, said));
+        let of = |code: &str, said: &str| Unreadable::of(&server_error(code, said));
         let wrong_type = "Operation against a key holding the wrong kind of value";
         assert_eq!(of("WRONGTYPE", wrong_type), Some(Unreadable::Type));
         let six = "Error running script (call to f_0123): @user_script:9:";
