@@ -34,8 +34,6 @@ pub struct Rights {
     pub may_use: bool,
     /// Whether the role may create tables. Migrations need this right.
     pub may_create: bool,
-    /// Whether the role may read the list of migrations, or the list does not exist yet.
-    pub sees_migrations: bool,
     /// The tables that the role may not read, insert into, update or delete from. The list of
     /// migrations needs only `SELECT`.
     pub closed_tables: Option<String>,
@@ -68,7 +66,6 @@ const RIGHTS: &str = "WITH place AS ( \
        COALESCE((SELECT pg_has_role(id, 'MEMBER') FROM owner), false) AS is_owner, \
        has_schema_privilege(place.oid, 'USAGE') AS may_use, \
        has_schema_privilege(place.oid, 'CREATE') AS may_create, \
-       COALESCE((SELECT may_read FROM own WHERE is_list), true) AS sees_migrations, \
        (SELECT string_agg(name, ', ' ORDER BY name) FROM own \
          WHERE NOT (may_read AND (is_list OR may_write))) AS closed_tables, \
        (SELECT string_agg(p.proname || '()', ', ' ORDER BY p.proname) FROM pg_proc p, owner \
@@ -79,9 +76,15 @@ const RIGHTS: &str = "WITH place AS ( \
      FROM place";
 
 impl Rights {
+    /// Whether the role may read the list of migrations, or the list does not exist yet.
+    fn sees_migrations(&self) -> bool {
+        let mut closed = self.closed_tables.iter().flat_map(|names| names.split(", "));
+        closed.all(|name| name != "seaql_migrations")
+    }
+
     /// Whether the role can see which migrations the schema has.
     fn sees_schema(&self, work: Work) -> bool {
-        self.may_use && (self.may_create || work == Work::Serve) && self.sees_migrations
+        self.may_use && (self.may_create || work == Work::Serve) && self.sees_migrations()
     }
 
     /// The statement that the role lacks for its work.
@@ -94,7 +97,7 @@ impl Rights {
             return Some(format!("GRANT USAGE ON SCHEMA {schema} TO {role}"));
         }
         let is_closed = match work {
-            Work::Migrate => !self.sees_migrations,
+            Work::Migrate => !self.sees_migrations(),
             Work::Serve => self.closed_tables.is_some(),
         };
         if is_closed {

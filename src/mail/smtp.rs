@@ -1,9 +1,8 @@
 //! An SMTP client that keeps a few connections.
 //!
-//! The pooled transport of lettre reports "no session" (connect, TLS, EHLO, AUTH) and "this mail
-//! was refused" as the same errors. But the first error must stop the whole queue, and the second
-//! error must stop only this mail. So this module opens and keeps the sessions itself, on
-//! connections of lettre.
+//! The pooled transport of lettre reports "no session" and "this mail was refused" as the same
+//! errors. The first must stop the whole queue, and the second only this mail. So this module opens
+//! and keeps the sessions itself, on connections of lettre.
 
 use std::fmt;
 use std::panic::AssertUnwindSafe;
@@ -35,8 +34,7 @@ use crate::mail::transport::Failure;
 use crate::mail::wire::{Network, Wire};
 use crate::secret::Secret;
 
-/// The time limit for the whole delivery of a mail: connect, TLS, login and message. A worker's
-/// lease is twice as long.
+/// The time limit of a whole delivery: connect, TLS, login and message. A lease is twice as long.
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// The maximum number of connections at once. Two workers use two connections. The number is low
 /// because all replicas together must stay below the limit of a mail relay.
