@@ -144,7 +144,7 @@ async fn append<C: ConnectionTrait>(
         );
         detail = detail.word(UNPROVEN, "head");
     }
-    // The row then shows that the stream of the installation had this checkpoint.
+    // The row is evidence that the stream of the installation had reached its latest checkpoint.
     if of != Stream::Installation && chain.latest_checkpoint() > 0 {
         detail = detail.number(CHECKPOINT, chain.latest_checkpoint());
     }

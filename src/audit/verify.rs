@@ -23,8 +23,8 @@ use super::seal::{self, End};
 use crate::clock::UnixMillis;
 use crate::database::Db;
 
-/// The maximum number of rows that one query reads. With their identities they take a few hundred
-/// kilobytes.
+/// The maximum number of rows that one query reads. These rows and their rows in `audit_identities`
+/// take a few hundred kilobytes.
 const PAGE: u64 = 200;
 
 /// The kinds of problems that the verification finds.

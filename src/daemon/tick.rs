@@ -191,7 +191,8 @@ async fn write_checkpoint(app: Arc<App>) {
     if let Err(error) = written {
         tracing::warn!(
             error = %error,
-            "cannot record the heads of the audit, the next run tries again"
+            "cannot record the latest row of each audit stream (the checkpoint event): the next run of \
+             this task tries again, and no row is lost"
         );
     }
 }

@@ -61,8 +61,8 @@ pub struct Smtp {
     host: String,
     port: u16,
     security: Security,
-    /// `mail.helo`. lettre writes the text of [`ClientId::Domain`] unchanged, so the text may also
-    /// be an address literal.
+    /// `mail.helo`, always as [`ClientId::Domain`], also if it is an IP address in brackets. lettre
+    /// sends its text unchanged.
     hello: ClientId,
     credentials: Option<Credentials>,
     permits: Semaphore,

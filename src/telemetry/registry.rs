@@ -142,7 +142,7 @@ instruments! {
         "Registrations, successful and refused."
         => registrations: counted Count<Outcome<Done>>;
     EMAIL_VERIFICATIONS = Counter, "latchkey.email_verifications", "{verification}", <Outcome<Done>>::SHAPES,
-        "Links of confirmation mails that users opened."
+        "Confirmation links that users opened and confirmed, by outcome."
         => email_verifications: counted Count<Outcome<Done>>;
     PASSWORD_RESETS = Counter, "latchkey.password_resets", "{reset}",
         PasswordResets::SHAPES,

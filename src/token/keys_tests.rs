@@ -357,9 +357,9 @@ async fn a_next_key_that_no_master_key_opens_does_not_stop_the_rotation() {
     needs.clock.advance(PUBLISH_AHEAD);
     ring.turn().await.unwrap();
     assert_eq!(ring.current().vault.id, good);
-    // If a daemon is not restarted, it removes a published key that it cannot decrypt, but only one
-    // hour after the key should have signed. Until then, another replica may be able to decrypt the
-    // key.
+    // A running daemon keeps a published key that it cannot decrypt, because another replica may be
+    // able to decrypt it. One hour after the time at which the key was due to start signing, the
+    // daemon removes the key.
     let lost = sealed_elsewhere(needs).await;
     needs.clock.advance(PUBLISH_AHEAD + Duration::from_mins(59));
     ring.turn().await.unwrap();

@@ -3,12 +3,14 @@
 
 use std::time::Duration;
 
+use latchkey::admission::{AttemptCaptcha, AttemptClient, AttemptRefusal};
 use latchkey::session::AccountStatus;
 use serde_json::json;
 
-use crate::app::{TestApp, both};
+use crate::app::{Backend, TestApp, both};
 use crate::ask::{alike, at_once, broken_rules, count, sql};
 use crate::client::claims;
+use crate::limits_attempts::{at, wrong_login};
 use crate::poll::eventually;
 
 const NEW: &str = "a quite new password";
@@ -178,3 +180,29 @@ both!(a_new_password_is_any_that_is_long_and_not_common, async |app| {
         assert_eq!(broken_rules(&answer), [("/newPassword".to_owned(), code.to_owned())], "{bad}");
     }
 });
+
+/// A hash of these parameters takes several seconds, which is more than the deadline of a hash.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_whose_hash_misses_the_deadline_counts() {
+    let app = TestApp::builder(Backend::Embedded)
+        .set("rate_limit.enabled", "true")
+        .set("http.trusted_proxies", "127.0.0.0/8")
+        .set("password.memory_kib", "65536")
+        .set("password.iterations", "120")
+        .set("password.workers", "1")
+        .start()
+        .await;
+    let (email, address) = ("ada@example.org", "203.0.113.7");
+    let client = AttemptClient::Anonymous(address.parse().expect("an address"));
+    for _ in 0..5 {
+        let (captcha, mut rate) = (AttemptCaptcha::default(), None);
+        let attempt = app.inside().admission.admit_attempt(email, &client, captcha, &mut rate);
+        attempt.await.expect("five attempts have no wait");
+    }
+    let sixth = wrong_login(&at(&app, address), email).await;
+    sixth.expect_problem(503, "dependency-unavailable");
+    let (captcha, mut rate) = (AttemptCaptcha::default(), None);
+    let seventh = app.inside().admission.admit_attempt(email, &client, captcha, &mut rate);
+    assert!(matches!(seventh.await, Err(AttemptRefusal::Limited(_))));
+    app.finish().await;
+}

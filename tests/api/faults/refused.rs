@@ -7,8 +7,8 @@ use sea_orm::{ConnectionTrait as _, Database};
 
 use crate::servers::TestDatabase;
 
-/// While one connection of the pool is in use, the server refuses a new connection. A call after
-/// the end of the fault must not get this old refusal.
+/// The server refuses a new connection while another connection of the pool is in use. After the
+/// server accepts connections again, no call may fail with the earlier error.
 #[tokio::test]
 async fn a_refusal_that_is_over_fails_no_call_while_a_connection_is_in_use_on_servers() {
     let database = TestDatabase::create().await;
