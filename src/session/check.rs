@@ -199,11 +199,9 @@ impl Check<'_> {
 
     /// Reads the live session that the verified claims name.
     async fn session(&self, user_id: Uuid, claims: &UserClaims) -> Result<Session, Refused> {
-        let session = self
-            .store
-            .session(user_id, &claims.sid, self.clock.now())
-            .await?
-            .ok_or(Refused::Invalid)?;
+        let now = self.clock.now();
+        let mut session =
+            self.store.session(user_id, &claims.sid, now).await?.ok_or(Refused::Invalid)?;
         // The client's token is newer than the token in the store. So the store has lost its last
         // writes, and the rotation that issued this token was one of them.
         if claims.generation > session.generation {
@@ -213,7 +211,8 @@ impl Check<'_> {
         if is_current && !session.used {
             // From now on, a use of the previous token after the grace period counts as theft. If
             // this cannot be stored, the request is refused.
-            self.store.mark_used(&session, self.clock.now()).await?;
+            self.store.mark_used(&session, now).await?;
+            session.used = true;
         }
         Ok(session)
     }

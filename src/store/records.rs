@@ -142,30 +142,31 @@ impl Store {
         epoch: i32,
         now: UnixMillis,
     ) -> Result<Option<Session>, Unavailable> {
-        self.amend_session((user, sid), now, |session| session.epoch = epoch).await
+        self.amend_session((user, sid), None, now, |session| session.epoch = epoch).await
     }
 
-    /// Sets the team and project that an active session uses, and returns the session.
+    /// Sets the team and project that an active session uses, and returns the session. `seen` is
+    /// the session as the caller has read it.
     pub async fn set_session_team(
         &self,
-        user: Uuid,
-        sid: &str,
+        seen: &Session,
         team: Option<Uuid>,
         project: Option<Uuid>,
         now: UnixMillis,
     ) -> Result<Option<Session>, Unavailable> {
         let change =
             |session: &mut Session| (session.team_id, session.project_id) = (team, project);
-        self.amend_session((user, sid), now, change).await
+        self.amend_session((seen.user_id, &seen.sid), Some(seen), now, change).await
     }
 
     async fn amend_session(
         &self,
         at: (Uuid, &str),
+        seen: Option<&Session>,
         now: UnixMillis,
         change: impl Fn(&mut Session),
     ) -> Result<Option<Session>, Unavailable> {
-        self.change_session(at, None, now, |stored| {
+        self.change_session(at, seen, now, |stored| {
             let Some(mut session) = stored.and_then(|it| it.live(now)) else {
                 return Step::Leave(None);
             };

@@ -273,7 +273,7 @@ async fn a_live_session_can_be_amended(store: &Store) {
     assert_eq!(answer.as_ref(), Some(&restamped));
     let project_id = Some(uuid_v7(NOW));
     let moved = Session { team_id: None, project_id, ..restamped };
-    let answer = store.set_session_team(user, sid, None, project_id, NOW).await.unwrap();
+    let answer = store.set_session_team(&session, None, project_id, NOW).await.unwrap();
     assert_eq!(answer.as_ref(), Some(&moved));
     assert_eq!(store.session(user, sid, NOW).await.unwrap(), Some(moved));
     assert_eq!(store.restamp_session(user, "unknown", 1, NOW).await.unwrap(), None);

@@ -169,7 +169,7 @@ async fn session_is_refused(
     assert_eq!(store.refresh(&old, NOW).await.expect("up"), Refreshed::Gone, "{what}");
     store.mark_used(session, NOW).await.expect("up");
     assert_eq!(store.restamp_session(user, sid, 9, NOW).await.expect("up"), None, "{what}");
-    let moved = store.set_session_team(user, sid, Some(user), None, NOW).await.expect("up");
+    let moved = store.set_session_team(session, Some(user), None, NOW).await.expect("up");
     assert_eq!(moved, None, "{what}");
     assert_eq!(raw.get(&key).await, forged, "{what}: the record was changed");
 }

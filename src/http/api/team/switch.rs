@@ -36,7 +36,7 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
     let project = wanted.or(in_use);
     let session = app
         .store
-        .set_session_team(actor.user_id, &caller.session.sid, Some(actor.team_id), project, now)
+        .set_session_team(&caller.session, Some(actor.team_id), project, now)
         .await?
         .ok_or(Code::InvalidToken)?;
     app.metrics.tenancy_changes.one(TenancyChange::TeamSwitched);
