@@ -198,6 +198,11 @@ def notes(helm):
     words = helm.notes(told)
     assert "2 workers × 19456 KiB, 8000 connections × 33 KB and a base of 128 MiB: 418 MiB" in words, words
     assert "https://auth.example.com/api" in words and "No route leads to latchkey" in words
+    assert "ALTER DEFAULT PRIVILEGES" not in words
+    two = copy.deepcopy(NEEDED)
+    two["secrets"]["keys"] = {"database.migrate_url": "owner-url"}
+    _, told = helm.install(two)
+    assert "GRANT EXECUTE ON FUNCTIONS TO latchkey" in helm.notes(told), "the rights of the serving role"
 
 
 def long_names(helm):

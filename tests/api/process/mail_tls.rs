@@ -94,6 +94,6 @@ async fn a_mail_server_with_an_own_authority_is_verified() {
         let (code, told) = send(&place, "OTHER", "ca.pem");
         assert_ne!(code, Some(0), "{url}: {told}");
         assert!(told.contains("UnknownIssuer"), "{url}: {told}");
-        assert!(told.contains("name its authority in `mail.ca_file`"), "{url}: {told}");
+        assert!(told.contains("set `mail.ca_file` to a file"), "{url}: {told}");
     }
 }
