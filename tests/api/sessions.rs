@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use crate::app::{Backend, TestApp, both};
 use crate::audit::actions;
 use crate::client::Person;
-use crate::forged_records::{Raw, session_key};
 use crate::people::id_of;
 
 async fn items(person: &Person) -> Vec<Value> {
@@ -79,33 +78,6 @@ both!(an_expired_token_of_a_live_session_logs_out, async |app| {
     idle.logout().await.expect_problem(401, "invalid-token");
     idle.login().await.expect(200);
     idle.logout().await.expect(204);
-});
-
-both!(a_logout_counts_while_the_token_store_has_lost_the_session, async |app| {
-    let raw = Raw::of(app).await;
-    let mut ahead = app.verified("ada@example.org").await;
-    let user = id_of(&ahead).parse().expect("an id");
-    let key = session_key(user, &ahead.sid);
-    let hidden = ahead.another_device().await;
-    let hidden_key = session_key(user, &hidden.sid);
-    // The store has lost a session, or only its last refresh.
-    let (older, record) = (raw.get(&key).await, raw.get(&hidden_key).await);
-    ahead.refresh().await.expect(200);
-    raw.set(&key, &older).await;
-    raw.set(&hidden_key, b"x").await;
-    for person in [&ahead, &hidden] {
-        person.logout().await.expect_problem(401, "invalid-token");
-    }
-    raw.set(&key, &older).await;
-    raw.set(&hidden_key, &record).await;
-    is_dead(&ahead).await;
-    is_dead(&hidden).await;
-    let logouts = actions(app, user).await.iter().filter(|it| *it == "session.logout").count();
-    assert_eq!(logouts, 2);
-    // A further logout records nothing.
-    hidden.logout().await.expect_problem(401, "invalid-token");
-    let logouts = actions(app, user).await.iter().filter(|it| *it == "session.logout").count();
-    assert_eq!(logouts, 2);
 });
 
 both!(older_tokens_of_an_ended_session_are_dead_too, async |app| {

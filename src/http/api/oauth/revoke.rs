@@ -5,12 +5,14 @@
 //! it. If a client sends credentials, they have to be right. For an unknown token the response is a
 //! 200, as for every other token.
 
+use uuid::Uuid;
+
 use super::client;
 use crate::admission::Ask;
 use crate::admission::budgets::Budget;
 use crate::app::App;
+use crate::clock::millis;
 use crate::http::answer::{self, Answer};
-use crate::http::api::session::revoke::end_by_token;
 use crate::http::body_type::request_form;
 use crate::http::form::Form;
 use crate::http::limit;
@@ -18,9 +20,10 @@ use crate::http::member::change_context;
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
-use crate::session::{EndedBy, Refused};
-use crate::telemetry::labels::RevokedType;
-use crate::token::{Expiry, revocation};
+use crate::session::account_status::{AccountStatus, StatusQuery};
+use crate::session::{EndedBy, Refused, Which};
+use crate::telemetry::labels::{EndReason, RevokedType};
+use crate::token::{Expiry, UserClaims, revocation};
 
 request_form! {
     /// The token to revoke. The request is a form.
@@ -66,12 +69,33 @@ async fn revoke(app: &App, request: &mut Request, token: &str) -> Result<Revoked
     }
     match check.claims(token, Expiry::Ignored).await {
         Ok((user_id, claims)) => {
-            end_by_token(app, request, (user_id, &claims), EndedBy::Revocation).await?;
+            end_session(app, request, user_id, &claims).await?;
             Ok(RevokedType::User)
         }
         Err(Refused::Invalid) => Ok(RevokedType::Unknown),
         Err(unavailable) => Err(unavailable.into()),
     }
+}
+
+/// Ends the session of a userToken. The end is recorded even if the token store has lost the
+/// session, so that a session restored from a backup of the store stays ended.
+async fn end_session(
+    app: &App,
+    request: &Request,
+    user_id: Uuid,
+    claims: &UserClaims,
+) -> Result<(), Problem> {
+    let place = StatusQuery { sid: &claims.sid, ..StatusQuery::default() };
+    if AccountStatus::by_id(&app.db, user_id, place).await?.is_none() {
+        return Ok(());
+    }
+    // `auth_time` is in whole seconds, rounded down.
+    let opened_before = claims.auth_time.saturating_add(1).saturating_mul(1000);
+    let absolute_end = opened_before.saturating_add(millis(app.config.sessions.absolute_ttl));
+    let which = Which::One { sid: claims.sid.clone(), reason: EndedBy::Revocation, absolute_end };
+    app.sessions.end(request.call(), user_id, which).await?;
+    app.metrics.sessions_revoked.one(EndReason::Revoked);
+    Ok(())
 }
 
 pub fn operation() -> Operation {

@@ -9,25 +9,14 @@ use crate::http::limit;
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
-use crate::session::{EndedBy, Refused};
+use crate::session::EndedBy;
 use crate::token::Expiry;
 
 pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem> {
     let (user_id, claims, _permit) = limit::account(app, request, Expiry::Ignored).await?;
-    match app.check().caller_of(user_id, &claims).await {
-        Ok(caller) => {
-            super::revoke::end(app, request, &caller.session, EndedBy::Logout).await?;
-            Ok(answer::no_content())
-        }
-        Err(refused @ Refused::Invalid) => {
-            // The token is genuine, but the token store does not contain its session, at least not
-            // now. The session stays ended if the store gets it back.
-            let token = (user_id, &claims);
-            super::revoke::end_by_token(app, request, token, EndedBy::Logout).await?;
-            Err(refused.into())
-        }
-        Err(refused) => Err(refused.into()),
-    }
+    let caller = app.check().caller_of(user_id, &claims).await?;
+    super::revoke::end(app, request, &caller.session, EndedBy::Logout).await?;
+    Ok(answer::no_content())
 }
 
 pub fn operation() -> Operation {
