@@ -9,7 +9,7 @@
 //! - the tags of a flag (Scotland, Wales).
 //!
 //! Programs add direction marks when a user copies a name. Such marks do not change the name, so
-//! they are removed ([`without_direction_marks`]).
+//! they are removed (`without_direction_marks`).
 
 use std::error::Error;
 use std::fmt;

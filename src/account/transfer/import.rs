@@ -91,7 +91,7 @@ pub async fn write(
     }
 }
 
-/// Returns the outcomes that [`write`] would have, and writes nothing.
+/// Returns the outcomes that [`write()`] would have, and writes nothing.
 pub async fn foresee(db: &Db, ids: &LineIds, lines: &[Line]) -> Result<Vec<Outcome>, DbErr> {
     let batch = ids.of_all(lines);
     let taken = Taken::read(db.reader(), &batch).await?;
