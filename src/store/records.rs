@@ -10,7 +10,7 @@ use std::cmp::Reverse;
 use uuid::Uuid;
 
 use super::record_mac::Record;
-use super::rules::{self, RefreshRule, Stored};
+use super::rules::{self, Change, Stored};
 use super::types::{OneTimeToken, PutToken, Refresh, Refreshed, Session, TokenKind};
 use super::{Store, keys, lost};
 use crate::clock::UnixMillis;
@@ -27,14 +27,6 @@ pub(super) enum Replaced {
     Now,
     /// Nothing has changed, because the store contains this record instead of the expected one.
     Found(Option<Record>),
-}
-
-/// What a change does with the record that it has read.
-enum Step<S, T> {
-    /// Replaces the record, and returns the result if this succeeds.
-    Write(S, T),
-    /// Leaves the record as it is.
-    Leave(T),
 }
 
 impl Store {
@@ -86,36 +78,8 @@ impl Store {
         ask: &Refresh<'_>,
         now: UnixMillis,
     ) -> Result<Refreshed, Unavailable> {
-        self.change_session((ask.user_id, ask.sid), ask.seen, now, |stored| {
-            let rule = rules::refresh(stored.as_ref(), ask, now);
-            let Some(stored) = stored else { return Step::Leave(Refreshed::Gone) };
-            match rule {
-                RefreshRule::Rotate(session) => {
-                    let rotated = Refreshed::Rotated((*session).clone());
-                    Step::Write(Stored::live_of(*session), rotated)
-                }
-                RefreshRule::Recover(session) => {
-                    let recovered = Refreshed::Recovered((*session).clone());
-                    if *session == stored.session {
-                        Step::Leave(recovered)
-                    } else {
-                        Step::Write(Stored::live_of(*session), recovered)
-                    }
-                }
-                RefreshRule::Reused => {
-                    let reused = Refreshed::Reused(stored.session.clone());
-                    if stored.reused {
-                        Step::Leave(reused)
-                    } else {
-                        Step::Write(Stored { reused: true, ..stored }, reused)
-                    }
-                }
-                RefreshRule::Current => Step::Leave(Refreshed::Current(stored.session)),
-                RefreshRule::Ahead => Step::Leave(Refreshed::Ahead),
-                RefreshRule::Gone => Step::Leave(Refreshed::Gone),
-            }
-        })
-        .await
+        let decide = |stored| rules::refresh(stored, ask, now);
+        self.change_session((ask.user_id, ask.sid), ask.seen, now, decide).await
     }
 
     /// Marks the current generation of a session as used, if it is the generation of `seen`, the
@@ -127,9 +91,9 @@ impl Store {
                 if it.session.generation == seen.generation && !it.session.used && !it.reused =>
             {
                 it.session.used = true;
-                Step::Write(it, ())
+                (Some(it), ())
             }
-            _ => Step::Leave(()),
+            _ => (None, ()),
         })
         .await
     }
@@ -168,10 +132,10 @@ impl Store {
     ) -> Result<Option<Session>, Unavailable> {
         self.change_session(at, seen, now, |stored| {
             let Some(mut session) = stored.and_then(|it| it.live(now)) else {
-                return Step::Leave(None);
+                return (None, None);
             };
             change(&mut session);
-            Step::Write(Stored::live_of(session.clone()), Some(session))
+            (Some(Stored::live_of(session.clone())), Some(session))
         })
         .await
     }
@@ -183,7 +147,7 @@ impl Store {
         (user, sid): (Uuid, &str),
         seen: Option<&Session>,
         now: UnixMillis,
-        decide: impl Fn(Option<Stored>) -> Step<Stored, T>,
+        decide: impl Fn(Option<Stored>) -> Change<T>,
     ) -> Result<T, Unavailable> {
         let key = keys::session(user, sid);
         // Every record except the first one comes from the store and was read by this call. Only
@@ -196,7 +160,7 @@ impl Store {
         for _ in 0..ROUNDS_MAX {
             let stored = record.as_ref().map(|it| self.mac.open(&key, it)).transpose()?.flatten();
             match decide(stored) {
-                Step::Write(next, result) => {
+                (Some(next), result) => {
                     let sealed = self.mac.seal(&key, &next)?;
                     let expected = record.as_deref();
                     let replaced = on!(self, it => it.replace_session(&next.session, (expected, &sealed), now).await)?;
@@ -205,8 +169,8 @@ impl Store {
                         Replaced::Found(found) => record = found,
                     }
                 }
-                Step::Leave(result) if is_fresh => return Ok(result),
-                Step::Leave(_) => record = on!(self, it => it.record(&key).await)?,
+                (None, result) if is_fresh => return Ok(result),
+                (None, _) => record = on!(self, it => it.record(&key).await)?,
             }
             is_fresh = true;
         }

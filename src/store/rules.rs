@@ -9,7 +9,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::types::{
-    BudgetVerdict, Charge, OneTimeToken, PutToken, Quota, RECOVERIES_MAX, Refresh, Session,
+    BudgetVerdict, Charge, OneTimeToken, PutToken, Quota, RECOVERIES_MAX, Refresh, Refreshed,
+    Session,
 };
 use crate::clock::{UnixMillis, millis};
 
@@ -38,43 +39,33 @@ impl Stored {
     }
 }
 
-/// What the store must do for a refresh, according to the rules.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum RefreshRule {
-    /// The token is rotated. Store this session.
-    Rotate(Box<Session>),
-    /// The client's token was replaced within the grace period. Return the session and store
-    /// nothing.
-    Current,
-    /// The client's token is the previous one, and the response with its successor is perhaps lost.
-    /// Store this session.
-    Recover(Box<Session>),
-    /// A replaced token was used again. Store a tombstone, unless there is one already.
-    Reused,
-    /// The client's token is newer than the token in the store. Store nothing.
-    Ahead,
-    /// The session does not exist. Store nothing.
-    Gone,
-}
+/// What a change of a session does: the record that replaces the stored one, if there is one, and
+/// the result of the change.
+pub(super) type Change<T> = (Option<Stored>, T);
 
 /// Decides about a refresh. The check for a tombstone comes before the generations are compared.
-pub(super) fn refresh(stored: Option<&Stored>, ask: &Refresh<'_>, now: UnixMillis) -> RefreshRule {
-    let Some(Stored { session, reused }) = stored.filter(|it| it.session.expires_at > now) else {
-        return RefreshRule::Gone;
+pub(super) fn refresh(
+    stored: Option<Stored>,
+    ask: &Refresh<'_>,
+    now: UnixMillis,
+) -> Change<Refreshed> {
+    let Some(stored) = stored.filter(|it| it.session.expires_at > now) else {
+        return (None, Refreshed::Gone);
     };
-    if *reused {
-        return RefreshRule::Reused;
+    if stored.reused {
+        return (None, Refreshed::Reused(stored.session));
     }
+    let session = &stored.session;
     if ask.generation > session.generation {
-        return RefreshRule::Ahead;
+        return (None, Refreshed::Ahead);
     }
     if ask.generation == session.generation {
         // The client's token has the same generation as the stored token, but another `jti`. So the
         // store has lost a rotation, and then the token was rotated again.
         if ask.jti != session.jti {
-            return RefreshRule::Ahead;
+            return (None, Refreshed::Ahead);
         }
-        return RefreshRule::Rotate(Box::new(Session {
+        let rotated = Session {
             jti: ask.next_jti.to_owned(),
             generation: session.generation + 1,
             previous_jti: Some(session.jti.clone()),
@@ -87,35 +78,43 @@ pub(super) fn refresh(stored: Option<&Stored>, ask: &Refresh<'_>, now: UnixMilli
             used: false,
             recovered: false,
             recoveries: if session.recovered { session.recoveries } else { 0 },
-            ..session.clone()
-        }));
+            ..stored.session
+        };
+        return (Some(Stored::live_of(rotated.clone())), Refreshed::Rotated(rotated));
     }
     let is_previous = ask.generation + 1 == session.generation
         && session.previous_jti.as_deref() == Some(ask.jti);
     let in_grace = now.saturating_sub(session.rotated_at) <= millis(ask.grace);
     if !is_previous || (session.used && !in_grace) {
-        return RefreshRule::Reused;
+        return reused(stored);
     }
     if in_grace && ask.client == session.client {
-        return RefreshRule::Current;
+        return (None, Refreshed::Current(stored.session));
     }
-    recover(session)
+    recover(stored)
 }
 
 /// Decides about the previous token if the response with its successor is perhaps lost.
-fn recover(session: &Session) -> RefreshRule {
-    if session.recovered {
-        return RefreshRule::Recover(Box::new(session.clone()));
+fn recover(stored: Stored) -> Change<Refreshed> {
+    if stored.session.recovered {
+        return (None, Refreshed::Recovered(stored.session));
     }
-    if session.recoveries >= RECOVERIES_MAX {
-        return RefreshRule::Reused;
+    if stored.session.recoveries >= RECOVERIES_MAX {
+        return reused(stored);
     }
-    RefreshRule::Recover(Box::new(Session {
+    let recovered = Session {
         recovered: true,
-        recoveries: session.recoveries + 1,
+        recoveries: stored.session.recoveries + 1,
         fresh: false,
-        ..session.clone()
-    }))
+        ..stored.session
+    };
+    (Some(Stored::live_of(recovered.clone())), Refreshed::Recovered(recovered))
+}
+
+/// A replaced token was used again, so the record becomes a tombstone.
+fn reused(stored: Stored) -> Change<Refreshed> {
+    let session = stored.session.clone();
+    (Some(Stored { reused: true, ..stored }), Refreshed::Reused(session))
 }
 
 /// Decides whether a token replaces the stored token. A token of the same outbox row also replaces

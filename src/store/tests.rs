@@ -7,9 +7,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use super::rules::{self, Gcra, RefreshRule, Stored};
+use super::rules::{self, Gcra, Stored};
 use super::{
-    BudgetVerdict, COLLECT_SLACK_MS, Quota, RecordMac, Refresh, Spend, Store, agreement,
+    BudgetVerdict, COLLECT_SLACK_MS, Quota, RecordMac, Refresh, Refreshed, Spend, Store, agreement,
     attempts_suite, budgets_suite, suite,
 };
 use crate::config;
@@ -120,23 +120,27 @@ proptest! {
                 seen: None,
             };
             let before = stored.clone();
-            match rules::refresh(Some(&before), &ask, now) {
-                RefreshRule::Rotate(session) => {
+            let (next, result) = rules::refresh(Some(before.clone()), &ask, now);
+            stored = next.unwrap_or(stored);
+            match result {
+                Refreshed::Rotated(session) => {
                     prop_assert!(!before.reused && before.session.expires_at > now);
                     prop_assert_eq!(&jti, &before.session.jti);
                     prop_assert_eq!(session.generation, before.session.generation + 1);
                     prop_assert_eq!(session.previous_jti.as_ref(), Some(&before.session.jti));
                     prop_assert!(session.expires_at <= session.absolute_end);
                     chain.push(session.jti.clone());
-                    stored.session = *session;
+                    prop_assert_eq!(&stored, &Stored { session, reused: false });
                 }
-                RefreshRule::Current => {
+                Refreshed::Current(session) => {
                     prop_assert!(!before.reused);
                     prop_assert_eq!(ask.client, before.session.client.as_str());
                     prop_assert_eq!(Some(&jti), before.session.previous_jti.as_ref());
                     prop_assert!(now - before.session.rotated_at <= 30_000);
+                    prop_assert_eq!(&session, &before.session);
+                    prop_assert_eq!(&stored, &before);
                 }
-                RefreshRule::Recover(session) => {
+                Refreshed::Recovered(session) => {
                     prop_assert!(!before.reused);
                     prop_assert_eq!(Some(&jti), before.session.previous_jti.as_ref());
                     let in_grace = now - before.session.rotated_at <= 30_000;
@@ -144,17 +148,22 @@ proptest! {
                     prop_assert!(session.recovered && !session.fresh);
                     prop_assert!((1..=super::RECOVERIES_MAX).contains(&session.recoveries));
                     prop_assert_eq!(&session.jti, &before.session.jti);
-                    stored.session = *session;
+                    prop_assert_eq!(&stored, &Stored { session, reused: false });
                 }
-                RefreshRule::Reused => {
+                Refreshed::Reused(session) => {
                     prop_assert!(before.reused || generation < before.session.generation);
-                    stored.reused = true;
+                    prop_assert_eq!(&session, &before.session);
+                    prop_assert_eq!(&stored, &Stored { session, reused: true });
                 }
-                RefreshRule::Ahead => {
+                Refreshed::Ahead => {
                     prop_assert!(!before.reused && generation >= before.session.generation);
                     prop_assert_ne!(&jti, &before.session.jti);
+                    prop_assert_eq!(&stored, &before);
                 }
-                RefreshRule::Gone => prop_assert!(before.session.expires_at <= now),
+                Refreshed::Gone => {
+                    prop_assert!(before.session.expires_at <= now);
+                    prop_assert_eq!(&stored, &before);
+                }
             }
         }
     }
