@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout};
 use crate::clock::UnixMillis;
 use crate::config;
 use crate::mail::letter::{self, Sender};
-use crate::mail::refusal::{is_certificate, is_relay_denied, refusal};
+use crate::mail::refusal::{is_relay_denied, refusal};
 use crate::mail::smtp::{BadSmtpUrl, Smtp, with_crlf};
 use crate::mail::transport::Failure;
 use crate::secret::{Redactor, Secret};
@@ -223,6 +223,11 @@ async fn run<T>(
             Err(step)
         }
     }
+}
+
+/// Whether this text of an error says that a certificate was refused. The text is rustls' own.
+fn is_certificate(text: &str) -> bool {
+    text.contains("invalid peer certificate")
 }
 
 /// An error with its causes. The outermost error alone only says "connection error".

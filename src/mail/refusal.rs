@@ -2,6 +2,7 @@
 
 use lettre::transport::smtp::Error;
 
+use crate::authorities::is_untrusted;
 use crate::mail::transport::Failure;
 
 /// What an error after MAIL FROM means: whether it concerns one mail or all mails.
@@ -52,11 +53,6 @@ fn without_quotation(reply: &str) -> &str {
     reply.split(" said: ").next().unwrap_or_default()
 }
 
-/// Whether this text of an error says that a certificate was refused. The text is rustls' own.
-pub(super) fn is_certificate(text: &str) -> bool {
-    text.contains("invalid peer certificate")
-}
-
 /// The text of an error. It may contain an address, so no log and no row has it.
 fn prose(error: &Error) -> String {
     std::error::Error::source(error).map(ToString::to_string).unwrap_or_default()
@@ -68,6 +64,7 @@ pub(super) fn told(error: &Error) -> String {
     let prose = prose(error);
     let Some(code) = error.status() else {
         let kind = match error {
+            it if is_untrusted(it) => "the server's certificate cannot be verified",
             it if it.is_tls() => "tls",
             it if it.is_timeout() => "timeout",
             it if it.is_response() => "unreadable reply",
@@ -79,7 +76,6 @@ pub(super) fn told(error: &Error) -> String {
                 "AUTH PLAIN and AUTH LOGIN are not offered by the server"
             }
             it if it.is_client() => "not offered by the server",
-            _ if is_certificate(&prose) => "the server's certificate cannot be verified",
             _ => "connection",
         };
         return kind.to_owned();
