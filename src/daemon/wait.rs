@@ -123,14 +123,16 @@ pub(super) async fn for_database(
         };
         obstacle.report(startup, metrics);
         let (reason, fix, cause) = obstacle.words();
-        if said.replace((reason, cause.clone())) != Some((reason, cause.clone())) {
+        let says = (reason, cause);
+        if said.as_ref() != Some(&says) {
             tracing::warn!(
                 store = "database",
                 reason,
                 fix = format!("{fix}; if you change the configuration, restart the daemon"),
-                error = %cause,
+                error = %says.1,
                 "waiting for the database"
             );
+            said = Some(says);
         }
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(WAIT_LAST);
