@@ -18,21 +18,16 @@ import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests/examples"))
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/examples")]
 
 from daemon import Daemon, free_port, status, until  # noqa: E402
+from tally import Tally  # noqa: E402
 
 BLOCK = re.compile(r"^<!-- tested: ([a-z-]+) -->\n```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 BLOCKS = dict(BLOCK.findall((ROOT / "docs/backup.md").read_text()))
-ran, passed, failed = set(), 0, []
-
-
-def check(name: str, holds: bool, told: object = ""):
-    global passed
-    passed += bool(holds)
-    print(f"test backup: {name} ... {'ok' if holds else f'FAILED {told}'}", flush=True)
-    if not holds:
-        failed.append(name)
+ran = set()
+tally = Tally("backup: ")
+check = tally.check
 
 
 class Shell:
@@ -245,8 +240,7 @@ def main() -> int:
     with_sqlite(latchkey, "sqlite")
     with_sqlite(latchkey, "sqlite-python")
     check("every block of docs/backup.md that is marked was run", ran == set(BLOCKS), set(BLOCKS) ^ ran)
-    print(f"\ntest result: {'FAILED' if failed else 'ok'}. {passed} passed; {len(failed)} failed; 0 ignored")
-    return 1 if failed else 0
+    return tally.result()
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ def a_forgotten_password_is_replaced(daemon, window):
     window.heading("Your new password is set")
     assert daemon.ask("/api/login", {"email": person.email, "password": PASSWORD})[0] == 401
     daemon.must("/api/login", {"email": person.email, "password": NEW})
-    # The link cannot be used again. For a minute its page says what the first use did.
+    # The link cannot be used again. Until it expires, its page says what the first use did.
     window.open(link)
     window.heading("Your new password is set")
     assert window.page.locator("input[type=password]").count() == 0

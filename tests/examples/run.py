@@ -21,22 +21,18 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-import clock
-import documents
-from daemon import Daemon, answers, bearer, free_port, status, until
-
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+
+import clock  # noqa: E402
+import documents  # noqa: E402
+from daemon import Daemon, answers, bearer, free_port, status, until  # noqa: E402
+from tally import Tally  # noqa: E402
+
 EXAMPLES = ROOT / "examples"
 EXAMPLE_TEAM = "0199d2f0-3c5e-7a10-8f00-5d2f6a1b9c33"
-passed, failed = 0, []
-
-
-def check(name: str, holds: bool, told: str = ""):
-    global passed
-    passed += bool(holds)
-    print(f"test {name} ... {'ok' if holds else 'FAILED ' + told}", flush=True)
-    if not holds:
-        failed.append(name)
+tally = Tally()
+check = tally.check
 
 
 def forged(token: str, **changes) -> str:
@@ -189,8 +185,7 @@ def main() -> int:
         if daemon.child.poll() is None:
             daemon.stop()
     documents.check_all(check, ROOT, latchkey)
-    print(f"\ntest result: {'FAILED' if failed else 'ok'}. {passed} passed; {len(failed)} failed; 0 ignored")
-    return 1 if failed else 0
+    return tally.result()
 
 
 def jwt_exp(token: str) -> int:

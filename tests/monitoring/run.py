@@ -18,12 +18,15 @@ from pathlib import Path
 
 import yaml
 
-import expressions
-import papers
-import traffic
-from stage import Daemon, Prometheus, breaches, until
-
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+
+import expressions  # noqa: E402
+import papers  # noqa: E402
+import traffic  # noqa: E402
+from stage import Daemon, Prometheus, breaches, until  # noqa: E402
+from tally import Tally  # noqa: E402
+
 CHART = ROOT / "helm/latchkey"
 PAGES = ROOT / "docs/runbooks"
 RULES = sorted((CHART / "rules").glob("*.yaml"))
@@ -33,15 +36,8 @@ PATIENCE = 20
 # Prometheus scrapes the daemon as if it were two installations: one without labels, and one pod in
 # this namespace.
 NAMESPACE = "staging"
-passed, failed = 0, []
-
-
-def check(name: str, holds: bool, detail: str = ""):
-    global passed
-    passed += bool(holds)
-    print(f"test {name} ... {'ok' if holds else 'FAILED ' + detail}", flush=True)
-    if not holds:
-        failed.append(name)
+tally = Tally()
+check = tally.check
 
 
 def known_metrics(rules: list[dict]) -> set[str]:
@@ -205,9 +201,7 @@ def main() -> int:
         finally:
             prometheus.stop()
             daemon.stop()
-    word = "FAILED" if failed or not passed else "ok"
-    print(f"\ntest result: {word}. {passed} passed; {len(failed)} failed; 0 ignored", flush=True)
-    return 1 if failed or not passed else 0
+    return tally.result()
 
 
 if __name__ == "__main__":

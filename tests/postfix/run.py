@@ -20,8 +20,11 @@ from email.header import decode_header, make_header
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
-from latchkey import USER_PASSWORD, Latchkey, url
-from server import LOGIN, MailServer, until
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from latchkey import USER_PASSWORD, Latchkey, url  # noqa: E402
+from server import LOGIN, MailServer, until  # noqa: E402
+from tally import Tally  # noqa: E402
 
 # The first pause of latchkey after a temporary refusal takes 48 to 72 s.
 SECOND_ATTEMPT_WITHIN_S = 100
@@ -29,15 +32,8 @@ SECOND_ATTEMPT_WITHIN_S = 100
 DOTS = "." * 100
 SERVICE = f"Bücher {DOTS}"
 PAUSED = "the mail queue is paused"
-passed, failed = 0, []
-
-
-def check(name: str, holds: object, told: object = ""):
-    global passed
-    passed += bool(holds)
-    print(f"test postfix: {name} ... {'ok' if holds else f'FAILED {told}'}", flush=True)
-    if not holds:
-        failed.append(name)
+tally = Tally("postfix: ")
+check = tally.check
 
 
 def arrived(servers: MailServer, address: str, seconds: float = 30) -> tuple:
@@ -221,8 +217,7 @@ def main() -> int:
         unknown_recipient(latchkey, servers)
         what_is_stored(binary, servers)
         greylisted(latchkey, servers, grey)
-    print(f"\ntest result: {'FAILED' if failed else 'ok'}. {passed} passed; {len(failed)} failed; 0 ignored")
-    return 1 if failed else 0
+    return tally.result()
 
 
 if __name__ == "__main__":
