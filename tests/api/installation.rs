@@ -4,6 +4,7 @@
 //! `scripts/test` builds PgBouncer and sets `LATCHKEY_TEST_PGBOUNCER_BIN`.
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
@@ -109,10 +110,9 @@ impl PgBouncer {
             path("log").display(),
         );
         fs::write(path("pgbouncer.ini"), settings).expect("written");
-        // The account that runs PgBouncer perhaps may not read the folder of the program.
-        fs::copy(must_be_told("LATCHKEY_TEST_PGBOUNCER_BIN"), path("pgbouncer")).expect("copied");
-        postgres::give(directory.path());
-        let child = postgres::as_account(&path("pgbouncer"))
+        let program = PathBuf::from(must_be_told("LATCHKEY_TEST_PGBOUNCER_BIN"));
+        let program = postgres::copy_program(&program, directory.path());
+        let child = postgres::as_account(&program)
             .arg("-q")
             .arg(path("pgbouncer.ini"))
             .current_dir("/")

@@ -65,6 +65,20 @@ pub fn give(path: &Path) {
     }
 }
 
+/// Copies a program into a folder and gives the folder to the Unix user `postgres`. This user may
+/// not be allowed to read the folder of the program. `cp` writes the file, so no other thread of the
+/// tests can start a process while the file is open for writing: the kernel would refuse to run it.
+pub fn copy_program(program: &Path, folder: &Path) -> PathBuf {
+    let copied = Command::new("cp")
+        .arg("--remove-destination")
+        .args([program, folder])
+        .status()
+        .expect("cp runs");
+    assert!(copied.success(), "{} cannot be copied", program.display());
+    give(folder);
+    folder.join(program.file_name().expect("a program has a name"))
+}
+
 /// Copies the data of a running server, for a standby that follows this server (`standby.signal`).
 pub fn copy(directory: &Path, port: u16) {
     give(directory);

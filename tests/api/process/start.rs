@@ -12,7 +12,7 @@ use super::{Daemon, PATIENCE, PROGRAM, Place, mode};
 use crate::client::Client;
 use crate::client::Person;
 use crate::poll::eventually;
-use crate::postgres::{as_account, give};
+use crate::postgres::{as_account, copy_program};
 use crate::servers::{PrivateServer, Signal, TestDatabase, free_port};
 
 #[tokio::test]
@@ -266,8 +266,7 @@ async fn a_file_that_cannot_be_used_is_named_at_the_start_embedded() {
 
 /// A command of a Unix user that is not root.
 fn of_another_user(place: &Place, arguments: &[&str]) -> Command {
-    give(place.directory.path());
-    let mut command = as_account(Path::new(PROGRAM));
+    let mut command = as_account(&copy_program(Path::new(PROGRAM), place.directory.path()));
     command.args(arguments).current_dir(place.directory.path()).stdin(Stdio::null());
     command.env_clear().envs(place.settings.iter().map(|(name, value)| (name, value)));
     command
