@@ -66,8 +66,9 @@ pub fn give(path: &Path) {
 }
 
 /// Copies a program into a folder and gives the folder to the Unix user `postgres`. This user may
-/// not be allowed to read the folder of the program. `cp` writes the file, so no other thread of the
-/// tests can start a process while the file is open for writing: the kernel would refuse to run it.
+/// not be allowed to read the folder of the program. `cp` writes the file, so that no other thread
+/// of the tests can start a process while the file is open for writing. If a process had the file
+/// open for writing, the kernel would refuse to run it.
 pub fn copy_program(program: &Path, folder: &Path) -> PathBuf {
     let copied = Command::new("cp")
         .arg("--remove-destination")
