@@ -170,6 +170,7 @@ impl App {
             breach: self.breach.as_deref(),
             db: &self.db,
             store: &self.store,
+            keys: &self.keys,
             chain: &self.audit,
             clock: &self.clock,
             metrics: &self.metrics,

@@ -20,6 +20,7 @@
 //! | [`token`], [`password`], [`captcha`] | signing keys and JWTs; hashing of passwords; captcha vendors |
 //! | [`admission`] | rate limits, budgets, login back-off |
 //! | [`user`], [`team`] | the table of users; teams, memberships, invitations, projects, keys |
+//! | [`factor`] | second factors: TOTP and recovery codes |
 //! | [`session`] | the functions that open, rotate and end sessions; the check of a token |
 //! | [`account`] | use cases: register, log in, verify, recover, change, delete |
 //! | [`app`], [`http`] | the dependencies of a request; the listener, the route table, endpoints and pages |
@@ -66,6 +67,7 @@ pub mod daemon;
 pub mod database;
 pub mod egress;
 pub mod exit;
+pub mod factor;
 pub mod health;
 pub mod http;
 pub mod mail;

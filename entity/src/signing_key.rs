@@ -1,5 +1,5 @@
-//! The table `signing_keys`: the keys that sign tokens, and the key that authenticates the records
-//! of the token store, encrypted with the master key.
+//! The table `signing_keys`, encrypted with the master key: the keys that sign tokens, the key that
+//! authenticates the records of the token store, and the key of the second factors.
 
 use sea_orm::entity::prelude::*;
 
@@ -23,8 +23,8 @@ pub struct Model {
     /// The key's id. It is `kid` in the header of the tokens that the key signs.
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: String,
-    /// The kind of token that the key signs, `user` or `vault`, or `store` for the key of the token
-    /// store.
+    /// The kind of token that the key signs, `user` or `vault`. Or `store` for the key of the token
+    /// store, or `factor` for the key of the second factors.
     pub kind: String,
     /// `HS256`, `ES256`, `EdDSA` or `RS256`.
     pub algorithm: String,

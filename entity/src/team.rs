@@ -27,6 +27,8 @@ pub struct Model {
     pub created_at: i64,
     /// The state of the team. Only the operator can set it to `disabled`.
     pub status: TeamState,
+    /// Whether members need a session with two factors to use the team.
+    pub require_factor: bool,
 }
 
 /// This entity declares no relations. Queries contain their own joins.

@@ -34,6 +34,11 @@ pub struct Model {
     pub password_version: i32,
     /// The epoch of the user's sessions. A session with a lower epoch has ended.
     pub session_epoch: i32,
+    /// A number that rises with each change of the user's factors, and when all trust in devices
+    /// ends.
+    pub factor_version: i32,
+    /// The number of confirmed factors.
+    pub factor_count: i32,
     pub status: UserState,
     /// When the email address was verified. Null if it is not verified yet.
     pub verified_at: Option<i64>,

@@ -20,7 +20,7 @@ pub fn run(data: &[u8]) {
         assert!(devices.read(&data[at + 1..], address, NOW).is_none(), "nobody guesses a tag");
         return;
     };
-    let good = devices.issue(address, (Uuid::from_u128(9), 3), None, NOW);
+    let good = devices.issue(address, (Uuid::from_u128(9), 3), (None, None), NOW);
     assert!(devices.read(good.as_bytes(), address, NOW).is_some());
     assert!(devices.read(good.as_bytes(), &format!("{address}x"), NOW).is_none());
     assert!(devices.read(good.as_bytes(), address, i64::MAX).is_none(), "it ends");

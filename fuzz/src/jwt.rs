@@ -148,6 +148,7 @@ fn user_claims() -> UserClaims {
         email: "ada@a.example".to_owned(),
         email_verified: true,
         name: "Ada".to_owned(),
+        acr: Some("aal1".to_owned()),
         amr: vec!["pwd".to_owned()],
         auth_time: NOW,
     }
@@ -169,5 +170,8 @@ fn vault_claims() -> VaultClaims {
         pid: None,
         scope: String::new(),
         mep: None,
+        acr: None,
+        amr: None,
+        auth_time: None,
     }
 }

@@ -12,8 +12,9 @@ use std::time::Duration;
 use tokio::time::timeout_at;
 
 use super::{AccountError, AccountService};
-use crate::admission::device::Device;
-use crate::admission::{AttemptCaptcha, AttemptClient, Client, CountedAttempt, Limited};
+use crate::admission::{
+    AttemptCaptcha, AttemptClient, Client, CountedAttempt, Device, DeviceTrust, Limited,
+};
 use crate::captcha::{CaptchaError, Demand};
 use crate::config::CaptchaPoint;
 use crate::password::{NoVerdict, Verdict};
@@ -119,9 +120,16 @@ impl AccountService<'_> {
 
     /// Creates the token that makes the client a known device of the account for 90 days from now.
     /// If the client is a known device already, `known` is this device, and it keeps its id.
-    pub(super) fn device_token(&self, account: &AccountStatus, known: Option<Device>) -> String {
+    /// `trust` is the trust in the device from now on.
+    pub(super) fn device_token(
+        &self,
+        account: &AccountStatus,
+        known: Option<Device>,
+        trust: Option<DeviceTrust>,
+    ) -> String {
         let whose = (account.id, account.password_version);
-        self.admission.devices.issue(&account.email_normal, whose, known, self.clock.now())
+        let now = self.clock.now();
+        self.admission.devices.issue(&account.email_normal, whose, (known, trust), now)
     }
 
     /// Admits the attempt of a client without a device token. [`AccountService::verify`] admits the

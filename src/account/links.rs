@@ -12,16 +12,11 @@ use crate::config::CaptchaPoint;
 use crate::mail::undo;
 use crate::secret::{Secret, sha256};
 use crate::session::account_status::StatusQuery;
-use crate::session::{AccountStatus, LoginContext, Principal, Tokens};
+use crate::session::{AccountStatus, FirstProof, LoginContext, Principal, Tokens};
 use crate::store::{OneTimeToken, TokenKind};
 use crate::telemetry::labels::{Done, EndReason};
 use crate::telemetry::typed::Outcome;
 use crate::user::{EmailAddress, UserState};
-
-/// The value of `amr` for a session that a mailed link opened. The link proves that the user can
-/// read mail to this address. The value is private to latchkey, because RFC 8176 defines no value
-/// for mail.
-const BY_MAIL: &str = "email";
 
 /// What a confirmation link would do if it were used now.
 #[derive(Debug)]
@@ -119,8 +114,9 @@ impl AccountService<'_> {
         if account.state == UserState::Disabled {
             return Err(AccountError::LinkInvalid);
         }
+        let proof = self.enter(client, &account, FirstProof::Mail, None).await?;
         let context = LoginContext::default();
-        Ok(self.sessions.start(client.call(), &account, BY_MAIL, context).await?)
+        Ok(self.sessions.start(client.call(), &account, proof, context).await?)
     }
 
     /// Proves the address that a token was mailed to, without opening a session.
@@ -262,11 +258,11 @@ impl AccountService<'_> {
         &self,
         client: &mut Client<'_>,
         principal: &Principal,
-        password: Secret<String>,
+        password: Option<Secret<String>>,
         email: EmailAddress,
     ) -> Result<(), AccountError> {
         self.admit(client, Ask::Action(Action::Resend)).await?;
-        self.confirm(client, principal, password, "change-email").await?;
+        self.confirm_change(client, principal, password, "change-email").await?;
         let account = &principal.standing;
         self.may_move(account, &email).await?;
         self.admit(client, Ask::Action(Action::ExistEmail)).await?;

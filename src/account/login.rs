@@ -7,15 +7,16 @@ use crate::admission::budgets::Budget;
 use crate::admission::device::Device;
 use crate::admission::{Ask, Client, KnownSession};
 use crate::client_key::ClientKey;
+use crate::clock::millis;
 use crate::password::{OldHash, Verdict};
 use crate::secret::Secret;
-use crate::session::{AccountStatus, LoginContext, Principal, RefusedPassword, Tokens, Tried};
+use crate::session::{
+    AccountStatus, Entry, FirstProof, LoginContext, Principal, Proof, RefusedPassword, Tokens,
+    Tried,
+};
 use crate::telemetry::labels::{Done, LoginMethod};
 use crate::telemetry::typed::Outcome;
 use crate::user::{EmailAddress, UserState};
-
-/// The value of `amr` for a login by password (RFC 8176).
-pub const BY_PASSWORD: &str = "pwd";
 
 /// Result of a successful login.
 #[derive(Debug)]
@@ -115,14 +116,45 @@ impl AccountService<'_> {
         password: Secret<String>,
     ) -> Result<LoggedIn, AccountError> {
         let RightPassword { account, device, needs_rehash } = verified;
-        let context = self.context(client, &account, device).await;
-        let tokens = self.sessions.start(client.call(), &account, BY_PASSWORD, context).await?;
         if needs_rehash {
             let hash = account.password_hash.expose().clone();
             self.passwords.rehash(OldHash { user_id: account.id, hash, password });
         }
-        let device_token = self.device_token(&account, device);
+        let proof = self.enter(client, &account, FirstProof::Password, device).await?;
+        let context = self.context(client, &account, device).await;
+        let tokens = self.sessions.start(client.call(), &account, proof, context).await?;
+        // A login on a trusted device does not make the trust longer.
+        let device_token = self.device_token(&account, device, device.and_then(|it| it.trust()));
         Ok(LoggedIn { tokens, device_token })
+    }
+
+    /// Decides whether a login needs a second factor, after its first proof was right. If it needs
+    /// none, returns the proof with which the session is opened.
+    pub(super) async fn enter(
+        &self,
+        client: &Client<'_>,
+        account: &AccountStatus,
+        first: FirstProof,
+        device: Option<Device>,
+    ) -> Result<Proof, AccountError> {
+        let is_trusted = first == FirstProof::Password && self.is_trusted(account, device);
+        let device_token = client.device_token.as_deref().filter(|_| device.is_some());
+        match self.sessions.enter(account, first, is_trusted, device_token).await? {
+            Entry::Open(proof) => Ok(proof),
+            Entry::FactorRequired(required) => Err(AccountError::FactorRequired(required)),
+        }
+    }
+
+    /// Whether the user proved the second factor on this device less than
+    /// `factors.trust_device_ttl` ago, and neither the password nor the factors have changed since
+    /// then.
+    fn is_trusted(&self, account: &AccountStatus, device: Option<Device>) -> bool {
+        let until = |since: i64| since.saturating_add(millis(self.config.factors.trust_device_ttl));
+        device.and_then(|device| device.trust()).is_some_and(|trust| {
+            trust.session_epoch == account.session_epoch
+                && trust.factor_version == account.factor_version
+                && self.clock.now() < until(trust.since)
+        })
     }
 
     /// Finds out whether this is the account's first login, and whether the user gets a mail about
@@ -135,7 +167,7 @@ impl AccountService<'_> {
     ///   the address.
     /// - A login to an account whose email address is not proven. Otherwise a client could register
     ///   another person's address and make the daemon send mails to that person.
-    async fn context(
+    pub(super) async fn context(
         &self,
         client: &mut Client<'_>,
         account: &AccountStatus,
@@ -153,6 +185,25 @@ impl AccountService<'_> {
             self.admit(client, mail).await.is_ok()
         };
         LoginContext { first, new_device }
+    }
+
+    /// Confirms a change of a logged-in user, and returns the client's device if it is a known
+    /// device of the account. If the account has a second factor, the route has checked a fresh
+    /// proof with it, and the password is perhaps missing. A password that is sent is verified.
+    pub async fn confirm_change(
+        &self,
+        client: &mut Client<'_>,
+        principal: &Principal,
+        password: Option<Secret<String>>,
+        at: &'static str,
+    ) -> Result<Option<Device>, AccountError> {
+        match password {
+            Some(password) => self.confirm(client, principal, password, at).await,
+            None if principal.standing.has_factor() => {
+                Ok(self.known_device(client, &principal.standing))
+            }
+            None => Err(AccountError::WrongPassword),
+        }
     }
 
     /// Verifies the password of a logged-in user, with all limits. Returns the client's device if
@@ -207,14 +258,14 @@ impl AccountService<'_> {
         self.record_refused(client, Tried::LogIn(reason), email.normal(), account);
     }
 
-    fn log_refused_login(&self, email: &EmailAddress, reason: &'static str) {
+    pub(super) fn log_refused_login(&self, email: &EmailAddress, reason: &'static str) {
         let digest = self.chain.log_name(email.normal());
         tracing::info!(account = digest, reason, "login refused");
     }
 
     /// Tells the session workers about a refused password, so that they record it in the audit. The
     /// response does not wait for these workers.
-    fn record_refused(
+    pub(super) fn record_refused(
         &self,
         client: &Client<'_>,
         tried: Tried,

@@ -8,6 +8,10 @@
 
 mod attempt;
 mod change;
+mod codes;
+mod factor_changes;
+mod factor_login;
+mod factors;
 mod leaving;
 mod links;
 mod login;
@@ -21,6 +25,10 @@ pub mod transfer;
 mod worker;
 
 pub use change::{Asked, Confirmed, Undone, sweep_email_changes};
+pub use codes::FactorCode;
+pub use factor_changes::{Added, NewFactor, Removed};
+pub use factor_login::{StepUp, TrustDevice};
+pub use factors::{ConfirmedFactor, Factors, NewTotp};
 pub use leaving::Deleted;
 pub use links::{Confirmation, ConfirmationPreview, RefusedLink, UndoPreview};
 pub use login::LoggedIn;

@@ -53,9 +53,9 @@ impl AccountService<'_> {
         &self,
         client: &mut Client<'_>,
         principal: Principal,
-        (old, new): (Secret<String>, Secret<String>),
+        (old, new): (Option<Secret<String>>, Secret<String>),
     ) -> Result<ChangedPassword, AccountError> {
-        let device = self.confirm(client, &principal, old, "change-password").await?;
+        let device = self.confirm_change(client, &principal, old, "change-password").await?;
         let Principal { session, standing: mut account } = principal;
         let password_version = account.password_version;
         let epoch = self
@@ -74,7 +74,7 @@ impl AccountService<'_> {
         let tokens = self.sessions.tokens(&session, &account)?;
         // The device token for the old password is no longer valid. The device keeps its id in the
         // new token, so that its failed attempts still count.
-        let device_token = self.device_token(&account, device);
+        let device_token = self.device_token(&account, device, None);
         Ok(ChangedPassword { tokens, device_token })
     }
 
@@ -157,7 +157,7 @@ impl AccountService<'_> {
         self.after_reset(account.id).await;
         let known = self.known_device(client, &account);
         let account = AccountStatus { password_version: version + 1, ..account };
-        Ok(self.device_token(&account, known))
+        Ok(self.device_token(&account, known, None))
     }
 
     /// What a client could do with a mailed token now. The token stays unused.
@@ -211,6 +211,7 @@ impl AccountService<'_> {
             Reset::Stale => Ok(None),
             Reset::Now { epoch } => {
                 self.prove_client(client, &account.email_normal).await;
+                self.forget_codes(account.id).await;
                 Ok(Some(epoch))
             }
         }

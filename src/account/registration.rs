@@ -1,6 +1,5 @@
 //! Registration of accounts, with its limits and the check whether an email address may register.
 
-use super::login::BY_PASSWORD;
 use super::{AccountError, AccountService, Registered, Registration, WeakPassword};
 use crate::admission::budgets::Budget;
 use crate::admission::{Action, Ask, Client};
@@ -8,7 +7,7 @@ use crate::config::{CaptchaPoint, RegistrationMode};
 use crate::password::Finding;
 use crate::problem::Code;
 use crate::secret::Secret;
-use crate::session::{AccountStatus, LoginContext, Tokens};
+use crate::session::{AccountStatus, FirstProof, LoginContext, Tokens};
 use crate::team::joining;
 use crate::telemetry::labels::Done;
 use crate::telemetry::typed::Outcome;
@@ -65,8 +64,9 @@ impl AccountService<'_> {
             Registered::Now(account) => account,
         };
         self.deliveries.wake();
+        let proof = self.enter(client, &account, FirstProof::Password, None).await?;
         let context = LoginContext::default();
-        Ok(self.sessions.start(client.call(), &account, BY_PASSWORD, context).await?)
+        Ok(self.sessions.start(client.call(), &account, proof, context).await?)
     }
 
     /// Counts the outcome of a registration in the metrics. A registration with invalid data is

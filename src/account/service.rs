@@ -12,10 +12,11 @@ use crate::mail::Deliveries;
 use crate::password::{Breach, Breached, Passwords, Policy, PolicyViolation};
 use crate::problem::{Code, Unavailable};
 use crate::secret::Secret;
-use crate::session::{Principal, Sessions};
+use crate::session::{FactorRequired, Principal, Sessions};
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::telemetry::labels::EndReason;
+use crate::token::KeyRing;
 
 /// The dependencies of the use cases of accounts, borrowed for one request.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +31,8 @@ pub struct AccountService<'a> {
     pub breach: Option<&'a Breach>,
     pub db: &'a Db,
     pub store: &'a Store,
+    /// The keys of second factors.
+    pub keys: &'a KeyRing,
     pub chain: &'a Chain,
     pub clock: &'a Clock,
     pub metrics: &'a Metrics,
@@ -50,6 +53,20 @@ pub enum AccountError {
     WrongCredentials,
     /// The password that confirms a change is wrong.
     WrongPassword,
+    /// The first proof of a login is right, and the account has a second factor.
+    FactorRequired(FactorRequired),
+    /// The challenge of a login is unknown, has ended or has expired.
+    ChallengeInvalid,
+    /// The code of a second factor is wrong.
+    WrongCode,
+    /// The code that confirms a new factor is wrong.
+    WrongFirstCode,
+    /// The user has no such factor.
+    NoSuchFactor,
+    /// The account has no factor.
+    NoFactor,
+    /// The account has the greatest number of factors.
+    TooManyFactors,
     /// The password is right, but the operator has disabled the account.
     Disabled,
     /// The email address is already proven.
@@ -106,14 +123,21 @@ impl AccountError {
         match self {
             Self::Limited(_) => Code::RateLimited,
             Self::CaptchaNeeded { .. } => Code::CaptchaInvalid,
-            Self::WrongCredentials | Self::WrongPassword => Code::InvalidCredentials,
+            Self::WrongCredentials | Self::WrongPassword | Self::WrongCode => {
+                Code::InvalidCredentials
+            }
+            Self::FactorRequired(_) => Code::FactorRequired,
+            Self::ChallengeInvalid => Code::ChallengeInvalid,
+            Self::NoSuchFactor => Code::NotFound,
             Self::Disabled => Code::AccountDisabled,
             Self::AlreadyVerified => Code::AlreadyVerified,
             Self::EmailTaken => Code::EmailTaken,
             Self::Registration(_) => Code::Forbidden,
             Self::LinkInvalid => Code::TokenInvalid,
-            Self::WeakPassword(_) => Code::ValidationFailed,
-            Self::Changed | Self::OwnsTeams(_) => Code::Conflict,
+            Self::WeakPassword(_) | Self::WrongFirstCode => Code::ValidationFailed,
+            Self::Changed | Self::OwnsTeams(_) | Self::NoFactor | Self::TooManyFactors => {
+                Code::Conflict
+            }
             Self::SessionGone => Code::InvalidToken,
             Self::Unavailable(unavailable) => unavailable.code(),
         }
@@ -159,14 +183,14 @@ impl From<CaptchaError> for AccountError {
 
 impl AccountService<'_> {
     /// Deletes an account, and the teams of the user that have no other member. The user confirms
-    /// the deletion with the password.
+    /// the deletion with the password or with a second factor.
     pub async fn delete(
         &self,
         client: &mut Client<'_>,
         principal: &Principal,
-        password: Secret<String>,
+        password: Option<Secret<String>>,
     ) -> Result<(), AccountError> {
-        self.confirm(client, principal, password, "delete-account").await?;
+        self.confirm_change(client, principal, password, "delete-account").await?;
         let user_id = principal.standing.id;
         match self.accounts.delete(client.call(), user_id).await? {
             Deleted::OwnsTeams(names) => return Err(AccountError::OwnsTeams(names)),

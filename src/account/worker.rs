@@ -7,13 +7,14 @@ use uuid::Uuid;
 use super::recovery::NewPassword;
 use super::register::Resent;
 use super::{
-    Asked, Confirmed, Deleted, Registered, Registration, Reset, Undone, Verified, change, leaving,
-    recovery, register,
+    Added, Asked, Confirmed, Deleted, NewFactor, Registered, Registration, Removed, Reset, Undone,
+    Verified, change, factor_changes, leaving, recovery, register,
 };
 use crate::actor::{FlatReply, Pool, Worker, WorkerError};
 use crate::audit::{Chain, ChangeContext, RequestOrigin};
 use crate::clock::{Clock, UnixMillis};
 use crate::database::Db;
+use crate::factor::Factor;
 use crate::problem::Unavailable;
 use crate::store::{Store, TokenKind};
 use crate::user::{EmailAddress, table};
@@ -56,6 +57,13 @@ pub enum UseCase {
     RefuseEmailChange(Uuid, Done<Undone>),
     Rename(Uuid, String, Done<()>),
     Delete(Uuid, Done<Deleted>),
+    AddFactor(NewFactor, Done<Added>),
+    /// Renames a factor of a user. The ids are those of the user and of the factor.
+    RenameFactor((Uuid, Uuid), String, Done<Option<Factor>>),
+    /// Removes a factor of a user. The ids are those of the user and of the factor.
+    RemoveFactor((Uuid, Uuid), Done<Removed>),
+    ReplaceRecoveryCodes(Uuid, Vec<String>, Done<bool>),
+    SpendRecoveryCode(Uuid, String, Done<bool>),
 }
 
 /// The handle of the account workers. Each call returns [`Unavailable`] if the workers are busy, if
@@ -191,6 +199,54 @@ impl Accounts {
         self.run(call, |reply| UseCase::Delete(user_id, reply)).await
     }
 
+    pub async fn add_factor(
+        &self,
+        call: (Instant, RequestOrigin),
+        new: NewFactor,
+    ) -> Result<Added, Unavailable> {
+        self.run(call, |reply| UseCase::AddFactor(new, reply)).await
+    }
+
+    /// Renames a factor. `ids` are the ids of the user and of the factor. Returns none if the user
+    /// has no such factor.
+    pub async fn rename_factor(
+        &self,
+        call: (Instant, RequestOrigin),
+        ids: (Uuid, Uuid),
+        name: String,
+    ) -> Result<Option<Factor>, Unavailable> {
+        self.run(call, |reply| UseCase::RenameFactor(ids, name, reply)).await
+    }
+
+    /// Removes a factor. `ids` are the ids of the user and of the factor.
+    pub async fn remove_factor(
+        &self,
+        call: (Instant, RequestOrigin),
+        ids: (Uuid, Uuid),
+    ) -> Result<Removed, Unavailable> {
+        self.run(call, |reply| UseCase::RemoveFactor(ids, reply)).await
+    }
+
+    /// Replaces the recovery codes. Returns false if the account has no factor.
+    pub async fn replace_recovery_codes(
+        &self,
+        call: (Instant, RequestOrigin),
+        user_id: Uuid,
+        digests: Vec<String>,
+    ) -> Result<bool, Unavailable> {
+        self.run(call, |reply| UseCase::ReplaceRecoveryCodes(user_id, digests, reply)).await
+    }
+
+    /// Uses up a recovery code. Returns false if the code is wrong or was used before.
+    pub async fn spend_recovery_code(
+        &self,
+        call: (Instant, RequestOrigin),
+        user_id: Uuid,
+        digest: String,
+    ) -> Result<bool, Unavailable> {
+        self.run(call, |reply| UseCase::SpendRecoveryCode(user_id, digest, reply)).await
+    }
+
     /// Replaces a password hash by a hash with the current parameters, unless the password has
     /// changed. Does not wait for the result. If the replacement fails, the next login of the user
     /// repeats it.
@@ -277,6 +333,19 @@ impl AccountWorker {
                 finish(reply, change::rename(cx, user, name).await);
             }
             UseCase::Delete(user, reply) => finish(reply, leaving::delete(cx, user).await),
+            UseCase::AddFactor(new, reply) => finish(reply, factor_changes::add(cx, new).await),
+            UseCase::RenameFactor(ids, name, reply) => {
+                finish(reply, factor_changes::rename(cx, ids, name).await);
+            }
+            UseCase::RemoveFactor(ids, reply) => {
+                finish(reply, factor_changes::remove(cx, ids).await);
+            }
+            UseCase::ReplaceRecoveryCodes(user, digests, reply) => {
+                finish(reply, factor_changes::replace_codes(cx, user, digests).await);
+            }
+            UseCase::SpendRecoveryCode(user, digest, reply) => {
+                finish(reply, factor_changes::spend_code(cx, user, &digest).await);
+            }
         }
     }
 

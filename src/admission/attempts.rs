@@ -53,7 +53,7 @@ pub enum AttemptClient {
 }
 
 impl AttemptClient {
-    fn kind(&self) -> ClientKind {
+    pub(super) fn kind(&self) -> ClientKind {
         match self {
             Self::Anonymous(_) => ClientKind::Anonymous,
             Self::Device(_) | Self::Session(_) => ClientKind::Known,
@@ -326,9 +326,14 @@ impl Admission {
             AttemptClient::Device(device) => device.id(),
             AttemptClient::Session(sid) => sid.clone(),
         };
-        // Ids are random base64url, so their first character has 64 possible values.
-        format!("known-{}", id.chars().next().unwrap_or('-'))
+        known_key(&id)
     }
+}
+
+/// The key of a known device or of a session in the account's record.
+pub(super) fn known_key(id: &str) -> String {
+    // Ids are random base64url, so their first character has 64 possible values.
+    format!("known-{}", id.chars().next().unwrap_or('-'))
 }
 
 pub(super) fn account_key(keys: &Keys, address: &str) -> String {

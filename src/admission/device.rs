@@ -5,6 +5,8 @@
 //! The token grants no access. It proves that this device has already sent the current password of
 //! the account. So the attempts of this device are counted separately, and anonymous clients cannot
 //! use them up.
+//!
+//! A device can also be trusted. Then a login on this device needs no second factor for some time.
 
 use std::fmt;
 
@@ -18,24 +20,46 @@ use crate::secret::{MasterKey, Secret, equal, hmac_sha256, random_bytes};
 /// How long a device stays known after its last login: 90 days.
 const KNOWN_MS: i64 = 90 * 24 * 3_600_000;
 
-/// The length of the device's id, the user's id, the password's version and the expiry time
-/// together.
-const CLAIMS_BYTES: usize = 16 + 16 + 4 + 8;
+/// The length of the device's id, the user's id, the password's version, the expiry time, and the
+/// trust (its time, the session epoch and the version of the factors) together.
+const CLAIMS_BYTES: usize = 16 + 16 + 4 + 8 + (8 + 4 + 4);
 const TOKEN_BYTES: usize = CLAIMS_BYTES + 32;
 /// The token's length in base64url. A token of any other length is refused before it is decoded.
 const TOKEN_CHARS: usize = (TOKEN_BYTES * 8).div_ceil(6);
+
+/// The bytes of a token whose device is not trusted.
+const NO_TRUST: DeviceTrust =
+    DeviceTrust { since: UnixMillis::MIN, session_epoch: 0, factor_version: 0 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Device {
     id: [u8; 16],
     user_id: Uuid,
     password_version: i32,
+    trust: Option<DeviceTrust>,
+}
+
+/// The trust in a device. It belongs to one state of the account, so it ends with every change of
+/// the factors, and when all sessions of the account end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeviceTrust {
+    /// When the user proved the second factor on this device.
+    pub since: UnixMillis,
+    /// The epoch of the user's sessions at this time.
+    pub session_epoch: i32,
+    /// The version of the user's factors at this time.
+    pub factor_version: i32,
 }
 
 impl Device {
     /// The id under which the device's failures are counted.
     pub fn id(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.id)
+    }
+
+    /// The trust in the device, which has perhaps ended.
+    pub fn trust(&self) -> Option<DeviceTrust> {
+        self.trust
     }
 
     /// Whether the device belongs to this user and has sent the current password before.
@@ -63,7 +87,8 @@ impl Devices {
 
     /// Issues a token for a client that has just sent the right password, or a valid token from a
     /// mail to the user. A device that was known before keeps its id. So it keeps its limit and its
-    /// count of failures, even if the password is new.
+    /// count of failures, even if the password is new. `trust` is the trust in the device from now
+    /// on.
     ///
     /// `address` is [`EmailAddress::normal`](crate::user::EmailAddress::normal). The token is
     /// invalid for any other email address.
@@ -71,7 +96,7 @@ impl Devices {
         &self,
         address: &str,
         (user_id, password_version): (Uuid, i32),
-        known: Option<Device>,
+        (known, trust): (Option<Device>, Option<DeviceTrust>),
         now: UnixMillis,
     ) -> String {
         let mut token = Vec::with_capacity(TOKEN_BYTES);
@@ -79,6 +104,10 @@ impl Devices {
         token.extend(user_id.as_bytes());
         token.extend(password_version.to_be_bytes());
         token.extend(now.saturating_add(KNOWN_MS).to_be_bytes());
+        let DeviceTrust { since, session_epoch, factor_version } = trust.unwrap_or(NO_TRUST);
+        token.extend(since.to_be_bytes());
+        token.extend(session_epoch.to_be_bytes());
+        token.extend(factor_version.to_be_bytes());
         token.extend(tag(&self.key, &token, address));
         URL_SAFE_NO_PAD.encode(token)
     }
@@ -98,11 +127,19 @@ impl Devices {
         let (id, claims) = claims.split_first_chunk::<16>()?;
         let (user_id, claims) = claims.split_first_chunk::<16>()?;
         let (version, claims) = claims.split_first_chunk::<4>()?;
-        let ends = i64::from_be_bytes(claims.try_into().ok()?);
-        (ours && ends > now).then(|| Device {
+        let (ends, claims) = claims.split_first_chunk::<8>()?;
+        let (since, claims) = claims.split_first_chunk::<8>()?;
+        let (epoch, factors) = claims.split_first_chunk::<4>()?;
+        let trust = DeviceTrust {
+            since: i64::from_be_bytes(*since),
+            session_epoch: i32::from_be_bytes(*epoch),
+            factor_version: i32::from_be_bytes(factors.try_into().ok()?),
+        };
+        (ours && i64::from_be_bytes(*ends) > now).then(|| Device {
             id: *id,
             user_id: Uuid::from_bytes(*user_id),
             password_version: i32::from_be_bytes(*version),
+            trust: (trust != NO_TRUST).then_some(trust),
         })
     }
 }

@@ -15,7 +15,7 @@ fn devices(key: u8) -> Devices {
 #[test]
 fn a_token_is_read_for_its_address_until_it_runs_out() {
     let devices = devices(1);
-    let token = devices.issue(ADA, WHO, None, NOW);
+    let token = devices.issue(ADA, WHO, (None, None), NOW);
     assert_eq!(token.len(), TOKEN_CHARS);
     let device = devices.read(token.as_bytes(), ADA, NOW + KNOWN_MS - 1).unwrap();
     assert!(device.knows(WHO.0, WHO.1));
@@ -30,17 +30,17 @@ fn a_token_is_read_for_its_address_until_it_runs_out() {
 fn a_device_keeps_its_id_and_another_gets_another() {
     let devices = devices(1);
     let read = |token: &str| devices.read(token.as_bytes(), ADA, NOW).unwrap();
-    let first = read(&devices.issue(ADA, WHO, None, NOW));
-    assert_eq!(read(&devices.issue(ADA, (WHO.0, 4), Some(first), NOW)).id(), first.id());
-    assert_ne!(read(&devices.issue(ADA, WHO, None, NOW)).id(), first.id());
+    let first = read(&devices.issue(ADA, WHO, (None, None), NOW));
+    assert_eq!(read(&devices.issue(ADA, (WHO.0, 4), (Some(first), None), NOW)).id(), first.id());
+    assert_ne!(read(&devices.issue(ADA, WHO, (None, None), NOW)).id(), first.id());
 }
 
 #[test]
 fn the_master_key_before_is_read_and_another_is_not() {
-    let token = devices(1).issue(ADA, WHO, None, NOW);
+    let token = devices(1).issue(ADA, WHO, (None, None), NOW);
     let rotated = Devices::new(&MasterKey::new([2; 32]), Some(&MasterKey::new([1; 32])));
     assert!(rotated.read(token.as_bytes(), ADA, NOW).is_some());
-    let renewed = rotated.issue(ADA, WHO, None, NOW);
+    let renewed = rotated.issue(ADA, WHO, (None, None), NOW);
     assert!(rotated.read(renewed.as_bytes(), ADA, NOW).is_some());
     assert_eq!(devices(1).read(renewed.as_bytes(), ADA, NOW), None);
     assert_eq!(devices(2).read(token.as_bytes(), ADA, NOW), None);
@@ -49,7 +49,7 @@ fn the_master_key_before_is_read_and_another_is_not() {
 #[test]
 fn a_token_that_is_changed_in_any_bit_or_length_is_none() {
     let devices = devices(1);
-    let token = devices.issue(ADA, WHO, None, NOW).into_bytes();
+    let token = devices.issue(ADA, WHO, (None, None), NOW).into_bytes();
     for at in 0..token.len() {
         for byte in 0..=u8::MAX {
             let mut changed = token.clone();

@@ -43,6 +43,7 @@ fn each_action_has_the_burst_that_was_decided() {
         (Action::Resend, 20),
         (Action::ExistEmail, 10),
         (Action::Captcha, 30),
+        (Action::LoginFactor, 30),
         (Action::ClientFailure, 20),
     ];
     assert_eq!(expected.map(|(action, _)| action), Action::ALL);

@@ -13,6 +13,7 @@
 //!   store.
 //! - [`attempts`] admits attempts at a password. [`back_off`] contains the numbers of the login
 //!   back-off, and [`device`] issues and reads the tokens of known devices.
+//! - `codes` admits attempts at a code of a second factor.
 //! - [`explain`] reports the current state of the limits to operators.
 //! - `worker` removes expired entries and cancels attempts.
 
@@ -21,6 +22,7 @@ pub mod attempts;
 pub mod back_off;
 pub mod budgets;
 mod client;
+mod codes;
 pub mod device;
 pub mod explain;
 pub mod limiter;
@@ -32,6 +34,8 @@ pub use crate::store::AttemptCaptcha;
 pub use admit::{Admission, Ask, InvitationLimit};
 pub use attempts::{AttemptClient, AttemptRefusal, CountedAttempt};
 pub use client::{Client, KnownSession, Limited};
+pub use codes::{CodeCap, CountedCode};
+pub use device::{Device, DeviceTrust};
 pub use limiter::{Decision, Headers, Limiter};
 pub use policies::{Action, policy_names};
 pub use worker::{AdmissionCommand, Worker};

@@ -34,6 +34,8 @@ pub enum Action {
     ExistEmail,
     /// Requesting a captcha challenge.
     Captcha,
+    /// Sending a second factor to complete a login.
+    LoginFactor,
     /// Failing to authenticate at introspection or revocation.
     ClientFailure,
 }
@@ -87,7 +89,7 @@ pub fn policy_names() -> Vec<&'static str> {
 
 impl Action {
     /// All actions, in the order of their discriminants.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Anything,
         Self::Login,
         Self::Register,
@@ -97,6 +99,7 @@ impl Action {
         Self::Resend,
         Self::ExistEmail,
         Self::Captcha,
+        Self::LoginFactor,
         Self::ClientFailure,
     ];
 
@@ -135,6 +138,8 @@ impl Action {
             // A challenge costs the daemon 0.5 ms of CPU time, so one IP address costs the daemon
             // at most 15 ms a minute. The widget requests one challenge per form.
             Self::Captcha => const { &[window("captcha", "captcha-48", 30, MINUTE)] },
+            // The back-off for codes limits guessing. This limit bounds the load.
+            Self::LoginFactor => const { &[window("login-factor", "login-factor-48", 30, MINUTE)] },
             // This limit is not against guessing, because no client can guess a secret of 128 bits.
             // It bounds the load and the number of log lines. With 20 failures a minute, an
             // operator who is correcting a wrong setting is not refused.

@@ -86,6 +86,21 @@ actions! {
     EmailChangeUndone = "email.change-undone",
     /// The owner of the new email address refused the change.
     EmailChangeRefused = "email.change-refused",
+    /// A user confirmed a second factor.
+    FactorAdded = "factor.added",
+    /// A user gave a second factor another name.
+    FactorRenamed = "factor.renamed",
+    /// A user removed a second factor.
+    FactorRemoved = "factor.removed",
+    /// A user replaced the recovery codes, and the older ones became invalid.
+    RecoveryCodesReplaced = "factor.recovery-codes-replaced",
+    /// A user used up a recovery code.
+    RecoveryCodeUsed = "factor.recovery-code-used",
+    /// The link in the mail about the first factor was used. The factors were removed, all sessions
+    /// ended, and the password became invalid.
+    FactorUndone = "factor.undone",
+    /// The operator removed all second factors of an account, and all its sessions ended.
+    FactorsReset = "factor.reset",
     /// A team was created.
     TeamCreated = "team.created",
     /// A team's name or slug changed.

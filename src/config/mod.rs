@@ -40,7 +40,7 @@ pub use mailbox::MailboxBarrier;
 pub use problems::{Problem, Problems, table};
 pub use schema::schema;
 pub use settings::{
-    Audit, Captcha, Config, Database, Http, Log, Mail, Password, RateLimits, Registration,
+    Audit, Captcha, Config, Database, Factors, Http, Log, Mail, Password, RateLimits, Registration,
     Sessions, Teams, TlsFiles, Tokens,
 };
 pub use show::Shown;

@@ -148,6 +148,8 @@ impl Dependencies<'_> {
             .await?;
         let deliveries = Deliveries::new(deliveries);
         let issuer = Issuer {
+            db: self.db.clone(),
+            store: self.store.clone(),
             keys: self.keys.clone(),
             tokens: self.config.tokens.clone(),
             sessions: self.config.sessions,

@@ -3,7 +3,10 @@
 use super::json::{Object, Rule};
 use super::limit::limited;
 use crate::account::{AccountError, RegistrationRefusal, WeakPassword};
-use crate::problem::{Code, Problem};
+use crate::clock::rfc3339;
+use crate::factor::FACTORS_MAX;
+use crate::problem::{Code, FieldError, Problem};
+use crate::session::{FactorRequired, StepUpRequired};
 
 impl Rule for WeakPassword {
     fn code(&self) -> &'static str {
@@ -35,8 +38,47 @@ pub fn problem(error: AccountError, member: &'static str) -> Problem {
             names.join(", ")
         )),
         AccountError::CaptchaNeeded { difficulty } => captcha_needed(difficulty),
+        AccountError::FactorRequired(required) => factor_required(&required),
+        AccountError::WrongCode => {
+            Problem::new(Code::InvalidCredentials).detail("The code or the password is wrong.")
+        }
+        AccountError::WrongFirstCode => Problem::validation(vec![FieldError {
+            pointer: "/code".to_owned(),
+            code: "mismatch",
+            detail: "`code` is not the current code of the authenticator app.".to_owned(),
+        }]),
+        AccountError::NoFactor => {
+            Problem::new(Code::Conflict).detail("The account has no second factor.")
+        }
+        AccountError::TooManyFactors => Problem::new(Code::Conflict).detail(format!(
+            "The account has {FACTORS_MAX} factors, which is the maximum. Remove one first."
+        )),
         AccountError::Unavailable(unavailable) => unavailable.into(),
         other => other.code().into(),
+    }
+}
+
+/// The problem that asks for the second factor of a login.
+fn factor_required(required: &FactorRequired) -> Problem {
+    let methods: Vec<&str> = required.methods.iter().map(|method| method.name()).collect();
+    Problem::new(Code::FactorRequired)
+        .member("challenge", required.challenge.expose().as_str())
+        .member("methods", methods)
+        .member("expiresAt", rfc3339(required.expires_at))
+}
+
+/// The problem of an action that needs a newer or a stronger proof (RFC 9470 §3).
+impl From<StepUpRequired> for Problem {
+    fn from(StepUpRequired { level, fresh_for, methods }: StepUpRequired) -> Self {
+        let (level, seconds) = (level.name(), fresh_for.as_secs());
+        let challenge = format!(
+            "Bearer error=\"insufficient_user_authentication\", acr_values=\"{level}\", max_age=\"{seconds}\""
+        );
+        let problem = Self::new(Code::StepUpRequired)
+            .member("acrValues", vec![level])
+            .member("maxAge", seconds)
+            .member("methods", methods);
+        Self { challenge: Some(challenge), ..problem }
     }
 }
 
@@ -51,7 +93,7 @@ fn captcha_needed(difficulty: u32) -> Problem {
         "There were many failed logins to this account. Solve a captcha and send the solution with the login. \
          GET /api/captcha?difficulty={difficulty} returns the challenge of the built-in captcha."
     );
-    Problem { difficulty: Some(difficulty), ..problem.detail(detail) }
+    problem.detail(detail).member("difficulty", difficulty)
 }
 
 impl From<AccountError> for Problem {

@@ -138,8 +138,8 @@ pub fn problem(
     if let Some(error) = problem.oauth {
         body["error"] = error.name().into();
     }
-    if let Some(difficulty) = problem.difficulty {
-        body["difficulty"] = difficulty.into();
+    for (name, value) in &problem.members {
+        body[*name] = value.clone();
     }
     if code == Code::ValidationFailed {
         body["errors"] = problem
@@ -161,7 +161,12 @@ pub fn problem(
         if problem.oauth == Some(OauthError::InvalidClient) {
             headers.append(header::WWW_AUTHENTICATE, BASIC_CHALLENGE);
         }
-        headers.append(header::WWW_AUTHENTICATE, challenge(code, token_shown));
+        let stated = problem.challenge.as_deref().map(HeaderValue::from_str);
+        let bearer = match stated {
+            Some(Ok(stated)) => stated,
+            _ => challenge(code, token_shown),
+        };
+        headers.append(header::WWW_AUTHENTICATE, bearer);
     }
     answer
 }

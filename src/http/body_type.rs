@@ -91,6 +91,19 @@ impl<T: Text> Member for Option<T> {
     }
 }
 
+impl Member for Option<bool> {
+    const REQUIRED: bool = false;
+
+    fn read(body: &mut Object, name: &'static str) -> Option<Self> {
+        if body.has(name) { body.flag(name).map(Some) } else { Some(None) }
+    }
+
+    fn schema() -> RefOr<Schema> {
+        let flag = SchemaType::from_iter([Type::Boolean, Type::Null]);
+        ObjectBuilder::new().schema_type(flag).build().into()
+    }
+}
+
 /// The schema of a list that contains at least one string. Each string must be one of `items`.
 pub fn list_schema(items: impl Iterator<Item = &'static str>) -> RefOr<Schema> {
     let item = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(items)).build();

@@ -25,6 +25,7 @@ use super::body;
 use super::cors;
 use super::cross_site;
 use super::cx::{Cx, Forwarded, Peer};
+use super::fresh;
 use super::head;
 use super::mailbox_gate::{self, Passage};
 use super::member::{self, Member};
@@ -38,6 +39,7 @@ use crate::admission::{Action, Decision};
 use crate::app::App;
 use crate::http::limit::{self, Holder};
 use crate::problem::{Code, Problem, Unavailable};
+use crate::session::Principal;
 use crate::telemetry::labels::ShedReason;
 use crate::token::Expiry;
 
@@ -180,6 +182,7 @@ impl Dispatcher {
                 // password hash or for a captcha. Password hashes and captchas have their own
                 // queues.
                 drop(pass);
+                self.require_proof(route, &caller).await?;
                 limit::admit_write(&self.app, request, (route, caller.standing.id)).await?;
                 handle(&self.app, request, caller).await
             }
@@ -188,6 +191,7 @@ impl Dispatcher {
                     limit::account(&self.app, request, Expiry::Enforced).await?;
                 let caller = self.app.check().caller_of(user_id, &claims).await?;
                 let caller = member::verified(caller)?;
+                self.require_proof(route, &caller).await?;
                 limit::admit_write(&self.app, request, (route, caller.standing.id)).await?;
                 handle(&self.app, request, caller).await
             }
@@ -197,11 +201,20 @@ impl Dispatcher {
             },
             Handler::Team(permission, handle) => {
                 let member = Member::of(&self.app, request, permission).await?;
+                self.require_proof(route, &member.caller).await?;
                 let _pass =
                     limit::permit(&self.app, request, Holder::Team(member.team_id())).await?;
                 limit::admit_write(&self.app, request, (route, member.actor.user_id)).await?;
                 handle(&self.app, request, member).await
             }
+        }
+    }
+
+    /// Refuses a caller who has no fresh proof, if the route needs one.
+    async fn require_proof(&self, route: &Route, caller: &Principal) -> Result<(), Problem> {
+        match route.proof {
+            Some(proof) => fresh::require(&self.app, caller, proof).await,
+            None => Ok(()),
         }
     }
 

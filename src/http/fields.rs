@@ -5,6 +5,7 @@ use super::request::Request;
 use crate::app::App;
 use crate::problem::Problem;
 use crate::secret::Secret;
+use crate::session::Principal;
 use crate::user::{AddressError, EmailAddress, NameError};
 
 /// Checks a new password against the password policy. If the user's email address and name are
@@ -17,6 +18,18 @@ pub fn policy(
 ) {
     if let Some(password) = password {
         body.check(member, app.account().keeps_policy(password, address, name));
+    }
+}
+
+/// Requires the current password, unless the account has a second factor. In this case the route has
+/// checked a fresh proof with it.
+pub fn require_password(
+    body: &mut Object,
+    caller: &Principal,
+    password: Option<&Option<Secret<String>>>,
+) {
+    if matches!(password, Some(None)) && !caller.standing.has_factor() {
+        body.reject("password", "required", "`password` is required.");
     }
 }
 

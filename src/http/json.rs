@@ -22,6 +22,7 @@ enum Value {
     Text(String),
     /// A list that contains only strings. It may be empty.
     Texts(Vec<String>),
+    Flag(bool),
     Null,
     Other,
 }
@@ -61,7 +62,7 @@ impl Object {
     pub fn text(&mut self, name: &'static str) -> Option<String> {
         match self.members.remove(name) {
             Some(Value::Text(text)) => return Some(text),
-            Some(Value::Null | Value::Texts(_) | Value::Other) => {
+            Some(Value::Null | Value::Texts(_) | Value::Flag(_) | Value::Other) => {
                 self.reject(name, "type", format_args!("`{name}` must be a string."));
             }
             None => self.reject(name, "required", format_args!("`{name}` is required.")),
@@ -81,6 +82,19 @@ impl Object {
             Some(Value::Texts(texts)) => return Some(texts),
             Some(_) => {
                 self.reject(name, "type", format_args!("`{name}` must be a list of strings."));
+            }
+            None => self.reject(name, "required", format_args!("`{name}` is required.")),
+        }
+        None
+    }
+
+    /// Takes a required member that is true or false. If the member is missing or has another type,
+    /// records the error and returns none.
+    pub fn flag(&mut self, name: &'static str) -> Option<bool> {
+        match self.members.remove(name) {
+            Some(Value::Flag(flag)) => return Some(flag),
+            Some(_) => {
+                self.reject(name, "type", format_args!("`{name}` must be true or false."));
             }
             None => self.reject(name, "required", format_args!("`{name}` is required.")),
         }
@@ -125,7 +139,7 @@ impl Drop for Object {
             match value {
                 Value::Text(text) => text.zeroize(),
                 Value::Texts(texts) => texts.zeroize(),
-                Value::Null | Value::Other => {}
+                Value::Flag(_) | Value::Null | Value::Other => {}
             }
         }
     }
@@ -172,8 +186,8 @@ impl<'de> Deserialize<'de> for Value {
                 Ok(Value::Text(text.to_owned()))
             }
 
-            fn visit_bool<E>(self, _: bool) -> Result<Value, E> {
-                Ok(Value::Other)
+            fn visit_bool<E>(self, flag: bool) -> Result<Value, E> {
+                Ok(Value::Flag(flag))
             }
 
             fn visit_i64<E>(self, _: i64) -> Result<Value, E> {
@@ -197,7 +211,9 @@ impl<'de> Deserialize<'de> for Value {
                 while let Some(element) = seq.next_element::<Value>()? {
                     match element {
                         Value::Text(text) => texts.push(text),
-                        Value::Texts(_) | Value::Null | Value::Other => others = true,
+                        Value::Texts(_) | Value::Flag(_) | Value::Null | Value::Other => {
+                            others = true;
+                        }
                     }
                 }
                 Ok(if others { Value::Other } else { Value::Texts(texts) })

@@ -18,6 +18,7 @@ pub mod dispatch;
 mod fields;
 pub mod form;
 mod forwarded;
+pub mod fresh;
 pub mod front;
 pub mod head;
 pub mod idle;

@@ -169,6 +169,14 @@ impl Operation {
         self
     }
 
+    /// Responds with 201 and JSON of the type `T`.
+    #[must_use]
+    pub fn created<T: ToSchema>(mut self, description: &'static str) -> Self {
+        self = self.gives::<T>(description);
+        self.answer.0 = 201;
+        self
+    }
+
     /// Responds with 200 and a JSON object that another standard defines.
     #[must_use]
     pub fn gives_json(mut self, description: &'static str) -> Self {

@@ -18,7 +18,7 @@ use super::{api, pages};
 use crate::app::App;
 use crate::mail::Mailbox;
 use crate::problem::Problem;
-use crate::session::Principal;
+use crate::session::{FreshProof, Principal};
 use crate::team::Permission;
 
 /// The response has to be ready within this time after the request has arrived.
@@ -75,6 +75,9 @@ pub struct Route {
     pub path: &'static str,
     pub handler: Handler,
     pub kind: RouteKind,
+    /// The fresh proof that the action needs. None if it needs none, or if only some of its requests
+    /// need one.
+    pub proof: Option<FreshProof>,
     /// The description of the endpoint. It is none if the route is not part of the API.
     pub operation: Option<fn() -> Operation>,
 }
@@ -146,34 +149,37 @@ impl Route {
 }
 
 macro_rules! route {
-    ($method:ident $path:literal open $($module:ident)::+ $(, $kind:ident)?) => {
+    ($method:ident $path:literal open $($module:ident)::+ $(, $kind:ident)? $(; $proof:ident)?) => {
         Route {
             method: RouteMethod::$method,
             path: $path,
             handler: Handler::Open(|app, request| Box::pin($($module)::+::handle(app, request))),
             kind: route!(@kind $($kind)?),
+            proof: route!(@proof $($proof)?),
             operation: Some($($module)::+::operation),
         }
     };
-    ($method:ident $path:literal user $($module:ident)::+ $(, $kind:ident)?) => {
+    ($method:ident $path:literal user $($module:ident)::+ $(, $kind:ident)? $(; $proof:ident)?) => {
         Route {
             method: RouteMethod::$method,
             path: $path,
             handler: Handler::User(|app, request, caller| Box::pin($($module)::+::handle(app, request, caller))),
             kind: route!(@kind $($kind)?),
+            proof: route!(@proof $($proof)?),
             operation: Some($($module)::+::operation),
         }
     };
-    ($method:ident $path:literal verified $($module:ident)::+ $(, $kind:ident)?) => {
+    ($method:ident $path:literal verified $($module:ident)::+ $(, $kind:ident)? $(; $proof:ident)?) => {
         Route {
             method: RouteMethod::$method,
             path: $path,
             handler: Handler::Verified(|app, request, caller| Box::pin($($module)::+::handle(app, request, caller))),
             kind: route!(@kind $($kind)?),
+            proof: route!(@proof $($proof)?),
             operation: Some($($module)::+::operation),
         }
     };
-    ($method:ident $path:literal team $permission:ident $($module:ident)::+ $(, $kind:ident)?) => {
+    ($method:ident $path:literal team $permission:ident $($module:ident)::+ $(, $kind:ident)? $(; $proof:ident)?) => {
         Route {
             method: RouteMethod::$method,
             path: $path,
@@ -182,29 +188,34 @@ macro_rules! route {
                 |app, request, member| Box::pin($($module)::+::handle(app, request, member)),
             ),
             kind: route!(@kind $($kind)?),
+            proof: route!(@proof $($proof)?),
             operation: Some($($module)::+::operation),
         }
     };
-    ($method:ident $path:literal page $handle:path $(, $kind:ident)?) => {
+    ($method:ident $path:literal page $handle:path $(, $kind:ident)? $(; $proof:ident)?) => {
         Route {
             method: RouteMethod::$method,
             path: $path,
             handler: Handler::Open(|app, request| Box::pin($handle(app, request))),
             kind: route!(@kind $($kind)?),
+            proof: route!(@proof $($proof)?),
             operation: None,
         }
     };
-    ($method:ident $path:literal mailbox $handle:path $(, $kind:ident)?) => {
+    ($method:ident $path:literal mailbox $handle:path $(, $kind:ident)? $(; $proof:ident)?) => {
         Route {
             method: RouteMethod::$method,
             path: $path,
             handler: Handler::Mailbox(|mailbox, request| Box::pin($handle(mailbox, request))),
             kind: route!(@kind $($kind)?),
+            proof: route!(@proof $($proof)?),
             operation: None,
         }
     };
     (@kind) => { RouteKind::Plain };
     (@kind $kind:ident) => { RouteKind::$kind };
+    (@proof) => { None };
+    (@proof $proof:ident) => { Some(FreshProof::$proof) };
 }
 
 pub const ROUTES: &[Route] = &[
@@ -225,9 +236,17 @@ pub const ROUTES: &[Route] = &[
     route!(Get "/api/me" user api::account::show),
     route!(Get "/api/me/events" user api::account::events),
     route!(Patch "/api/me" user api::account::rename),
-    route!(Delete "/api/me" user api::account::delete, OwnBudget),
-    route!(Post "/api/change-password" user api::password::change, OwnBudget),
-    route!(Post "/api/change-email" user api::email::change, OwnBudget),
+    route!(Delete "/api/me" user api::account::delete, OwnBudget; SecondFactor),
+    route!(Post "/api/change-password" user api::password::change, OwnBudget; SecondFactor),
+    route!(Post "/api/change-email" user api::email::change, OwnBudget; SecondFactor),
+    route!(Post "/api/login/factor" open api::session::login_factor),
+    route!(Post "/api/step-up" user api::session::step_up, OwnBudget),
+    route!(Get "/api/me/factors" user api::factor::list),
+    route!(Post "/api/me/factors/totp" verified api::factor::add_totp; Password),
+    route!(Post "/api/me/factors/{id}/confirm" verified api::factor::confirm),
+    route!(Patch "/api/me/factors/{id}" verified api::factor::rename),
+    route!(Delete "/api/me/factors/{id}" verified api::factor::remove; SecondFactor),
+    route!(Post "/api/me/recovery-codes" verified api::factor::recovery_codes; SecondFactor),
     route!(Post "/api/token" open api::oauth::token),
     route!(Post "/api/introspect" open api::oauth::introspect, Server),
     route!(Post "/api/revoke" open api::oauth::revoke),
@@ -239,7 +258,7 @@ pub const ROUTES: &[Route] = &[
     route!(Post "/api/teams" verified api::team::create),
     route!(Get "/api/teams/{tid}" team ReadTeam api::team::show),
     route!(Patch "/api/teams/{tid}" team ManageTeam api::team::update),
-    route!(Delete "/api/teams/{tid}" team DeleteTeam api::team::delete),
+    route!(Delete "/api/teams/{tid}" team DeleteTeam api::team::delete; Any),
     route!(Post "/api/teams/{tid}/switch" team UseTeam api::team::switch),
     route!(Get "/api/teams/{tid}/projects" team ReadTeam api::project::list),
     route!(Post "/api/teams/{tid}/projects" team ManageProjects api::project::create),
@@ -247,7 +266,7 @@ pub const ROUTES: &[Route] = &[
     route!(Patch "/api/teams/{tid}/projects/{pid}" team ManageProjects api::project::update),
     route!(Delete "/api/teams/{tid}/projects/{pid}" team ManageProjects api::project::delete),
     route!(Get "/api/teams/{tid}/projects/{pid}/keys" team ManageKeys api::key::list),
-    route!(Post "/api/teams/{tid}/projects/{pid}/keys" team ManageKeys api::key::create),
+    route!(Post "/api/teams/{tid}/projects/{pid}/keys" team ManageKeys api::key::create; Any),
     route!(Delete "/api/teams/{tid}/projects/{pid}/keys/{kid}" team ManageKeys api::key::revoke),
     route!(Get "/api/teams/{tid}/invitations" team ManageInvitations api::invitation::list),
     route!(Post "/api/teams/{tid}/invitations" team ManageInvitations api::invitation::create),

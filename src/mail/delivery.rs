@@ -209,7 +209,9 @@ impl Mailer {
                     return Ok(Err(down));
                 }
             },
-            Known::WithChange { id, digest, until } => undo::put(db, id, digest, until).await?,
+            Known::WithRow { kind, id, digest, until } => {
+                undo::put(db, (kind, id), digest, until).await?;
+            }
         }
         let outcome = match self.setup.transport.deliver(&letter).await {
             Ok(()) => {

@@ -39,7 +39,8 @@ pub struct MailData {
     /// For [`Kind::Recover`]: the `password_version` at the time of the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_version: Option<i32>,
-    /// For [`Kind::ChangeEmail`] and [`Kind::EmailChangeNotice`]: the id of the change.
+    /// For [`Kind::ChangeEmail`] and [`Kind::EmailChangeNotice`]: the id of the change of address.
+    /// For [`Kind::FirstFactorAdded`]: the id of the row of the first factor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub change_id: Option<Uuid>,
     /// For [`Kind::EmailChangeNotice`]: the email address after the change.
@@ -55,6 +56,9 @@ pub struct MailData {
     /// For [`Kind::Invitation`]: the name of the role.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
+    /// For [`Kind::RecoveryCodeUsed`]: how many recovery codes the user can still use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub codes_left: Option<u32>,
     /// How many events a notice reports. Both 0 and 1 mean one event.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub times: u32,

@@ -13,6 +13,7 @@ use crate::mail::kinds::Wanted;
 use crate::mail::letter::Letter;
 use crate::mail::queue::Claim;
 use crate::mail::render::{Draft, Reader, Unrenderable, render};
+use crate::mail::undo::UndoKind;
 use crate::mail::{Kind, MailData, Mailer, mailed_token};
 use crate::secret::{self, Secret};
 use crate::store::OneTimeToken;
@@ -24,8 +25,9 @@ pub(super) enum Known {
     Already,
     /// The token must be stored in the token store.
     InStore(OneTimeToken),
-    /// The token must be stored in the row of the change of address that the link undoes.
-    WithChange {
+    /// The token must be stored in the row that the link undoes.
+    WithRow {
+        kind: UndoKind,
         id: Uuid,
         /// SHA-256 of the token.
         digest: String,
@@ -116,9 +118,15 @@ impl Mailer {
                 subject,
                 expires_at: until,
             }),
-            (None, Some(digest), Some(id)) if kind == Kind::EmailChangeNotice => {
-                Known::WithChange { id, digest, until }
-            }
+            (None, Some(digest), Some(id)) => match kind {
+                Kind::EmailChangeNotice => {
+                    Known::WithRow { kind: UndoKind::EmailChange, id, digest, until }
+                }
+                Kind::FirstFactorAdded => {
+                    Known::WithRow { kind: UndoKind::FirstFactor, id, digest, until }
+                }
+                _ => Known::Already,
+            },
             _ => Known::Already,
         };
         let draft =

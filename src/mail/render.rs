@@ -103,6 +103,7 @@ pub(super) fn render(draft: &Draft<'_>) -> Result<Rendered, Unrenderable> {
         inviter: &inviter,
         team: data.team.as_deref().map(one_line).filter(|team| is_no_link(team)),
         role,
+        codes_left: data.codes_left.unwrap_or_default(),
         link_ttl: draft.link_ttl,
         times: data.times,
     };

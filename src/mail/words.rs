@@ -61,6 +61,8 @@ pub(super) struct Facts<'a> {
     pub team: Option<String>,
     /// The role that the invitation gives.
     pub role: Role,
+    /// How many recovery codes the user can still use.
+    pub codes_left: u32,
     /// How long the link is valid.
     pub link_ttl: Duration,
     /// How many events a notice stands for.

@@ -48,6 +48,22 @@ catalogue! {
         "The email address or the password is wrong"
         "The email address and the password do not match. The response is the same whether the \
             account exists or not.";
+    /// 401: the login needs the second factor of the account.
+    FactorRequired = "factor-required" 401
+        "The login needs a second factor"
+        "The password is right. Send `challenge` with a code to POST /api/login/factor within 5 \
+            minutes. `methods` lists the methods of the account.";
+    /// 401: the challenge of a login is unknown, has ended or has expired.
+    ChallengeInvalid = "challenge-invalid" 401
+        "The challenge is not valid"
+        "The challenge is unknown, it was already used, it has expired, or too many wrong codes \
+            were sent. Log in again.";
+    /// 401: the action needs a newer or a stronger proof of the user.
+    StepUpRequired = "step-up-required" 401
+        "The action needs a fresh proof"
+        "Your session is valid, but your last proof is too old or too weak for this action. Send a \
+            proof to POST /api/step-up, then send the request again. `methods` lists the methods \
+            that are enough.";
     /// 401: the bearer token is missing or not valid.
     InvalidToken = "invalid-token" 401
         "The token is not valid"
@@ -77,6 +93,12 @@ catalogue! {
         "The invitation is for another email address"
         "Only the account with the invited email address can accept the invitation. Log in to that \
             account, or ask for an invitation to your own email address.";
+    /// 403: the team requires a second factor, and the session has none.
+    TeamFactorRequired = "team-factor-required" 403
+        "The team requires a second factor"
+        "Only a session with two factors can use this team. Add a factor with POST \
+            /api/me/factors/totp, or send a code to POST /api/step-up. `methods` lists the methods \
+            of your account.";
     /// 404: the path or the object does not exist.
     NotFound = "not-found" 404
         "The path or the object does not exist"
@@ -186,12 +208,16 @@ mod tests {
         400 token-invalid
         400 captcha-invalid
         401 invalid-credentials
+        401 factor-required
+        401 challenge-invalid
+        401 step-up-required
         401 invalid-token
         401 refresh-reused
         403 forbidden
         403 account-disabled
         403 email-unverified
         403 other-address
+        403 team-factor-required
         404 not-found
         405 method-not-allowed
         408 request-timeout

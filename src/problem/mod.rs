@@ -12,6 +12,7 @@ use std::error::Error;
 use std::fmt;
 
 use sea_orm::{DbErr, RuntimeErr};
+use serde_json::Value;
 
 pub use code::Code;
 
@@ -39,8 +40,10 @@ pub struct Problem {
     pub errors: Vec<FieldError>,
     /// The number of seconds after which the same request will be accepted, for 429 and 503.
     pub retry_after: Option<u32>,
-    /// How many times harder than usual the captcha must be, for [`Code::CaptchaInvalid`].
-    pub difficulty: Option<u32>,
+    /// Further members of the response, for example `difficulty` of [`Code::CaptchaInvalid`].
+    pub members: Vec<(&'static str, Value)>,
+    /// The parameters of the Bearer challenge, for [`Code::StepUpRequired`].
+    pub challenge: Option<String>,
     /// The `error` member that the OAuth RFCs define. Only OAuth endpoints set it.
     pub oauth: Option<OauthError>,
     /// The internal cause. It is logged once and never sent to the client.
@@ -55,7 +58,8 @@ impl Problem {
             detail: None,
             errors: Vec::new(),
             retry_after: None,
-            difficulty: None,
+            members: Vec::new(),
+            challenge: None,
             oauth: None,
             source: None,
         }
@@ -72,6 +76,13 @@ impl Problem {
     #[must_use]
     pub fn oauth(mut self, error: OauthError) -> Self {
         self.oauth = Some(error);
+        self
+    }
+
+    /// Adds a member to the response.
+    #[must_use]
+    pub fn member(mut self, name: &'static str, value: impl Into<Value>) -> Self {
+        self.members.push((name, value.into()));
         self
     }
 

@@ -1,5 +1,5 @@
-//! Encrypts the keys that are stored in the database. The encryption key is derived from the master
-//! key.
+//! Encrypts the keys and secrets that are stored in the database. The encryption key of the signing
+//! keys is derived from the master key.
 //!
 //! The cipher is AES-256-GCM. The identity of the row is the associated data. So an encrypted key
 //! that is moved to another row cannot be decrypted. The output is 12 bytes of random nonce, then
@@ -10,20 +10,34 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKe
 
 use super::{KeyError, MasterKey, Secret, random_bytes};
 
-fn key(master: &MasterKey) -> Result<LessSafeKey, KeyError> {
-    let bytes = master.derive("seal:signing-key");
-    Ok(LessSafeKey::new(UnboundKey::new(&AES_256_GCM, bytes.expose())?))
+fn cipher(key: &Secret<[u8; 32]>) -> Result<LessSafeKey, KeyError> {
+    Ok(LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key.expose())?))
 }
 
-/// Encrypts `plain` for the row that `context` identifies.
+/// Encrypts a signing key for the row that `context` identifies.
 pub fn seal(
     master: &MasterKey,
     context: &str,
     plain: &Secret<Vec<u8>>,
 ) -> Result<Vec<u8>, KeyError> {
+    seal_with(&master.derive("seal:signing-key"), context, plain)
+}
+
+/// Decrypts the output of [`seal`]. It returns an error if the master key or the context is another
+/// one, or if a byte was changed.
+pub fn open(master: &MasterKey, context: &str, sealed: &[u8]) -> Result<Secret<Vec<u8>>, KeyError> {
+    open_with(&master.derive("seal:signing-key"), context, sealed)
+}
+
+/// Encrypts `plain` with a key of its own purpose, for the row that `context` identifies.
+pub fn seal_with(
+    key: &Secret<[u8; 32]>,
+    context: &str,
+    plain: &Secret<Vec<u8>>,
+) -> Result<Vec<u8>, KeyError> {
     let nonce = random_bytes::<NONCE_LEN>();
     let mut sealed = plain.expose().clone();
-    key(master)?.seal_in_place_append_tag(
+    cipher(key)?.seal_in_place_append_tag(
         Nonce::assume_unique_for_key(nonce),
         Aad::from(context),
         &mut sealed,
@@ -31,13 +45,16 @@ pub fn seal(
     Ok([nonce.as_slice(), &sealed].concat())
 }
 
-/// Decrypts the output of [`seal`]. It returns an error if the master key or the context is another
-/// one, or if a byte was changed.
-pub fn open(master: &MasterKey, context: &str, sealed: &[u8]) -> Result<Secret<Vec<u8>>, KeyError> {
+/// Decrypts the output of [`seal_with`].
+pub fn open_with(
+    key: &Secret<[u8; 32]>,
+    context: &str,
+    sealed: &[u8],
+) -> Result<Secret<Vec<u8>>, KeyError> {
     let (nonce, ciphertext) = sealed.split_at_checked(NONCE_LEN).ok_or(KeyError)?;
     let mut buffer = ciphertext.to_vec();
     let nonce = Nonce::try_assume_unique_for_key(nonce)?;
-    let length = key(master)?.open_in_place(nonce, Aad::from(context), &mut buffer)?.len();
+    let length = cipher(key)?.open_in_place(nonce, Aad::from(context), &mut buffer)?.len();
     buffer.truncate(length);
     Ok(Secret::new(buffer))
 }

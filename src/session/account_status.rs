@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::clock::UnixMillis;
 use crate::database::Db;
 use crate::secret::Secret;
+use crate::session::Level;
 use crate::team::{Role, TeamState};
 use crate::user::{User, UserState};
 
@@ -29,6 +30,10 @@ pub struct AccountStatus {
     pub password_version: i32,
     /// The epoch that a live session must have.
     pub session_epoch: i32,
+    /// A number that rises with each change of the factors, and when all trust in devices ends.
+    pub factor_version: i32,
+    /// The number of factors.
+    pub factor_count: i32,
     /// Whether the account may be used.
     pub state: UserState,
     /// When the email address was proven. None if it is not proven.
@@ -56,6 +61,8 @@ pub struct Membership {
     pub team_name: String,
     /// Whether the team may be used.
     pub team_state: TeamState,
+    /// Whether members need a session with two factors to use the team.
+    pub requires_factor: bool,
     pub role: Role,
     /// The epoch of the membership. It is the claim `mep` of the vaultToken.
     pub epoch: i32,
@@ -68,6 +75,11 @@ impl Membership {
     /// operator.
     pub fn is_active(&self) -> bool {
         self.team_state == TeamState::Active
+    }
+
+    /// Whether the team requires a second factor, and a session of this level has none.
+    pub fn is_locked_for(&self, level: Level) -> bool {
+        self.requires_factor && level < Level::Aal2
     }
 }
 
@@ -99,6 +111,8 @@ struct Row {
     password_hash: String,
     password_version: i32,
     session_epoch: i32,
+    factor_version: i32,
+    factor_count: i32,
     status: UserState,
     verified_at: Option<i64>,
     created_at: i64,
@@ -107,6 +121,7 @@ struct Row {
     team_id: Option<Uuid>,
     team_name: Option<String>,
     team_status: Option<TeamState>,
+    require_factor: Option<bool>,
     role: Option<String>,
     membership_epoch: Option<i32>,
     project_id: Option<Uuid>,
@@ -124,7 +139,7 @@ struct Row {
 macro_rules! select {
     ($membership:literal, $filter:literal) => {
         concat!(
-            "SELECT u.id, u.email, u.email_normal, u.name, u.password_hash, u.password_version, u.session_epoch, \
+            "SELECT u.id, u.email, u.email_normal, u.name, u.password_hash, u.password_version, u.session_epoch, u.factor_version, u.factor_count, \
              u.status, u.verified_at, u.created_at, u.created_ip, u.has_logged_in, \
              (SELECT COUNT(*) FROM ended_sessions e WHERE e.sid = $1) AS ended, \
              (SELECT COUNT(*) FROM revoked_tokens r WHERE r.jti = $5) AS revoked, ",
@@ -139,7 +154,7 @@ macro_rules! select {
 macro_rules! on_sqlite {
     ($filter:literal) => {
         select!(
-            "m.team_id, t.name AS team_name, t.status AS team_status, m.role, m.epoch AS membership_epoch, p.id AS project_id, \
+            "m.team_id, t.name AS team_name, t.status AS team_status, t.require_factor, m.role, m.epoch AS membership_epoch, p.id AS project_id, \
              p.name AS project_name \
              FROM users u \
              LEFT JOIN memberships m ON m.id = (SELECT x.id FROM memberships x JOIN teams w ON w.id = x.team_id \
@@ -159,7 +174,7 @@ macro_rules! on_sqlite {
 macro_rules! on_postgres {
     ($filter:literal) => {
         select!(
-            "m.team_id, m.team_name, m.team_status, m.role, m.epoch AS membership_epoch, m.project_id, m.project_name \
+            "m.team_id, m.team_name, m.team_status, m.require_factor, m.role, m.epoch AS membership_epoch, m.project_id, m.project_name \
              FROM users u LEFT JOIN LATERAL latchkey_membership(u.id, $2, $3) m ON true",
             $filter
         )
@@ -199,6 +214,8 @@ impl AccountStatus {
             password_hash: Secret::new(user.password_hash),
             password_version: user.password_version,
             session_epoch: user.session_epoch,
+            factor_version: user.factor_version,
+            factor_count: user.factor_count,
             state: user.status,
             verified_at: user.verified_at,
             created_at: user.created_at,
@@ -208,6 +225,11 @@ impl AccountStatus {
             session: SessionRow::Absent,
             token: TokenRow::Absent,
         }
+    }
+
+    /// Whether the account has a second factor.
+    pub fn has_factor(&self) -> bool {
+        self.factor_count > 0
     }
 
     /// Whether the email address is proven.
@@ -235,6 +257,7 @@ impl From<Row> for AccountStatus {
                 team_id,
                 team_name: row.team_name.unwrap_or_default(),
                 team_state: row.team_status.unwrap_or(TeamState::Disabled),
+                requires_factor: row.require_factor.unwrap_or(true),
                 role,
                 epoch: row.membership_epoch.unwrap_or_default(),
                 project: row.project_id.zip(row.project_name),
@@ -249,6 +272,8 @@ impl From<Row> for AccountStatus {
             password_hash: Secret::new(row.password_hash),
             password_version: row.password_version,
             session_epoch: row.session_epoch,
+            factor_version: row.factor_version,
+            factor_count: row.factor_count,
             state: row.status,
             verified_at: row.verified_at,
             created_at: row.created_at,

@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::database::Db;
 use crate::problem::{Code, Problem, Unavailable};
 use crate::session::account_status::{AccountStatus, SessionRow, StatusQuery, TokenRow};
+use crate::session::proof;
 use crate::store::{Session, Store};
 use crate::team::keys::KnownKey;
 use crate::team::roles::scope_of;
@@ -111,6 +112,7 @@ impl Check<'_> {
     /// - The token names no team, or the team is disabled.
     /// - The session of the token has ended.
     /// - The membership has changed since the token was issued.
+    /// - The team requires a second factor, and the session has none.
     /// - The project key of the token is revoked or expired.
     /// - The token itself is revoked.
     pub async fn vault_is_live(&self, claims: &VaultClaims) -> Result<(), Refused> {
@@ -164,7 +166,12 @@ impl Check<'_> {
                 && Some(membership.role.name()) == claims.role.as_deref()
                 && membership.project.as_ref().map(|(id, _)| *id) == project
         });
+        let is_locked = standing
+            .membership
+            .as_ref()
+            .is_some_and(|it| it.is_locked_for(proof::level(&session, &standing)));
         let good = same
+            && !is_locked
             && standing.is_verified()
             && standing.token == TokenRow::Absent
             && session.epoch == standing.session_epoch;

@@ -11,7 +11,8 @@ use crate::clock::{UnixMillis, millis};
 use crate::config;
 use crate::secret::{KeyError, random_id};
 use crate::session::AccountStatus;
-use crate::store::{AAL1, Session};
+use crate::session::proof::{self, Proof};
+use crate::store::Session;
 use crate::team::keys::KnownKey;
 use crate::team::roles::scope_of;
 use crate::token::jwt::{PEOPLE, mint};
@@ -34,11 +35,11 @@ impl fmt::Debug for Tokens {
     }
 }
 
-/// Creates a new session of a user. `amr` is the method of the login (RFC 8176).
+/// Creates a new session of a user. `proof` is how the user has authenticated.
 pub fn new_session(
     standing: &AccountStatus,
     sessions: &config::Sessions,
-    amr: &str,
+    proof: Proof,
     ip: String,
     user_agent: String,
     now: UnixMillis,
@@ -65,8 +66,8 @@ pub fn new_session(
         used: false,
         recovered: false,
         recoveries: 0,
-        acr: AAL1.to_owned(),
-        amr: vec![amr.to_owned()],
+        acr: proof.level.name().to_owned(),
+        amr: proof.methods.into_iter().map(str::to_owned).collect(),
         auth_time: now,
         fresh: true,
     }
@@ -95,7 +96,8 @@ pub fn tokens(
         email: standing.email.clone(),
         email_verified: standing.is_verified(),
         name: standing.name.clone(),
-        amr: session.amr.clone(),
+        acr: Some(proof::level(session, standing).name().to_owned()),
+        amr: proof::methods(session, standing),
         auth_time: session.auth_time.div_euclid(1000),
     };
     let vault_token = vault_token(keys, config, session, standing, now)?;
@@ -113,9 +115,12 @@ pub fn vault_token(
     let iat = now.div_euclid(1000);
     let ttl = i64::try_from(config.vault_ttl.as_secs()).unwrap_or(i64::MAX);
     // If the user's email address is not proven, the token names no team, even if the user has
-    // memberships. The token never names a disabled team.
+    // memberships. The token never names a disabled team, or a team that requires a second factor
+    // that the session lacks.
     let membership = standing.membership.as_ref();
-    let membership = membership.filter(|team| standing.is_verified() && team.is_active());
+    let level = proof::level(session, standing);
+    let membership = membership
+        .filter(|team| standing.is_verified() && team.is_active() && !team.is_locked_for(level));
     let project = membership.and_then(|membership| membership.project.as_ref());
     let vault = VaultClaims {
         iss: config.issuer.clone(),
@@ -132,6 +137,9 @@ pub fn vault_token(
         pid: project.map(|(id, _): &(Uuid, String)| id.to_string()),
         scope: membership.map(|membership| scope_of(membership.role)).unwrap_or_default(),
         mep: membership.map(|membership| membership.epoch),
+        acr: Some(level.name().to_owned()),
+        amr: Some(proof::methods(session, standing)),
+        auth_time: Some(session.auth_time.div_euclid(1000)),
     };
     mint(&keys.vault, &vault)
 }
@@ -167,6 +175,9 @@ pub fn key_token(
         pid: Some(key.project_id.to_string()),
         scope,
         mep: None,
+        acr: None,
+        amr: None,
+        auth_time: None,
     };
     Ok((mint(&keys.vault, &claims)?, exp))
 }

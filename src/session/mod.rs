@@ -3,14 +3,18 @@
 //!
 //! The token store holds live sessions, and the database holds the records of ended sessions.
 //! [`Sessions`] is the handle that opens, rotates and ends sessions. [`check`] verifies a
-//! userToken. [`issue`] creates the tokens of a session. Each change is one atomic step of a store.
+//! userToken. [`gate`] asks for the second factor before a session is opened, and [`freshness`] asks
+//! for a new proof before a sensitive action. [`issue`] creates the tokens of a session. Each change is one atomic step of a store.
 //! When a session ends, this is first written to the database, so that the session stays ended even
 //! if the token store loses data.
 
 pub mod account_status;
 pub mod check;
+pub mod freshness;
+pub mod gate;
 pub mod issue;
 mod list;
+pub mod proof;
 mod refused;
 mod work;
 mod worker;
@@ -24,8 +28,11 @@ use crate::store::{Refresh, Session};
 
 pub use account_status::AccountStatus;
 pub use check::{Principal, Refused};
+pub use freshness::{FreshProof, StepUpRequired};
+pub use gate::{Entry, FactorRequired, FirstProof};
 pub use issue::Tokens;
 pub use list::live;
+pub use proof::{Level, Proof};
 pub use refused::{RefusedPassword, Tried};
 pub use work::sweep_ended;
 pub use worker::{Issuer, SessionCommand, SessionWorker, Sessions};

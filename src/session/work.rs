@@ -11,6 +11,7 @@ use crate::client_key::ClientKey;
 use crate::clock::{CLOCKS_APART_MAX, UnixMillis, millis};
 use crate::database::batches::Expired;
 use crate::database::{Db, Transaction};
+use crate::factor::FactorMethod;
 use crate::mail::{self, MailData, NewNotice, NoticeKind, Notified};
 use crate::problem::Unavailable;
 use crate::secret::random_id;
@@ -68,6 +69,7 @@ impl SessionWorker {
             write_ending(&tx, session.user_id, &session.sid, "reused", session.absolute_end, now)
                 .await?;
         let user = session.user_id;
+        table::end_device_trust(&tx, session.user_id, now).await?;
         if ending == Ending::New
             && notify(cx, &tx, user, NoticeKind::SessionReused).await? != Notified::Gone
         {
@@ -181,7 +183,12 @@ async fn record_opened(
     context: LoginContext,
 ) -> Result<(), DbErr> {
     let by_mail = session.amr.iter().any(|amr| amr == "email");
-    let detail = Detail::none().word("by", if by_mail { "mail" } else { "password" });
+    let mut detail = Detail::none().word("by", if by_mail { "mail" } else { "password" });
+    for method in [FactorMethod::Totp, FactorMethod::RecoveryCode] {
+        if session.amr.iter().any(|amr| amr == method.amr()) {
+            detail = detail.word("factor", method.name());
+        }
+    }
     let user = session.user_id;
     let tx = cx.db.begin().await?;
     // The user's row is locked before the audit's row. Every transaction uses this order.

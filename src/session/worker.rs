@@ -58,9 +58,13 @@ pub struct Sessions {
     issuer: Issuer,
 }
 
-/// The dependencies for creating the tokens of sessions.
+/// The dependencies of the handle: for the gate of logins, and for creating the tokens of sessions.
 #[derive(Clone, Debug)]
 pub struct Issuer {
+    /// The database, which holds the factors of accounts.
+    pub db: Db,
+    /// The token store, which holds the logins that wait for a second factor.
+    pub store: Store,
     pub keys: Arc<KeyRing>,
     /// Issuer, audience and lifetimes of tokens.
     pub tokens: config::Tokens,
@@ -83,23 +87,8 @@ impl Sessions {
         &self.pool
     }
 
-    /// Opens a session of an account and creates its tokens. `amr` is the method of the login (RFC
-    /// 8176).
-    pub async fn start(
-        &self,
-        call: (Instant, RequestOrigin),
-        account: &AccountStatus,
-        amr: &'static str,
-        context: LoginContext,
-    ) -> Result<Tokens, Unavailable> {
-        let Issuer { sessions, clock, .. } = &self.issuer;
-        let (ip, user_agent) = (call.1.ip.clone(), call.1.user_agent.clone());
-        let session = issue::new_session(account, sessions, amr, ip, user_agent, clock.now());
-        self.open(call, session.clone(), context).await?;
-        if context.new_device {
-            self.issuer.deliveries.wake();
-        }
-        self.tokens(&session, account)
+    pub(super) fn issuer(&self) -> &Issuer {
+        &self.issuer
     }
 
     /// Creates the tokens for a session's current `jti`.

@@ -152,6 +152,24 @@ impl Embedded {
         Ok(Replaced::Now)
     }
 
+    /// Replaces a short-lived record, if it is `expected`.
+    pub(super) async fn replace_pending(
+        &self,
+        names: (&str, &str),
+        (expected, record): (Option<&[u8]>, &[u8]),
+        expires_at: UnixMillis,
+        _now: UnixMillis,
+    ) -> Result<Replaced, Unavailable> {
+        let tx = self.lock(names.0).await?;
+        let found = tx.record(names.0).await?;
+        if found.as_deref() != expected {
+            return Ok(Replaced::Found(found));
+        }
+        write_text(&tx.0, names, text_of(record)?, expires_at).await?;
+        tx.commit().await?;
+        Ok(Replaced::Now)
+    }
+
     /// The index entry of a token.
     pub(super) async fn token_address(&self, digest: &str) -> Result<Option<Record>, Unavailable> {
         let address = self.read(self.db.reader(), &keys::token_index(digest)).await?;

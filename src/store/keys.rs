@@ -41,6 +41,16 @@ pub(super) fn read_token_address(address: &[u8]) -> Option<(Uuid, TokenKind)> {
     Some((Uuid::try_parse(user).ok()?, TokenKind::from_name(kind)?))
 }
 
+/// The key of a login that waits for the second factor.
+pub(super) fn challenge(digest: &str) -> String {
+    format!("lk:challenge:{digest}")
+}
+
+/// The key of the TOTP factor that a user has begun to add.
+pub(super) fn enrolment(user: Uuid) -> String {
+    format!("lk:{{{user}}}:enrolment")
+}
+
 /// The key of an entry that can be used only once.
 pub(super) fn once(key: &str) -> String {
     format!("lk:once:{key}")

@@ -5,8 +5,9 @@
 //!
 //! - `mod.rs`: [`Store`] and its operations. The operations that limit clients are in `limits.rs`.
 //!   `types.rs` contains the arguments and results, and `keys.rs` contains the names of keys.
-//! - `records.rs`: the operations on sessions and mailed tokens. `record_mac.rs` authenticates
-//!   their records, so that a record which latchkey did not write counts as absent.
+//! - `records.rs`: the operations on sessions and mailed tokens. `pending.rs`: the operations on
+//!   short-lived records. `record_mac.rs` authenticates all of these records, so that a record
+//!   which latchkey did not write counts as absent.
 //! - `rules.rs`: the decisions as pure functions. `embedded.rs` calls them in a transaction, and
 //!   `records.rs` before a compare-and-set. For budgets and attempts, `redis.rs` makes the same
 //!   decisions in scripts (`*.lua`). Each script is atomic. `suite.rs` tests that both stores
@@ -40,6 +41,8 @@
 //! | `lk:{<user>}:sessions` | sorted set | the `sid`s of the user's sessions, ordered by `seen_at` (only in Redis) |
 //! | `lk:{<user>}:token:<kind>` | string | the record of the user's active token of a kind, with a MAC |
 //! | `lk:t:<digest>` | string | the index entry of a token: its user and its kind (the token itself is in the user's key) |
+//! | `lk:challenge:<digest>` | string | the record of a login that waits for the second factor, with a MAC |
+//! | `lk:{<user>}:enrolment` | string | the record of a factor that waits for its confirmation, with a MAC |
 //! | `lk:once:<key>` | hash | the time until which the entry counts as used, and the call that used it |
 //! | `lk:budget:{<key>}<part>` | string | the time at which the budget is full again |
 //! | `lk:{probe-<n>}:hash`, `lk:{probe-<n>}:set`, `lk:{probe-<n>}:string` | hash, sorted set, string | the values of the last probe, which are kept for a minute |
@@ -73,6 +76,7 @@ mod embedded;
 mod key_budget;
 mod keys;
 mod limits;
+mod pending;
 mod probe;
 mod record_mac;
 mod records;
@@ -97,6 +101,7 @@ pub use self::back_off::{
     ClientAttempts, ClientKind,
 };
 pub use self::key_budget::KeyBudget;
+pub use self::pending::{Change, Pending, PendingKey};
 pub use self::probe::StoreProbeError;
 pub use self::record_mac::RecordMac;
 pub use self::redis::{
@@ -104,8 +109,8 @@ pub use self::redis::{
     is_url as is_redis_url,
 };
 pub use self::types::{
-    AAL1, BudgetVerdict, Charge, OneTimeToken, PutToken, Quota, RECOVERIES_MAX, Refresh, Refreshed,
-    Session, Spend, TokenKind,
+    AAL1, AAL2, BudgetVerdict, Charge, OneTimeToken, PutToken, Quota, RECOVERIES_MAX, Refresh,
+    Refreshed, Session, Spend, TokenKind,
 };
 use crate::clock::UnixMillis;
 use crate::database::Db;

@@ -1,4 +1,4 @@
-//! The operations of [`Store`] on records with a MAC: sessions and mailed tokens.
+//! The operations of [`Store`] on sessions and mailed tokens, which are records with a MAC.
 //!
 //! A change reads the record, checks its MAC, decides by a rule of `rules.rs`, and replaces the
 //! record if the record is still the same (compare-and-set). If another caller has changed the
@@ -18,7 +18,7 @@ use crate::problem::Unavailable;
 
 /// How often a change is decided again. Each time, another change of the same record was faster, so
 /// the limit is only reached if very many requests change one session at the same moment.
-const ROUNDS_MAX: u32 = 64;
+pub(super) const ROUNDS_MAX: u32 = 64;
 
 /// The result of replacing a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,6 +120,17 @@ impl Store {
     ) -> Result<Option<Session>, Unavailable> {
         let change =
             |session: &mut Session| (session.team_id, session.project_id) = (team, project);
+        self.amend_session((seen.user_id, &seen.sid), Some(seen), now, change).await
+    }
+
+    /// Changes the proof of an active session, and returns the session. `seen` is the session as the
+    /// caller has read it.
+    pub async fn set_session_proof(
+        &self,
+        seen: &Session,
+        now: UnixMillis,
+        change: impl Fn(&mut Session),
+    ) -> Result<Option<Session>, Unavailable> {
         self.amend_session((seen.user_id, &seen.sid), Some(seen), now, change).await
     }
 

@@ -234,6 +234,18 @@ impl Redis {
         Ok(replaced)
     }
 
+    /// Replaces a short-lived record, if it is `expected`.
+    pub(super) async fn replace_pending(
+        &self,
+        (key, _owner): (&str, &str),
+        records: (Option<&[u8]>, &[u8]),
+        expires_at: UnixMillis,
+        now: UnixMillis,
+    ) -> Result<Replaced, Unavailable> {
+        let names = [key.to_owned()];
+        self.replace((&names, || Keys::record(key)), records, keep_ms(expires_at, now), None).await
+    }
+
     /// The index entry of a token.
     pub(super) async fn token_address(&self, digest: &str) -> Result<Option<Record>, Unavailable> {
         let key = keys::token_index(digest);

@@ -60,6 +60,9 @@ pub struct Session {
 /// The level of a session with one factor (`acr`).
 pub const AAL1: &str = "aal1";
 
+/// The level of a session with two factors (`acr`).
+pub const AAL2: &str = "aal2";
+
 /// The maximum number of generations in a row that are recovered. One more recovery counts as
 /// theft, so that a thief who always holds the previous token is found.
 pub const RECOVERIES_MAX: u32 = 2;

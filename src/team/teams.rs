@@ -41,6 +41,7 @@ pub async fn create_default<C: ConnectionTrait>(
         slug: default_slug(person_name).as_str().to_owned(),
         created_at: now,
         status: TeamState::Active,
+        require_factor: false,
     };
     let Some(project_id) = insert(tx, &team, user_id).await? else {
         return Err(DbErr::RecordNotInserted);
@@ -70,6 +71,7 @@ async fn insert<C: ConnectionTrait>(
         slug: Set(made.slug.clone()),
         created_at: Set(made.created_at),
         status: Set(made.status),
+        require_factor: Set(made.require_factor),
     };
     let taken = OnConflict::column(team::Column::Slug).do_nothing().to_owned();
     if team::Entity::insert(row).on_conflict(taken).exec_without_returning(tx).await? == 0 {
@@ -109,12 +111,15 @@ pub struct MyTeam {
     pub created_at: i64,
     /// `active` or `disabled`.
     pub status: TeamState,
+    /// Whether members need a session with two factors to use the team.
+    pub require_factor: bool,
 }
 
 impl MyTeam {
     pub(super) fn of(team: team::Model, role: Role) -> Self {
-        let team::Model { id, name, slug, created_at, status } = team;
-        Self { id, name, slug, role: role.name().to_owned(), created_at, status }
+        let team::Model { id, name, slug, created_at, status, require_factor } = team;
+        let role = role.name().to_owned();
+        Self { id, name, slug, role, created_at, status, require_factor }
     }
 }
 
@@ -129,7 +134,7 @@ pub async fn of_user(
     let tx = tenant_scope::read(db, TenantScope::Person(user_id)).await?;
     let statement = Statement::from_sql_and_values(
         db.backend(),
-        "SELECT t.id, t.name, t.slug, m.role, t.created_at, t.status FROM memberships m JOIN teams t ON t.id = m.team_id \
+        "SELECT t.id, t.name, t.slug, m.role, t.created_at, t.status, t.require_factor FROM memberships m JOIN teams t ON t.id = m.team_id \
          WHERE m.user_id = $1 AND t.id > $2 ORDER BY t.id LIMIT $3",
         [user_id.into(), after.into(), i64::try_from(limit).unwrap_or(i64::MAX).into()],
     );
@@ -160,6 +165,7 @@ pub async fn create(
         slug: wanted.as_str().to_owned(),
         created_at: cx.now,
         status: TeamState::Active,
+        require_factor: false,
     };
     if insert(&tx, &team, user_id).await?.is_none() {
         if slug.is_some() {

@@ -67,6 +67,8 @@ words! {
         Others = "others",
         Reused = "reused",
         PasswordChanged = "password_changed",
+        FactorAdded = "factor_added",
+        FactorUndone = "factor_undone",
         Reset = "reset",
         EmailChangeUndone = "email_change_undone",
         Deleted = "deleted",
@@ -167,7 +169,7 @@ words! {
     /// The decision of the login back-off.
     AttemptDecision = "decision" { Allowed = "allowed", Limited = "limited", Captcha = "captcha" }
     /// Which back-off decided: the back-off of anonymous clients or the back-off of known devices.
-    AttemptPolicy = "policy" { Anonymous = "password-checks", Known = "password-checks-device" }
+    AttemptPolicy = "policy" { Anonymous = "password-checks", Known = "password-checks-device", FactorCode = "factor-codes" }
     /// Where a budget was decided: in the token store (`shared`) or in this process (`local`).
     BudgetScope = "scope" { Shared = "shared", Local = "local" }
     /// The scope of a limit by address.

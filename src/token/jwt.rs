@@ -54,9 +54,12 @@ pub struct UserClaims {
     pub email_verified: bool,
     /// The display name of the user.
     pub name: String,
-    /// The authentication methods of the login (RFC 8176).
+    /// The level of the authentication: `aal1` or `aal2`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub acr: Option<String>,
+    /// The authentication methods of the newest proof (RFC 8176).
     pub amr: Vec<String>,
-    /// The time of the login, in the format NumericDate.
+    /// The time of the newest proof at the level of `acr`, in the format NumericDate.
     pub auth_time: i64,
 }
 
@@ -96,6 +99,17 @@ pub struct VaultClaims {
     /// The epoch of the membership.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub mep: Option<i32>,
+    /// The level of the authentication: `aal1` or `aal2`. The token of a project key has none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub acr: Option<String>,
+    /// The authentication methods of the newest proof (RFC 8176). The token of a project key has
+    /// none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub amr: Option<Vec<String>>,
+    /// The time of the newest proof at the level of `acr`, in the format NumericDate. The token of a
+    /// project key has none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub auth_time: Option<i64>,
 }
 
 /// The token is refused. This error contains no reason, so that clients learn nothing about the

@@ -29,7 +29,7 @@ use super::stored::KeyDependencies;
 use crate::audit::ChainError;
 use crate::clock::UnixMillis;
 use crate::problem::Unavailable;
-use crate::secret::{KeyError, Secret};
+use crate::secret::{KeyError, Secret, hmac_sha256};
 use crate::store::RecordMac;
 
 /// How often a replica reads the keys again. If a step of the rotation is due, the replica also
@@ -52,10 +52,12 @@ pub enum Kind {
     /// The key authenticates the records of the token store, with HMAC-SHA-256. It signs no tokens
     /// and is not rotated.
     Store,
+    /// The key protects the secrets of second factors. It signs no tokens and is not rotated.
+    Factor,
 }
 
 impl Kind {
-    pub const ALL: [Self; 3] = [Self::User, Self::Vault, Self::Store];
+    pub const ALL: [Self; 4] = [Self::User, Self::Vault, Self::Store, Self::Factor];
     /// The kinds that sign tokens.
     pub const TOKENS: [Self; 2] = [Self::User, Self::Vault];
 
@@ -69,16 +71,18 @@ impl Kind {
             Self::User => "user",
             Self::Vault => "vault",
             Self::Store => "store",
+            Self::Factor => "factor",
         }
     }
 
     /// The `typ` of tokens of this kind. For the vaultToken it is the type of RFC 9068 §2.1. For
-    /// the userToken it is latchkey's own type. No token has the type of a store key.
+    /// the userToken it is latchkey's own type. No token has the type of the other kinds.
     pub const fn typ(self) -> &'static str {
         match self {
             Self::User => "user+jwt",
             Self::Vault => "at+jwt",
             Self::Store => "record",
+            Self::Factor => "factor",
         }
     }
 }
@@ -131,6 +135,23 @@ impl RecordKeys {
     }
 }
 
+/// The keys of second factors. They are derived from the key of the kind [`Kind::Factor`].
+#[derive(Clone, Debug)]
+pub struct FactorKeys {
+    /// Encrypts the secrets of TOTP factors.
+    pub totp: Secret<[u8; 32]>,
+    /// Authenticates recovery codes, so that a copy of the database alone does not allow a search
+    /// for the codes.
+    pub recovery_codes: Secret<[u8; 32]>,
+}
+
+impl FactorKeys {
+    pub fn new(key: &Secret<[u8; 32]>) -> Self {
+        let derive = |purpose: &[u8]| Secret::new(hmac_sha256(key.expose(), purpose));
+        Self { totp: derive(b"totp"), recovery_codes: derive(b"recovery-code") }
+    }
+}
+
 /// All keys at one point in time.
 #[derive(Debug)]
 pub struct KeySet {
@@ -140,6 +161,8 @@ pub struct KeySet {
     pub vault: Arc<Key>,
     /// The key of the token store's records.
     records: RecordKeys,
+    /// The keys of second factors.
+    pub factors: FactorKeys,
     by_header: HashMap<String, Arc<Key>>,
     jwks: Vec<Jwk>,
 }
@@ -149,7 +172,7 @@ impl KeySet {
     /// includes the keys that sign, the keys that are published to sign next and the retired keys.
     pub(super) fn new(
         (user, vault): (Arc<Key>, Arc<Key>),
-        records: RecordKeys,
+        (records, factors): (RecordKeys, FactorKeys),
         verifying: Vec<Arc<Key>>,
     ) -> Self {
         let jwks = verifying
@@ -158,7 +181,7 @@ impl KeySet {
             .filter_map(|key| key.material.jwk(&key.id))
             .collect();
         let by_header = verifying.into_iter().map(|key| (key.header.clone(), key)).collect();
-        Self { user, vault, records, by_header, jwks }
+        Self { user, vault, records, factors, by_header, jwks }
     }
 
     /// The key whose tokens have exactly this header. `None` for any other header.

@@ -22,6 +22,7 @@ pub(super) fn user_claims() -> UserClaims {
         email: "ada.lovelace@example.com".to_owned(),
         email_verified: true,
         name: "Ada Lovelace".to_owned(),
+        acr: Some("aal1".to_owned()),
         amr: vec!["pwd".to_owned()],
         auth_time: NOW,
     }
@@ -44,5 +45,8 @@ pub(super) fn vault_claims() -> VaultClaims {
         pid: Some(ID.to_owned()),
         scope: "team:admin project:admin".to_owned(),
         mep: Some(1),
+        acr: Some("aal1".to_owned()),
+        amr: Some(vec!["pwd".to_owned()]),
+        auth_time: Some(NOW),
     }
 }

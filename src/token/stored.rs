@@ -21,7 +21,7 @@ use sea_orm::{
 };
 
 use super::key_events::Why;
-use super::keys::{Key, KeySet, KeysError, Kind, RecordKeys};
+use super::keys::{FactorKeys, Key, KeySet, KeysError, Kind, RecordKeys};
 use super::material::{self, Material};
 use crate::audit::{self, Masters};
 use crate::clock::{Clock, UnixMillis, millis};
@@ -65,7 +65,8 @@ impl KeyDependencies {
     /// The kinds of keys that are in the table. If vaultTokens are signed with `tokens.secret`, the
     /// table has no keys for vaultTokens.
     pub(super) fn kinds(&self) -> &'static [Kind] {
-        if self.shared_secret().is_some() { &[Kind::User, Kind::Store] } else { &Kind::ALL }
+        let shared = &[Kind::User, Kind::Store, Kind::Factor];
+        if self.shared_secret().is_some() { shared } else { &Kind::ALL }
     }
 
     /// The kinds of keys in the table that are rotated.
@@ -97,10 +98,11 @@ impl KeyDependencies {
             }
         }
         let records = self.records(&rows)?.ok_or(KeysError::Sealed(Kind::Store))?;
+        let factors = self.factors(&rows)?.ok_or(KeysError::Sealed(Kind::Factor))?;
         let now = self.clock.now();
         let mut verifying: Vec<Arc<Key>> = Vec::new();
         let mut signing = [None, None];
-        let is_of_tokens = |row: &&Model| row.kind != Kind::Store.name();
+        let is_of_tokens = |row: &&Model| Kind::TOKENS.iter().any(|kind| row.kind == kind.name());
         let rows = rows.iter().filter(is_of_tokens);
         for row in rows.filter(|row| self.verifies(row, now)) {
             let Some(key) = self.parse(row).map(Arc::new) else { continue };
@@ -118,7 +120,7 @@ impl KeyDependencies {
         } else {
             vault.ok_or(KeysError::Sealed(Kind::Vault))?
         };
-        Ok(KeySet::new((user, vault), records, verifying))
+        Ok(KeySet::new((user, vault), (records, factors), verifying))
     }
 
     /// The keys of the token store's records. `None` if the table has no current key.
@@ -133,6 +135,27 @@ impl KeyDependencies {
         let others = rows.iter().filter(|it| it.kind == row.kind && it.id != row.id);
         let retired = others.filter_map(|it| key(self.open(it)?.0).ok()).collect();
         Ok(Some(RecordKeys { current, retired }))
+    }
+
+    /// The keys of second factors. `None` if the table has no current key.
+    ///
+    /// # Errors
+    /// [`KeysError::Sealed`] if no master key of this process decrypts the key.
+    fn factors(&self, rows: &[Model]) -> Result<Option<FactorKeys>, KeysError> {
+        let Some(row) = of(rows, Kind::Factor, SigningKeyState::Signing) else { return Ok(None) };
+        let (bytes, _) = self.open(row).ok_or(KeysError::Sealed(Kind::Factor))?;
+        let key = bytes.expose().as_slice().try_into().map_err(|_| KeyError)?;
+        Ok(Some(FactorKeys::new(&Secret::new(key))))
+    }
+
+    /// The keys of second factors in a process that runs beside daemons, such as a command of the
+    /// CLI. This process creates a missing key, but never replaces one.
+    pub async fn factor_keys(&self) -> Result<FactorKeys, KeysError> {
+        if let Some(keys) = self.factors(&self.rows().await?)? {
+            return Ok(keys);
+        }
+        self.replace(Kind::Factor, self.algorithm(Kind::Factor), None, Why::Lost).await?;
+        self.factors(&self.rows().await?)?.ok_or(KeysError::Sealed(Kind::Factor))
     }
 
     /// Authenticates the records of the token store in a process that runs beside daemons, such as
@@ -161,7 +184,9 @@ impl KeyDependencies {
 
     pub(super) fn algorithm(&self, kind: Kind) -> Algorithm {
         match (kind, self.tokens.algorithm) {
-            (Kind::User | Kind::Store, _) | (_, VaultAlgorithm::Hs256) => Algorithm::HS256,
+            (Kind::User | Kind::Store | Kind::Factor, _) | (_, VaultAlgorithm::Hs256) => {
+                Algorithm::HS256
+            }
             (_, VaultAlgorithm::Es256) => Algorithm::ES256,
             (_, VaultAlgorithm::EdDsa) => Algorithm::EdDSA,
             (_, VaultAlgorithm::Rs256) => Algorithm::RS256,

@@ -12,6 +12,9 @@ use super::EmailAddress;
 use crate::clock::UnixMillis;
 use crate::database::{Db, Transaction};
 
+/// The value of `password_hash` for an account without a password.
+const NO_HASH: &str = "!";
+
 #[derive(Clone, Debug)]
 pub struct NewUser {
     pub id: Uuid,
@@ -42,6 +45,8 @@ impl From<NewUser> for Model {
             password_hash: new.password_hash,
             password_version: 0,
             session_epoch: 0,
+            factor_version: 0,
+            factor_count: 0,
             status: new.state,
             verified_at: new.verified_at,
             created_ip: new.created_ip,
@@ -174,6 +179,32 @@ pub async fn next_epoch(tx: &Transaction, id: Uuid, now: UnixMillis) -> Result<i
     user.map(|user| user.session_epoch).ok_or(DbErr::RecordNotUpdated)
 }
 
+/// Sets the number of the user's factors. Also raises the version of the factors, which ends the
+/// trust in all devices and the logins that wait for a factor.
+pub async fn set_factor_count(
+    tx: &Transaction,
+    id: Uuid,
+    count: i32,
+    now: UnixMillis,
+) -> Result<(), DbErr> {
+    let update = raise_factors(change(id, now)).col_expr(Column::FactorCount, Expr::value(count));
+    run(tx, update).await.map(drop)
+}
+
+/// Ends the trust in all devices of the user.
+pub async fn end_device_trust(tx: &Transaction, id: Uuid, now: UnixMillis) -> Result<(), DbErr> {
+    run(tx, raise_factors(change(id, now))).await.map(drop)
+}
+
+/// Replaces the password by a text that is no hash, so that no password matches until the user sets
+/// a new one. Ends every session.
+pub async fn void_password(tx: &Transaction, id: Uuid, now: UnixMillis) -> Result<(), DbErr> {
+    let update = raise(change(id, now))
+        .col_expr(Column::PasswordHash, Expr::value(NO_HASH))
+        .col_expr(Column::PasswordVersion, Expr::col(Column::PasswordVersion).add(1));
+    run(tx, update).await.map(drop)
+}
+
 /// Enables or disables an account. Disabling an account raises the user's epoch, which ends every
 /// session.
 pub async fn set_state(
@@ -209,6 +240,10 @@ pub fn is_taken(error: &DbErr) -> bool {
 
 fn change(id: Uuid, now: UnixMillis) -> UpdateMany<Entity> {
     Entity::update_many().col_expr(Column::UpdatedAt, Expr::value(now)).filter(Column::Id.eq(id))
+}
+
+fn raise_factors(update: UpdateMany<Entity>) -> UpdateMany<Entity> {
+    update.col_expr(Column::FactorVersion, Expr::col(Column::FactorVersion).add(1))
 }
 
 fn raise(update: UpdateMany<Entity>) -> UpdateMany<Entity> {

@@ -5,6 +5,7 @@
 //! So another program that writes to the database cannot break these rules.
 
 mod audit;
+mod factors;
 mod mail;
 mod row_security;
 mod store;
@@ -25,13 +26,20 @@ impl MigrationName for Migration {
 
 /// The name of this migration in the table of migrations. If the table contains an unknown name
 /// that sorts before this name, a development version has created the schema.
-pub(super) const NAME: &str = "m20261203_000001_baseline";
+pub(super) const NAME: &str = "m20261204_000001_baseline";
 
 /// The tables and indexes of each module, in the order of their foreign keys. `{uuid}` and
 /// `{bytes}` are placeholders for column types that differ between the databases. On SQLite, SeaORM
 /// stores a UUID as 16 bytes.
-const MODULES: &[&[&str]] =
-    &[users::TABLES, teams::TABLES, mail::TABLES, tokens::TABLES, audit::TABLES, store::TABLES];
+const MODULES: &[&[&str]] = &[
+    users::TABLES,
+    factors::TABLES,
+    teams::TABLES,
+    mail::TABLES,
+    tokens::TABLES,
+    audit::TABLES,
+    store::TABLES,
+];
 
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {

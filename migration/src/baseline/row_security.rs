@@ -78,7 +78,7 @@ const ENTER: &str =
 const READS: &[&str] = &[
     // The only read of the session check.
     "CREATE FUNCTION latchkey_membership(person uuid, team uuid, project uuid)
-        RETURNS TABLE (team_id uuid, team_name text, team_status text, role text, epoch integer, project_id uuid,
+        RETURNS TABLE (team_id uuid, team_name text, team_status text, require_factor boolean, role text, epoch integer, project_id uuid,
             project_name text)
         LANGUAGE plpgsql STABLE SECURITY DEFINER AS $$
         #variable_conflict use_column
@@ -87,8 +87,8 @@ const READS: &[&str] = &[
         BEGIN
             PERFORM set_config('latchkey.operator', 'on', true);
             RETURN QUERY
-                SELECT m.team_id, m.name, m.status, m.role, m.epoch, p.id, p.name
-                FROM (SELECT x.*, t.name, t.status FROM memberships x JOIN teams t ON t.id = x.team_id
+                SELECT m.team_id, m.name, m.status, m.require_factor, m.role, m.epoch, p.id, p.name
+                FROM (SELECT x.*, t.name, t.status, t.require_factor FROM memberships x JOIN teams t ON t.id = x.team_id
                     WHERE x.user_id = person
                     ORDER BY CASE WHEN x.team_id = team THEN 0 WHEN t.status = 'active' THEN 1 ELSE 2 END,
                         x.last_used_at DESC, x.created_at, x.id

@@ -8,6 +8,7 @@ pub(super) const TABLES: &[&str] = &[
         name TEXT NOT NULL,
         slug TEXT NOT NULL CONSTRAINT teams_slug_key UNIQUE,
         status TEXT NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'disabled')),
+        require_factor BOOLEAN NOT NULL DEFAULT FALSE,
         invited_day BIGINT NOT NULL DEFAULT 0,
         invited_count BIGINT NOT NULL DEFAULT 0,
         created_at BIGINT NOT NULL

@@ -1,12 +1,13 @@
 //! The tables of signing keys, ended sessions and revoked tokens.
 
 pub(super) const TABLES: &[&str] = &[
-    // The key of kind `store` authenticates the records of the token store. It signs no tokens.
+    // The key of kind `store` authenticates the records of the token store, and the key of kind
+    // `factor` protects the secrets of second factors. They sign no tokens.
     // `signs_from` is the time at which the key began to sign. `revoked_at` is the time from which
     // the key is compromised and its tokens are refused.
     "CREATE TABLE signing_keys (
         id TEXT PRIMARY KEY,
-        kind TEXT NOT NULL CHECK (kind IN ('user', 'vault', 'store')),
+        kind TEXT NOT NULL CHECK (kind IN ('user', 'vault', 'store', 'factor')),
         algorithm TEXT NOT NULL,
         sealed {bytes} NOT NULL,
         state TEXT NOT NULL CHECK (state IN ('next', 'signing', 'retired')),

@@ -10,6 +10,8 @@ pub(super) const TABLES: &[&str] = &[
         password_hash TEXT NOT NULL,
         password_version INTEGER NOT NULL DEFAULT 0,
         session_epoch INTEGER NOT NULL DEFAULT 0,
+        factor_version INTEGER NOT NULL DEFAULT 0,
+        factor_count INTEGER NOT NULL DEFAULT 0,
         status TEXT NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'disabled')),
         verified_at BIGINT,
         has_logged_in BOOLEAN NOT NULL DEFAULT TRUE,

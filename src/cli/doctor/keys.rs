@@ -69,7 +69,7 @@ fn assess(keys: &[Listed], now: UnixMillis, period: i64) -> Vec<Finding> {
         }
         // A delay of a tenth of the period is allowed, because a daemon that was off for a while
         // rotates the keys by itself. The key of the token store is not rotated.
-        let rotates = key.kind != Kind::Store.name();
+        let rotates = Kind::TOKENS.iter().any(|kind| key.kind == kind.name());
         if rotates && now - key.signs_from > period + period / 10 {
             let remedy = "check that a daemon runs, because daemons rotate the keys, or run \
                  `latchkey keys rotate`";

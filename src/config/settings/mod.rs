@@ -23,7 +23,9 @@ pub use limits::{Audit, RateLimits, Teams};
 pub use mail::Mail;
 pub use stores::{Database, Redis};
 pub use telemetry::{Log, TelemetrySettings};
-pub use tokens::{Introspection, Recovery, Secrets, Sessions, Tokens, Verification};
+pub use tokens::{
+    Factors, Introspection, Recovery, Secrets, Sessions, Tokens, Verification, Webauthn,
+};
 
 use super::kind::Kind::{BaseUrl, Path, Word};
 use super::layers::Values;
@@ -148,6 +150,8 @@ config! {
     tokens: Tokens,
     secrets: Secrets,
     sessions: Sessions,
+    factors: Factors,
+    webauthn: Webauthn,
     verification: Verification,
     recovery: Recovery,
     registration: Registration,

@@ -67,6 +67,27 @@ settings! {
         /// it. Browser tabs that refresh at the same time need this, and so do clients that lost a
         /// response.
         refresh_grace: Duration = "sessions.refresh_grace", Kind::Duration(0, 5 * M), Is("30s");
+        /// How long a login or a step-up counts as fresh. Sensitive actions, for example a new
+        /// project key, need a fresh proof.
+        fresh_for: Duration = "sessions.fresh_for", Kind::Duration(S, 24 * H), Is("15m");
+    }
+}
+
+settings! {
+    /// Second factors
+    Factors: Copy = "factors" {
+        /// How long a trusted device needs no second factor. The time begins when the user proves
+        /// the second factor on this device. With `0s`, every login needs the second factor.
+        trust_device_ttl: Duration = "factors.trust_device_ttl", Kind::Duration(0, 400 * D),
+            Is("30d");
+    }
+}
+
+settings! {
+    /// The name of this installation in authenticators
+    Webauthn = "webauthn" {
+        /// The name that authenticator apps show. It must not contain a colon.
+        rp_name: String = "webauthn.rp_name", Text, Is("latchkey");
     }
 }
 

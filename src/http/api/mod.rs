@@ -3,6 +3,7 @@
 
 pub mod account;
 pub mod email;
+pub mod factor;
 pub mod invitation;
 pub mod key;
 pub mod member;

@@ -85,6 +85,11 @@ fn problem_schema() -> Value {
             "traceId": { "type": "string", "description": "The id of the trace. The operator can find the request in the log by this id." },
             "error": { "type": "string", "description": "The name of the error in the OAuth RFCs. Only OAuth endpoints send this member.", "enum": ["invalid_request", "invalid_client", "invalid_scope", "unauthorized_client", "unsupported_grant_type"] },
             "difficulty": { "type": "integer", "description": "Only `captcha-invalid` has this member. Send its value as `difficulty` to `GET /api/captcha`. If the member is missing, the difficulty is 1." },
+            "challenge": { "type": "string", "description": "Only `factor-required` has this member. Send it to `POST /api/login/factor`." },
+            "methods": { "type": "array", "items": { "type": "string" }, "description": "`factor-required`, `step-up-required` and `team-factor-required` have this member. It lists the methods that are enough." },
+            "expiresAt": { "type": "string", "format": "date-time", "description": "Only `factor-required` has this member. The challenge ends at this time." },
+            "acrValues": { "type": "array", "items": { "type": "string" }, "description": "Only `step-up-required` has this member. It lists the levels that are enough." },
+            "maxAge": { "type": "integer", "description": "Only `step-up-required` has this member. The proof may be this many seconds old." },
             "errors": {
                 "type": "array",
                 "description": "Only `validation-failed` has this member. It lists the members of the request that break a rule.",

@@ -5,6 +5,7 @@
 pub enum Tag {
     Session,
     Account,
+    Factor,
     Email,
     Password,
     Team,
@@ -17,9 +18,10 @@ pub enum Tag {
 
 impl Tag {
     /// All tags in the order of the reference, each with its name and its description.
-    pub(super) const ALL: [(Self, &'static str, &'static str); 10] = [
+    pub(super) const ALL: [(Self, &'static str, &'static str); 11] = [
         (Self::Session, "Sessions", "Log in, refresh tokens, log out, and list or end sessions."),
         (Self::Account, "Account", "The user's own account."),
+        (Self::Factor, "Second factors", "Add, confirm, rename and remove second factors."),
         (Self::Email, "Email", "Verify and change email addresses."),
         (Self::Password, "Password", "Reset and change passwords."),
         (Self::Team, "Teams", "The teams of the user."),

@@ -6,10 +6,16 @@
 mod change_email;
 mod confirm;
 mod email_change_notice;
+mod factor_added;
+mod factor_removed;
+mod factors_reset;
+mod first_factor_added;
 mod invitation;
 mod new_device;
 mod password_changed;
 mod recover;
+mod recovery_code_used;
+mod recovery_codes_replaced;
 mod session_reused;
 
 use std::time::Duration;
@@ -156,6 +162,12 @@ mail_kinds! {
         SessionReused = session_reused,
         NewDevice = new_device,
         EmailChangeNotice = email_change_notice,
+        FirstFactorAdded = first_factor_added,
+        FactorAdded = factor_added,
+        FactorRemoved = factor_removed,
+        FactorsReset = factors_reset,
+        RecoveryCodesReplaced = recovery_codes_replaced,
+        RecoveryCodeUsed = recovery_code_used,
     }
 }
 

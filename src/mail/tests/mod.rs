@@ -93,6 +93,8 @@ impl World {
             password_hash: String::new(),
             password_version: 3,
             session_epoch: 0,
+            factor_version: 0,
+            factor_count: 0,
             status: user::UserState::Active,
             verified_at: None,
             created_ip: String::new(),

@@ -4,6 +4,8 @@
 use crate::app::App;
 use crate::http::answer::{self, Answer};
 use crate::http::body_type::{RequestBody, request_body};
+use crate::http::fields;
+use crate::http::json::Object;
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
@@ -13,8 +15,8 @@ use crate::session::Principal;
 request_body! {
     /// The confirmation of the deletion.
     pub struct DeleteAccount {
-        /// The current password.
-        password: Secret<String>,
+        /// The current password. It may be missing if the account has a second factor.
+        password: Option<Secret<String>>,
     }
 }
 
@@ -23,7 +25,10 @@ pub async fn handle(
     request: &mut Request,
     caller: Principal,
 ) -> Result<Answer, Problem> {
-    let DeleteAccount { password } = DeleteAccount::read(request.json()?)?;
+    let body = if request.body.is_empty() { Object::default() } else { request.json()? };
+    let DeleteAccount { password } = DeleteAccount::read_and_check(body, |body, (password,)| {
+        fields::require_password(body, &caller, password.as_ref());
+    })?;
     app.account().delete(&mut request.as_client(), &caller, password).await?;
     Ok(answer::no_content())
 }
@@ -36,11 +41,13 @@ pub fn operation() -> Operation {
         )
         .bearer()
         .takes::<DeleteAccount>()
+        .optional()
         .gives_nothing("The account is deleted.")
         .fails(&[
             Code::MalformedRequest,
             Code::InvalidCredentials,
             Code::InvalidToken,
+            Code::StepUpRequired,
             Code::Conflict,
             Code::ValidationFailed,
             Code::RateLimited,

@@ -11,6 +11,7 @@ use crate::account::AccountError;
 use crate::app::App;
 use crate::http::answer::{self, Answer};
 use crate::http::body_type::{RequestBody, request_body};
+use crate::http::fields;
 use crate::http::openapi::{Done, Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
@@ -21,8 +22,8 @@ use crate::user::EmailAddress;
 request_body! {
     /// The new email address and the current password.
     pub struct ChangeEmail {
-        /// The current password.
-        password: Secret<String>,
+        /// The current password. It may be missing if the account has a second factor.
+        password: Option<Secret<String>>,
         /// The new email address.
         email: EmailAddress,
     }
@@ -33,7 +34,10 @@ pub async fn handle(
     request: &mut Request,
     caller: Principal,
 ) -> Result<Answer, Problem> {
-    let ChangeEmail { password, email } = ChangeEmail::read(request.json()?)?;
+    let ChangeEmail { password, email } =
+        ChangeEmail::read_and_check(request.json()?, |body, (password, _)| {
+            fields::require_password(body, &caller, password.as_ref());
+        })?;
     let mut client = request.as_client();
     match app.account().change_email(&mut client, &caller, password, email).await {
         Ok(()) => Ok(answer::json(&Done::OK)),
@@ -57,6 +61,7 @@ pub fn operation() -> Operation {
             Code::MalformedRequest,
             Code::InvalidCredentials,
             Code::InvalidToken,
+            Code::StepUpRequired,
             Code::Forbidden,
             Code::EmailTaken,
             Code::ValidationFailed,

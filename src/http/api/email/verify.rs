@@ -31,6 +31,7 @@ pub fn operation() -> Operation {
         .gives::<Tokens>("Tokens of a new session.")
         .fails(&[
             Code::TokenInvalid,
+            Code::FactorRequired,
             Code::Forbidden,
             Code::EmailTaken,
             Code::AlreadyVerified,

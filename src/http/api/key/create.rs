@@ -121,5 +121,5 @@ pub fn operation() -> Operation {
         .path("pid", "The id of the project.")
         .takes::<CreateKey>()
         .gives::<NewKeyView>("The key with its secret. Only this response shows the secret.")
-        .fails(&[Code::MalformedRequest, Code::Conflict, Code::ValidationFailed])
+        .fails(&[Code::MalformedRequest, Code::StepUpRequired, Code::Conflict, Code::ValidationFailed])
 }

@@ -16,8 +16,8 @@ use crate::user::EmailAddress;
 request_body! {
     /// The current password and the new one.
     pub struct ChangePassword {
-        /// The current password.
-        password: Secret<String>,
+        /// The current password. It may be missing if the account has a second factor.
+        password: Option<Secret<String>>,
         /// The new password, 8 to 256 characters. It is refused if it is common, if it is known
         /// from a data breach, or if it is the email address or the name.
         new_password as "newPassword": Secret<String>,
@@ -32,7 +32,8 @@ pub async fn handle(
     let address = EmailAddress::parse(&caller.standing.email).ok();
     let whose = (address.as_ref(), Some(caller.standing.name.as_str()));
     let ChangePassword { password, new_password } =
-        ChangePassword::read_and_check(request.json()?, |body, (_, new_password)| {
+        ChangePassword::read_and_check(request.json()?, |body, (password, new_password)| {
+            fields::require_password(body, &caller, password.as_ref());
             fields::policy(app, body, ("newPassword", new_password), whose);
         })?;
     let mut client = request.as_client();
@@ -61,6 +62,7 @@ pub fn operation() -> Operation {
             Code::MalformedRequest,
             Code::InvalidCredentials,
             Code::InvalidToken,
+            Code::StepUpRequired,
             Code::Conflict,
             Code::ValidationFailed,
             Code::RateLimited,

@@ -51,6 +51,7 @@ pub fn operation() -> Operation {
             Code::MalformedRequest,
             Code::CaptchaInvalid,
             Code::InvalidCredentials,
+            Code::FactorRequired,
             Code::AccountDisabled,
             Code::UnsupportedMediaType,
             Code::ValidationFailed,

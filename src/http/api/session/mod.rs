@@ -3,7 +3,9 @@
 pub mod forward_auth;
 pub mod list;
 pub mod login;
+pub mod login_factor;
 pub mod logout;
 pub mod refresh;
 pub mod revoke;
 pub mod revoke_others;
+pub mod step_up;

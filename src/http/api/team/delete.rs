@@ -27,5 +27,5 @@ pub fn operation() -> Operation {
         )
         .takes::<Confirmation>()
         .gives_nothing("The team is deleted.")
-        .fails(&[Code::MalformedRequest, Code::ValidationFailed])
+        .fails(&[Code::MalformedRequest, Code::StepUpRequired, Code::ValidationFailed])
 }

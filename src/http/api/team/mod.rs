@@ -43,7 +43,7 @@ pub struct TeamView {
 
 impl From<MyTeam> for TeamView {
     fn from(team: MyTeam) -> Self {
-        let MyTeam { id, name, slug, role, created_at, status } = team;
+        let MyTeam { id, name, slug, role, created_at, status, require_factor: _ } = team;
         let disabled = status == TeamState::Disabled;
         Self { id: id.to_string(), name, slug, role, created_at: rfc3339(created_at), disabled }
     }

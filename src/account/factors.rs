@@ -1,0 +1,233 @@
+//! The factors of an account: adding, confirming, renaming and removing them, and the recovery
+//! codes.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::factor_changes::{Added, NewFactor, Removed};
+use super::{AccountError, AccountService};
+use crate::admission::Client;
+use crate::clock::{UnixMillis, millis};
+use crate::factor::recovery_code::{CODES, RecoveryCode};
+use crate::factor::totp::TotpSecret;
+use crate::factor::{FACTORS_MAX, Factor, FactorKind, FactorMethod, table};
+use crate::problem::Unavailable;
+use crate::secret::{KeyError, Secret, uuid_v7};
+use crate::session::proof::{level, renew};
+use crate::session::{Principal, Proof, Tokens};
+use crate::store::{Change, Pending, PendingKey};
+use crate::telemetry::labels::EndReason;
+
+/// How long a new authenticator app can be confirmed.
+const ENROLMENT_TTL: std::time::Duration = std::time::Duration::from_mins(10);
+/// After this many wrong codes, the new authenticator app can no longer be confirmed.
+const WRONG_CODES_MAX: u32 = 10;
+
+/// The factors of an account.
+#[derive(Debug)]
+pub struct Factors {
+    pub items: Vec<Factor>,
+    pub recovery_codes_left: u64,
+}
+
+/// An authenticator app that waits for its confirmation.
+#[derive(Debug)]
+pub struct NewTotp {
+    pub id: Uuid,
+    /// The secret in base32.
+    pub secret: String,
+    /// The URI for the QR code.
+    pub uri: String,
+    pub expires_at: UnixMillis,
+}
+
+/// A factor that was confirmed.
+#[derive(Debug)]
+pub struct ConfirmedFactor {
+    pub factor: Factor,
+    /// The recovery codes, which only the first factor brings.
+    pub recovery_codes: Option<Vec<RecoveryCode>>,
+    pub tokens: Tokens,
+}
+
+/// The record of an authenticator app that waits for its confirmation.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Enrolment {
+    id: Uuid,
+    /// Only the session that began to add the app can confirm it.
+    sid: String,
+    name: String,
+    /// The encrypted secret in base64.
+    sealed: String,
+    /// The number of wrong codes.
+    wrong: u32,
+}
+
+impl AccountService<'_> {
+    /// The factors of a user.
+    pub async fn factors(&self, user_id: Uuid) -> Result<Factors, AccountError> {
+        let items = table::of_user(self.db.reader(), user_id).await?;
+        let recovery_codes_left = table::codes_left(self.db.reader(), user_id).await?;
+        Ok(Factors { items, recovery_codes_left })
+    }
+
+    /// Begins to add an authenticator app. It replaces an app that waits for its confirmation.
+    pub async fn begin_totp(
+        &self,
+        Principal { session, standing }: &Principal,
+        name: String,
+    ) -> Result<NewTotp, AccountError> {
+        let factors = table::of_user(self.db.reader(), standing.id).await?;
+        let others = factors.iter().filter(|it| it.kind != FactorKind::Totp).count();
+        if u64::try_from(others).unwrap_or(u64::MAX) >= FACTORS_MAX {
+            return Err(AccountError::TooManyFactors);
+        }
+        let now = self.clock.now();
+        let (id, secret) = (uuid_v7(now), TotpSecret::random());
+        let sealed = secret.seal(&self.keys.current().factors, id).map_err(no_key)?;
+        let (sid, sealed) = (session.sid.clone(), STANDARD.encode(sealed));
+        let enrolment = Enrolment { id, sid, name, sealed, wrong: 0 };
+        let expires_at = now + millis(ENROLMENT_TTL);
+        let pending = Pending { value: Some(enrolment), expires_at };
+        self.store.put_pending(&PendingKey::Enrolment(standing.id), &pending, now).await?;
+        let uri = secret.uri(&self.config.webauthn.rp_name, &standing.email);
+        Ok(NewTotp { id, secret: secret.to_base32(), uri, expires_at })
+    }
+
+    /// Confirms an authenticator app with its first code. The session of the request then counts as
+    /// authenticated with two factors. The first factor of an account ends every other session.
+    pub async fn confirm_totp(
+        &self,
+        client: &Client<'_>,
+        principal: Principal,
+        id: Uuid,
+        code: &Secret<String>,
+    ) -> Result<ConfirmedFactor, AccountError> {
+        let user_id = principal.standing.id;
+        let (keys, now) = (self.keys.current().factors.clone(), self.clock.now());
+        let enrolment = self.spend_enrolment(&principal, id).await?;
+        let Enrolment { name, sealed, .. } = enrolment.ok_or(AccountError::NoSuchFactor)?;
+        let sealed = STANDARD.decode(sealed).map_err(no_key)?;
+        let secret = TotpSecret::open(&keys, id, &sealed).map_err(no_key)?;
+        let Some(last_step) = secret.check(code, now) else {
+            return Err(AccountError::WrongFirstCode);
+        };
+        let kind = FactorKind::Totp;
+        let (created_at, last_used_at) = (now, None);
+        let factor =
+            Factor { id, user_id, kind, name, sealed, last_step, created_at, last_used_at };
+        let codes: Vec<RecoveryCode> = (0..CODES).map(|_| RecoveryCode::random()).collect();
+        let digests = codes.iter().map(|code| code.digest(&keys, user_id)).collect();
+        let new = NewFactor { factor: factor.clone(), digests };
+        let (epoch, count, version) = match self.accounts.add_factor(client.call(), new).await? {
+            Added::Now { epoch, count, version } => (epoch, count, version),
+            Added::TooMany => return Err(AccountError::TooManyFactors),
+            Added::Gone => return Err(AccountError::NoSuchFactor),
+        };
+        self.deliveries.wake();
+        let end = |_: Option<&Enrolment>| (Change::End, ());
+        if let Err(error) =
+            self.store.change_pending(&PendingKey::Enrolment(user_id), now, end).await
+        {
+            tracing::warn!(
+                error = %error,
+                "cannot delete the record of a confirmed factor: it expires within 10 minutes"
+            );
+        }
+        let is_first = epoch.is_some();
+        let mut principal = principal;
+        (principal.standing.factor_count, principal.standing.factor_version) = (count, version);
+        let tokens = self.raise(principal, FactorMethod::Totp, epoch).await?;
+        let recovery_codes = is_first.then_some(codes);
+        Ok(ConfirmedFactor { factor, recovery_codes, tokens })
+    }
+
+    /// Raises a session after a new factor was confirmed in it. If the factor is the first one of
+    /// the account, `epoch` is the account's new epoch, and every other session has ended.
+    async fn raise(
+        &self,
+        Principal { session, standing }: Principal,
+        method: FactorMethod,
+        epoch: Option<i32>,
+    ) -> Result<Tokens, AccountError> {
+        let now = self.clock.now();
+        let first = session.amr.first().map_or("", String::as_str);
+        let proof = Proof::of_code(first, method);
+        let change = |it: &mut crate::store::Session| {
+            it.epoch = epoch.unwrap_or(it.epoch);
+            renew(it, (level(it, &standing), &proof), now);
+        };
+        let session = self.store.set_session_proof(&session, now, change).await?;
+        let session = session.ok_or(AccountError::SessionGone)?;
+        if epoch.is_some() {
+            self.store.end_sessions(standing.id, Some(&session.sid)).await?;
+            self.metrics.sessions_revoked.one(EndReason::FactorAdded);
+        }
+        Ok(self.sessions.tokens(&session, &standing)?)
+    }
+
+    /// Counts a code for an authenticator app that waits for its confirmation, before the code is
+    /// checked. Returns none if this session has no such app.
+    async fn spend_enrolment(
+        &self,
+        Principal { session, standing }: &Principal,
+        id: Uuid,
+    ) -> Result<Option<Enrolment>, Unavailable> {
+        let decide = |found: Option<&Enrolment>| match found {
+            Some(it) if it.id == id && it.sid == session.sid && it.wrong < WRONG_CODES_MAX => {
+                let counted = Enrolment { wrong: it.wrong + 1, ..it.clone() };
+                (Change::Set(counted), Some(it.clone()))
+            }
+            _ => (Change::Keep, None),
+        };
+        let key = PendingKey::Enrolment(standing.id);
+        self.store.change_pending(&key, self.clock.now(), decide).await
+    }
+
+    pub async fn rename_factor(
+        &self,
+        client: &Client<'_>,
+        (user_id, id): (Uuid, Uuid),
+        name: String,
+    ) -> Result<Factor, AccountError> {
+        let renamed = self.accounts.rename_factor(client.call(), (user_id, id), name).await?;
+        renamed.ok_or(AccountError::NoSuchFactor)
+    }
+
+    /// Removes a factor. The last factor takes the recovery codes with it.
+    pub async fn remove_factor(
+        &self,
+        client: &Client<'_>,
+        (user_id, id): (Uuid, Uuid),
+    ) -> Result<(), AccountError> {
+        match self.accounts.remove_factor(client.call(), (user_id, id)).await? {
+            Removed::Now => {}
+            Removed::Gone => return Err(AccountError::NoSuchFactor),
+        }
+        self.deliveries.wake();
+        Ok(())
+    }
+
+    /// Replaces the recovery codes by new ones.
+    pub async fn new_recovery_codes(
+        &self,
+        client: &Client<'_>,
+        user_id: Uuid,
+    ) -> Result<Vec<RecoveryCode>, AccountError> {
+        let keys = self.keys.current().factors.clone();
+        let codes: Vec<RecoveryCode> = (0..CODES).map(|_| RecoveryCode::random()).collect();
+        let digests = codes.iter().map(|code| code.digest(&keys, user_id)).collect();
+        if !self.accounts.replace_recovery_codes(client.call(), user_id, digests).await? {
+            return Err(AccountError::NoFactor);
+        }
+        self.deliveries.wake();
+        Ok(codes)
+    }
+}
+
+/// The key of second factors cannot encrypt or decrypt a secret.
+fn no_key<E>(_: E) -> Unavailable {
+    Unavailable::because("factor key", KeyError)
+}

@@ -1,0 +1,178 @@
+//! The back-off for wrong codes of a second factor.
+//!
+//! It is separate from the back-off for passwords, and a client reaches it only with the right
+//! password or with a session. The rules are in the token store ([`crate::store::back_off`]). Like
+//! an attempt at a password, an attempt counts as a failure before the code is checked, so that
+//! parallel attempts cannot bypass the limit.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::admit::Admission;
+use super::attempts::{AttemptClient, AttemptRefusal, known_key};
+use super::budgets::Scope;
+use super::client::Limited;
+use super::limiter::seconds_up;
+use crate::problem::Unavailable;
+use crate::store::{
+    AttemptCaptcha, AttemptContext, AttemptKey, AttemptVerdict, BackOff, ClientKind,
+};
+use crate::telemetry::labels::{AttemptDecision, AttemptPolicy, RateDecision};
+
+const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
+
+/// The names in the keys of the back-off: of an account, and of an anonymous client.
+const OF_ACCOUNT: &str = "factor-codes-overall";
+const OF_CLIENT: &str = "factor-codes";
+
+/// After this many consecutive wrong TOTP codes of all anonymous clients together, no anonymous
+/// client can use TOTP for an hour. NIST SP 800-63B-4 §3.2.2 sets this maximum.
+const FAILURES_MAX: u32 = 100;
+
+/// How long a client waits after its `failures`-th consecutive wrong code for one account. Failures
+/// 1 to 9 cause no wait, and the 10th causes 30 s. From the 10th failure on, the wait doubles with
+/// each failure, up to an hour.
+const fn failure_wait(failures: u32) -> Duration {
+    match failures {
+        0..=9 => Duration::ZERO,
+        // This arm ends at 16 failures, because 30 s doubled 7 times is more than an hour.
+        10..=16 => Duration::from_secs(30 << (failures - 10)),
+        _ => HOUR,
+    }
+}
+
+/// One entry for each number of failures from 0 to 16, and one entry for all higher numbers.
+const STEPS: usize = 18;
+
+static WAITS: [Duration; STEPS] = {
+    let mut waits = [Duration::ZERO; STEPS];
+    let (mut step, mut failures) = (0, 0);
+    while step < STEPS {
+        waits[step] = failure_wait(failures);
+        (step, failures) = (step + 1, failures + 1);
+    }
+    waits
+};
+
+static CODES: BackOff = BackOff {
+    waits: &WAITS,
+    // No captcha replaces a wait.
+    captcha_failures: (1, 0),
+    failures_max: FAILURES_MAX,
+    cap_wait: HOUR,
+    cap_step: HOUR,
+    difficulty_max: 1,
+    allowance: 0,
+    client_ttl: DAY,
+    failure_ttl: DAY,
+};
+
+const NO_CAPTCHA: AttemptCaptcha =
+    AttemptCaptcha { available: false, replaces_waits: false, solved: 0 };
+
+/// Whether the cap over all clients applies to a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CodeCap {
+    /// The code has 6 digits, so an attacker with many clients could guess it.
+    Applies,
+    /// The code has 50 bits, so nobody can guess it.
+    None,
+}
+
+/// A counted attempt at a code.
+#[derive(Clone, Debug)]
+pub struct CountedCode {
+    account: String,
+    client: String,
+    kind: ClientKind,
+}
+
+impl Admission {
+    /// Admits one attempt at a code of an account's second factor. The attempt counts as a failure
+    /// until [`Admission::forget_codes`] or [`Admission::cancel_code`] is called.
+    ///
+    /// # Errors
+    /// [`AttemptRefusal`]. While the token store is down, no code is checked.
+    pub async fn admit_code(
+        &self,
+        user: Uuid,
+        who: &AttemptClient,
+        cap: CodeCap,
+    ) -> Result<CountedCode, AttemptRefusal> {
+        let kind = if cap == CodeCap::None { ClientKind::Known } else { who.kind() };
+        let code =
+            CountedCode { account: self.code_key(user), client: self.client_of(user, who), kind };
+        if !self.enabled {
+            return Ok(code);
+        }
+        let context = AttemptContext { captcha: NO_CAPTCHA, may_add: true };
+        let verdict = self.store.admit_attempt(&CODES, code.key(), context, self.clock.now());
+        let (decision, refusal) = match verdict.await? {
+            AttemptVerdict::Admitted { .. } => (AttemptDecision::Allowed, None),
+            AttemptVerdict::Wait { retry_after } => {
+                let retry_after_s = seconds_up(retry_after).max(1);
+                (AttemptDecision::Limited, Some(Limited { retry_after_s }))
+            }
+            // These verdicts are impossible, because there is no captcha and a record may be added.
+            AttemptVerdict::CaptchaNeeded { .. } | AttemptVerdict::Full => {
+                (AttemptDecision::Limited, Some(Limited { retry_after_s: 1 }))
+            }
+        };
+        let decision = RateDecision::Attempt(AttemptPolicy::FactorCode, decision);
+        self.metrics.rate_limit_decisions.one(decision);
+        refusal.map_or(Ok(code), |limited| Err(AttemptRefusal::Limited(limited)))
+    }
+
+    /// Removes all wrong codes of an account, after a right code or with a new password.
+    pub async fn forget_codes(&self, user: Uuid) -> Result<(), Unavailable> {
+        if !self.enabled {
+            return Ok(());
+        }
+        self.store.forget_attempts(&self.code_key(user)).await.map(drop)
+    }
+
+    /// Stops counting an attempt whose code was not checked.
+    pub async fn cancel_code(&self, code: &CountedCode) -> Result<(), Unavailable> {
+        if !self.enabled {
+            return Ok(());
+        }
+        self.store.cancel_attempt(&CODES, code.key(), self.clock.now()).await
+    }
+
+    /// The key is made from the account's id, so that it stays the same when the account changes
+    /// its email address.
+    fn code_key(&self, user: Uuid) -> String {
+        self.keys.key(OF_ACCOUNT, &user.to_string(), Scope::All)
+    }
+
+    fn client_of(&self, user: Uuid, who: &AttemptClient) -> String {
+        match who {
+            AttemptClient::Anonymous(ip) => {
+                self.keys.key(OF_CLIENT, &user.to_string(), Scope::Client(*ip))
+            }
+            AttemptClient::Device(device) => known_key(&device.id()),
+            AttemptClient::Session(sid) => known_key(sid),
+        }
+    }
+}
+
+impl CountedCode {
+    fn key(&self) -> AttemptKey<'_> {
+        AttemptKey { account: &self.account, client: &self.client, kind: self.kind }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nine_wrong_codes_are_free_and_then_the_wait_doubles_to_an_hour() {
+        let waits: Vec<u64> = CODES.waits.iter().map(Duration::as_secs).collect();
+        let expected = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 30, 60, 120, 240, 480, 960, 1920, 3600];
+        assert_eq!(waits, expected);
+        assert!(CODES.waits.iter().all(|wait| *wait < CODES.client_ttl));
+    }
+}

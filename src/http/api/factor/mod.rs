@@ -1,0 +1,52 @@
+//! Endpoints for the factors of the caller's account.
+
+pub mod add_totp;
+pub mod confirm;
+pub mod list;
+pub mod recovery_codes;
+pub mod remove;
+pub mod rename;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::clock::rfc3339;
+use crate::factor::recovery_code::RecoveryCode;
+use crate::factor::{Factor, FactorMethod};
+
+/// A factor of an account.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FactorView {
+    /// The id of the factor.
+    id: String,
+    /// `totp` for an authenticator app, or `passkey`.
+    kind: &'static str,
+    /// The name that the user gave the factor.
+    name: String,
+    /// When the factor was confirmed (RFC 3339).
+    created_at: String,
+    /// When the factor was last used (RFC 3339). It is null if it was not used since it was
+    /// confirmed.
+    last_used_at: Option<String>,
+    /// Whether a passkey is backed up. It is null for an authenticator app.
+    backed_up: Option<bool>,
+}
+
+impl From<Factor> for FactorView {
+    fn from(factor: Factor) -> Self {
+        Self {
+            id: factor.id.to_string(),
+            kind: FactorMethod::from(factor.kind).name(),
+            name: factor.name,
+            created_at: rfc3339(factor.created_at),
+            last_used_at: factor.last_used_at.map(rfc3339),
+            backed_up: None,
+        }
+    }
+}
+
+/// The codes as they are shown to the user.
+fn shown(codes: &[RecoveryCode]) -> Vec<String> {
+    codes.iter().map(RecoveryCode::shown).collect()
+}

@@ -1,0 +1,189 @@
+//! The gate of logins. A login becomes a session only through [`Sessions::enter`]. If the account has
+//! a second factor, the result is a challenge instead of a session.
+//!
+//! While a login waits for its second factor there is no session, no token and no known device. The
+//! challenge is an opaque text that only the route for the second factor accepts. The token store
+//! has its SHA-256.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::{AccountStatus, LoginContext, Proof, Sessions, Tokens, issue};
+use crate::audit::RequestOrigin;
+use crate::clock::{UnixMillis, millis};
+use crate::factor::{FactorMethod, table};
+use crate::problem::Unavailable;
+use crate::secret::{Secret, random_id, sha256};
+use crate::store::{Change, Pending, PendingKey};
+
+/// How long a login waits for the second factor.
+pub const CHALLENGE_TTL: Duration = Duration::from_mins(5);
+
+/// The number of wrong codes after which a challenge ends.
+const PROOFS_MAX: u32 = 5;
+
+/// The first proof of a login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FirstProof {
+    Password,
+    /// A link in a mail.
+    Mail,
+}
+
+/// A login that waits for the second factor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Challenge {
+    pub user_id: Uuid,
+    /// The versions of the password and of the factors at the first proof. If one of them changes,
+    /// the challenge ends.
+    password_version: i32,
+    factor_version: i32,
+    pub first: FirstProof,
+    /// The device token that the client sent with the first proof.
+    pub device_token: Option<String>,
+    /// The number of wrong codes.
+    wrong: u32,
+}
+
+/// The challenge that the client gets.
+#[derive(Clone, Debug)]
+pub struct FactorRequired {
+    pub challenge: Secret<String>,
+    /// The methods by which this account can prove a second factor.
+    pub methods: Vec<FactorMethod>,
+    pub expires_at: UnixMillis,
+}
+
+/// The result of a first proof.
+#[derive(Debug)]
+pub enum Entry {
+    /// The login needs no second factor. The session may be opened.
+    Open(Proof),
+    FactorRequired(FactorRequired),
+}
+
+impl Sessions {
+    /// Decides whether a login needs a second factor, after the first proof was right. `is_trusted`
+    /// says whether the user trusts the device.
+    pub async fn enter(
+        &self,
+        account: &AccountStatus,
+        first: FirstProof,
+        is_trusted: bool,
+        device_token: Option<&[u8]>,
+    ) -> Result<Entry, Unavailable> {
+        if !account.has_factor() || is_trusted {
+            return Ok(Entry::Open(Proof::of_first(first)));
+        }
+        let issuer = self.issuer();
+        let methods = table::methods(issuer.db.reader(), account.id).await?;
+        let now = issuer.clock.now();
+        let token = random_challenge();
+        let challenge = Challenge {
+            user_id: account.id,
+            password_version: account.password_version,
+            factor_version: account.factor_version,
+            first,
+            device_token: device_token.and_then(|it| String::from_utf8(it.to_vec()).ok()),
+            wrong: 0,
+        };
+        let expires_at = now + millis(CHALLENGE_TTL);
+        let pending = Pending { value: Some(challenge), expires_at };
+        issuer.store.put_pending(&key_of(&token), &pending, now).await?;
+        let challenge = Secret::new(token);
+        Ok(Entry::FactorRequired(FactorRequired { challenge, methods, expires_at }))
+    }
+
+    /// Opens a session of an account and creates its tokens. [`Sessions::enter`] or a right second
+    /// factor gives the proof.
+    pub async fn start(
+        &self,
+        call: (Instant, RequestOrigin),
+        account: &AccountStatus,
+        proof: Proof,
+        context: LoginContext,
+    ) -> Result<Tokens, Unavailable> {
+        let issuer = self.issuer();
+        let (ip, user_agent) = (call.1.ip.clone(), call.1.user_agent.clone());
+        let now = issuer.clock.now();
+        let session = issue::new_session(account, &issuer.sessions, proof, ip, user_agent, now);
+        self.open(call, session.clone(), context).await?;
+        if context.new_device {
+            issuer.deliveries.wake();
+        }
+        self.tokens(&session, account)
+    }
+
+    /// The login that waits under this challenge. `None` if the challenge is unknown, has ended or
+    /// has expired.
+    pub async fn challenge(&self, token: &str) -> Result<Option<Challenge>, Unavailable> {
+        let issuer = self.issuer();
+        let found = issuer.store.pending::<Challenge>(&key_of(token), issuer.clock.now()).await?;
+        Ok(found.and_then(|it| it.value))
+    }
+
+    /// Spends one of the five proofs of a challenge, before the proof is checked. So parallel
+    /// requests cannot check more than five codes. Returns false if the challenge has ended.
+    pub async fn spend_proof(&self, token: &str) -> Result<bool, Unavailable> {
+        self.change_challenge(token, |challenge| {
+            let wrong = challenge.wrong + 1;
+            (wrong <= PROOFS_MAX).then(|| Change::Set(Challenge { wrong, ..challenge.clone() }))
+        })
+        .await
+    }
+
+    /// Gives a proof back that could not be checked because of an outage.
+    pub async fn return_proof(&self, token: &str) -> Result<(), Unavailable> {
+        let give_back = |challenge: &Challenge| {
+            let wrong = challenge.wrong.saturating_sub(1);
+            Some(Change::Set(Challenge { wrong, ..challenge.clone() }))
+        };
+        self.change_challenge(token, give_back).await.map(drop)
+    }
+
+    /// Ends a challenge. Returns false if it had ended before, for example because a parallel
+    /// request has used it.
+    pub async fn end_challenge(&self, token: &str) -> Result<bool, Unavailable> {
+        self.change_challenge(token, |_| Some(Change::End)).await
+    }
+
+    async fn change_challenge(
+        &self,
+        token: &str,
+        change: impl Fn(&Challenge) -> Option<Change<Challenge>>,
+    ) -> Result<bool, Unavailable> {
+        let issuer = self.issuer();
+        let decide = |found: Option<&Challenge>| match found.and_then(&change) {
+            Some(change) => (change, true),
+            None => (Change::Keep, false),
+        };
+        issuer.store.change_pending(&key_of(token), issuer.clock.now(), decide).await
+    }
+}
+
+impl Challenge {
+    /// Whether the account is still in the state of the first proof.
+    pub fn holds_for(&self, account: &AccountStatus) -> bool {
+        account.has_factor()
+            && account.password_version == self.password_version
+            && account.factor_version == self.factor_version
+    }
+
+    /// Whether all five proofs were wrong.
+    pub fn is_spent(&self) -> bool {
+        self.wrong >= PROOFS_MAX
+    }
+}
+
+/// 256 random bits. The text has a prefix, so that a reader of a log recognises it.
+fn random_challenge() -> String {
+    format!("lkc_{}{}", random_id(), random_id())
+}
+
+fn key_of(token: &str) -> PendingKey {
+    PendingKey::Challenge(sha256(token.as_bytes()))
+}
