@@ -64,7 +64,7 @@ class Issuer:
 
 
 def check_all(check, issuer: Issuer, servers: list, status):
-    """Checks the examples, and the program that docs/tokens.md shows."""
+    """Checks the examples, and the program tests/resource_server/verify.py."""
     for name, begins, ends, is_valid in CASES:
         token = issuer.token(begins, ends)
         for server in servers:
