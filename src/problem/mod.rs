@@ -3,8 +3,9 @@
 //!
 //! A [`Problem`] is what a handler returns instead of a success response. It has a [`Code`], a
 //! public detail and the private error that caused it. Only `http/dispatch.rs` turns a problem into
-//! a response (RFC 9457) and logs the problem once. Modules below `http/` have their own error
-//! enums or use [`Unavailable`]. These modules do not know HTTP statuses.
+//! a response (RFC 9457) and logs the problem once. The other modules, for example
+//! `account` and `session`, know no HTTP statuses. They have their own error enums or use
+//! [`Unavailable`].
 
 mod code;
 

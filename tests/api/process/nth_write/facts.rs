@@ -1,4 +1,5 @@
-//! The facts that an acknowledgement promises, and how a test checks these facts.
+//! The facts that must be true after the daemon has acknowledged a request, and how a test checks
+//! them.
 
 use latchkey::database::Db;
 use latchkey_entity::outbox;

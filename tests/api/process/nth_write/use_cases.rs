@@ -1,4 +1,5 @@
-//! Every use case that writes, and the fact that an acknowledgement of the use case promises.
+//! Every use case that writes. For each one, this file names the [`Fact`] that must be true after
+//! the daemon has acknowledged the request.
 
 use hyper::Method;
 use serde_json::{Value, json};
@@ -85,7 +86,7 @@ impl UseCase {
     ];
 
     /// Prepares the use case without a fault, and then sends its request with the fault. Returns
-    /// the response, and the fact that an acknowledgement promises.
+    /// the response, and the fact that must be true after an acknowledgement.
     pub(super) async fn attempt(self, stage: &Stage<'_, impl Fault>) -> (Answer, Fact) {
         match self {
             Self::Register
