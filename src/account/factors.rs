@@ -37,9 +37,9 @@ pub struct Factors {
 pub struct NewTotp {
     pub id: Uuid,
     /// The secret in base32.
-    pub secret: String,
-    /// The URI for the QR code.
-    pub uri: String,
+    pub secret: Secret<String>,
+    /// The URI for the QR code. It contains the secret.
+    pub uri: Secret<String>,
     pub expires_at: UnixMillis,
 }
 

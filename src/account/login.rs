@@ -200,6 +200,8 @@ impl AccountService<'_> {
         match password {
             Some(password) => self.confirm(client, principal, password, at).await,
             None if principal.standing.has_factor() => {
+                let ask = Ask::Account(Budget::PasswordConfirmations, principal.standing.id);
+                self.admit(client, ask).await?;
                 Ok(self.known_device(client, &principal.standing))
             }
             None => Err(AccountError::WrongPassword),

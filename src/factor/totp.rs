@@ -38,13 +38,13 @@ impl TotpSecret {
     }
 
     /// The secret in base32 without padding.
-    pub fn to_base32(&self) -> String {
-        totp_rs::Secret::from(self.0.expose().clone()).to_base32()
+    pub fn to_base32(&self) -> Secret<String> {
+        Secret::new(totp_rs::Secret::from(self.0.expose().clone()).to_base32())
     }
 
     /// The URI that an authenticator app reads from a QR code. `issuer` names the installation.
-    pub fn uri(&self, issuer: &str, address: &str) -> String {
-        self.totp(Some(issuer), address).to_url().unwrap_or_default()
+    pub fn uri(&self, issuer: &str, address: &str) -> Secret<String> {
+        Secret::new(self.totp(Some(issuer), address).to_url().unwrap_or_default())
     }
 
     /// Checks a code. Returns its time step (RFC 6238 §4.2) if the code is one of the current step
@@ -138,7 +138,7 @@ mod tests {
     fn a_uri_names_issuer_and_address() {
         let uri = of_rfc().uri("latch key", "ada+x@example.com");
         assert_eq!(
-            uri,
+            uri.expose(),
             "otpauth://totp/latch%20key:ada%2Bx%40example.com?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&issuer=latch%20key"
         );
     }
@@ -148,7 +148,8 @@ mod tests {
         let keys = FactorKeys::new(&Secret::new([1; 32]));
         let id = Uuid::from_u128(7);
         let sealed = of_rfc().seal(&keys, id).unwrap();
-        assert_eq!(TotpSecret::open(&keys, id, &sealed).unwrap().to_base32(), of_rfc().to_base32());
+        let opened = TotpSecret::open(&keys, id, &sealed).unwrap();
+        assert_eq!(opened.to_base32().expose(), of_rfc().to_base32().expose());
         assert!(TotpSecret::open(&keys, Uuid::from_u128(8), &sealed).is_err());
         let other = FactorKeys::new(&Secret::new([2; 32]));
         assert!(TotpSecret::open(&other, id, &sealed).is_err());
@@ -160,14 +161,14 @@ mod tests {
             assert!(TotpSecret::from_base32(bad).is_none(), "{bad}");
         }
         let lower = TotpSecret::from_base32("gezdgnbvgy3tqojqgezdgnbvgy3tqojq====").unwrap();
-        assert_eq!(lower.to_base32(), of_rfc().to_base32());
+        assert_eq!(lower.to_base32().expose(), of_rfc().to_base32().expose());
     }
 
     proptest! {
         #[test]
         fn a_secret_survives_base32(bytes in prop::collection::vec(any::<u8>(), 16..=64)) {
             let secret = TotpSecret(Secret::new(bytes.clone()));
-            let read = TotpSecret::from_base32(&secret.to_base32()).unwrap();
+            let read = TotpSecret::from_base32(secret.to_base32().expose()).unwrap();
             prop_assert_eq!(read.0.expose(), &bytes);
         }
     }

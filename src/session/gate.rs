@@ -35,7 +35,7 @@ pub enum FirstProof {
 }
 
 /// A login that waits for the second factor.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Challenge {
     pub user_id: Uuid,
     /// The versions of the password and of the factors at the first proof. If one of them changes,
@@ -47,6 +47,12 @@ pub struct Challenge {
     pub device_token: Option<String>,
     /// The number of wrong codes.
     wrong: u32,
+}
+
+impl std::fmt::Debug for Challenge {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Challenge(…)")
+    }
 }
 
 /// The challenge that the client gets.

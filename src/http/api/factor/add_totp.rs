@@ -45,8 +45,8 @@ pub async fn handle(
     let new = app.account().begin_totp(&caller, name.as_str().to_owned()).await?;
     let view = NewTotpView {
         id: new.id.to_string(),
-        secret: new.secret,
-        uri: new.uri,
+        secret: new.secret.expose().clone(),
+        uri: new.uri.expose().clone(),
         expires_at: rfc3339(new.expires_at),
     };
     Ok(answer::status_json(StatusCode::CREATED, &view))
