@@ -324,8 +324,9 @@ fn create_private(path: &Path) -> Result<(), DbErr> {
         .map_err(|error| DbErr::Custom(format!("cannot create {}: {error}", path.display())))
 }
 
-/// Returns a LIKE pattern for lower-case text that contains `part`. The pattern matches `part` in
-/// upper or lower case. A wildcard in the part matches only itself.
+/// Returns a LIKE pattern that finds `part` anywhere in a text. The text must be in lower case.
+/// `part` can be in upper or lower case, because this function converts it. A wildcard in `part`
+/// matches only itself.
 pub fn containing(part: &str) -> LikeExpr {
     let escaped =
         |c: char| matches!(c, '%' | '_' | '\\').then_some('\\').into_iter().chain(Some(c));

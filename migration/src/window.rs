@@ -1,6 +1,5 @@
-//! The range of schemas with which this binary can work. The oldest schema in the range has all
-//! migrations that the binary knows. The range also includes schemas of later releases that only
-//! add something.
+//! The schemas with which this binary can work. Such a schema has every migration that the binary
+//! knows. It may also have migrations of later releases, if each of them only adds something.
 
 use std::collections::HashSet;
 use std::fmt;

@@ -215,7 +215,7 @@ impl Due {
     }
 }
 
-/// A test can make a task crash at this point, for example with
+/// Lets a test make a task crash just before a step of the task, for example with
 /// FAILPOINTS='task.key_rotation=1*panic'.
 #[cfg(feature = "failpoints")]
 mod failpoints {

@@ -370,7 +370,7 @@ fn report(claim: &Claim, outcome: MailOutcome, marked: Marked, error: &str) {
             "the mail was replaced, deleted or claimed by another daemon while it was being sent"
         );
     } else if error.is_empty() {
-        tracing::info!(%mail, kind, outcome, tries, traceparent, "the mail is done");
+        tracing::info!(%mail, kind, outcome, tries, traceparent, "the mail left the queue");
     } else {
         tracing::warn!(
             %mail,

@@ -64,7 +64,7 @@ impl Tried {
 impl SessionWorker {
     pub(super) async fn record_refused(&self, refused: RefusedPassword) {
         if let Err(error) = self.try_record(refused).await {
-            tracing::warn!(error = %error, "cannot record a refused login in the audit");
+            tracing::warn!(error = %error, "cannot record a refused password in the audit");
         }
     }
 

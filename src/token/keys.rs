@@ -2,7 +2,7 @@
 //!
 //! A key is created once and stored encrypted in the database. All replicas share it, and each
 //! replica parses it once. At any time, one key of each kind signs, and at most one more key of
-//! each kind is published to sign next. Partial unique indexes enforce this for all replicas
+//! each kind is published as the next key. Partial unique indexes enforce this for all replicas
 //! together.
 //!
 //! A retired key still verifies tokens until the last token that it signed can no longer be used. A
@@ -98,8 +98,8 @@ pub struct Key {
     /// only if the token's header is equal to it, byte for byte.
     pub header: String,
     pub material: Material,
-    /// The time from which the key signs. `None` while the key is published to sign next, and for
-    /// the key of `tokens.secret`.
+    /// The time from which the key signs. `None` while the key is published as the next key. Also
+    /// `None` for the key of `tokens.secret`.
     pub signs_from: Option<UnixMillis>,
 }
 
@@ -169,7 +169,7 @@ pub struct KeySet {
 
 impl KeySet {
     /// Creates a set of the two keys that sign and of all keys that verify tokens. `verifying`
-    /// includes the keys that sign, the keys that are published to sign next and the retired keys.
+    /// includes the keys that sign, the published next keys and the retired keys.
     pub(super) fn new(
         (user, vault): (Arc<Key>, Arc<Key>),
         (records, factors): (RecordKeys, FactorKeys),

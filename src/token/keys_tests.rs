@@ -263,7 +263,7 @@ async fn a_compromised_key_verifies_nothing_and_another_signs_at_once() {
         assert_eq!((listed.state, listed.verifies_until), (KeyState::Revoked, None));
     }
     assert_eq!(needs.retire("nobody's").await.unwrap(), Retired::Unknown);
-    // A compromised key that was published to sign next never signs.
+    // A compromised next key never signs.
     needs.rotate(Kind::Vault).await.unwrap();
     let rows = needs.rows().await.unwrap();
     let next =

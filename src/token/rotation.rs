@@ -137,7 +137,7 @@ impl KeyDependencies {
         Ok(())
     }
 
-    /// Publishes a key that is to sign next, unless another key is already published to sign next.
+    /// Publishes the next signing key, unless a next key is already published.
     pub(super) async fn publish(
         &self,
         kind: Kind,

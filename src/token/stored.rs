@@ -293,7 +293,7 @@ impl KeyDependencies {
         Ok(())
     }
 
-    /// Deletes the key that is to sign next, unless this key already signs.
+    /// Deletes the next signing key, unless this key already signs.
     async fn drop_next(&self, row: &Model) -> Result<bool, DbErr> {
         let dropped = Entity::delete_many()
             .filter(Column::Id.eq(&row.id))
@@ -303,15 +303,15 @@ impl KeyDependencies {
         Ok(dropped.rows_affected == 1)
     }
 
-    /// Deletes a key that is to sign next and that no master key of this process decrypts. This key
-    /// would never sign, and while it exists, no other key can be published.
+    /// Deletes the next signing key if no master key of this process decrypts it. This key would
+    /// never sign, and while it exists, no other key can be published.
     pub(super) async fn drop_unopened(&self, row: &Model) -> Result<(), DbErr> {
         if self.drop_next(row).await? {
             tracing::warn!(
                 kid = row.id,
                 kind = row.kind,
-                "none of the configured master keys decrypts the signing key that was published \
-                 to sign next: it is deleted"
+                "the next signing key was deleted, because none of the configured master keys \
+                 decrypts it"
             );
         }
         Ok(())

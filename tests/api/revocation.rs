@@ -21,7 +21,7 @@ async fn revoke(app: &TestApp, token: &str) -> Answer {
 }
 
 both!(
-    a_vault_token_is_inactive_until_its_end_and_its_session_goes_on,
+    a_revoked_vault_token_stays_inactive_and_its_session_goes_on,
     ["introspection.clients" = crate::introspection::CLIENT],
     async |app| {
         let mut person = app.verified("ada@example.org").await;

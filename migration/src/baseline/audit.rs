@@ -2,8 +2,9 @@
 //! keys that authenticate the chains.
 //!
 //! Triggers in the database make the tables append-only. So an attacker who wants to change rows
-//! has to remove the triggers first. Before retention deletes an event, it moves the base of the
-//! stream to a later event. The triggers allow the deletion only after that.
+//! has to remove the triggers first. There is one exception, for retention. Each stream of events
+//! is one hash chain, and it stores its base: the last event that retention has deleted. Retention
+//! first moves the base forward. Then the triggers allow the deletion of the events up to the base.
 
 pub(super) const TABLES: &[&str] = &[
     "CREATE TABLE audit_keys (

@@ -31,8 +31,8 @@ settings! {
         allow_shared_secret: bool = "tokens.allow_shared_secret", Bool, Is("false");
         /// How long a userToken is valid.
         user_ttl: Duration = "tokens.user_ttl", Kind::Duration(S, 24 * H), Is("15m");
-        /// How long a vaultToken is valid. A service that checks only the signature accepts a
-        /// revoked token until it expires, so for this time at most.
+        /// How long a vaultToken is valid. This is also the longest time for which a service that
+        /// checks only the signature accepts a revoked token.
         vault_ttl: Duration = "tokens.vault_ttl", Kind::Duration(S, H), Is("5m");
         /// How long a key signs before a new key replaces it. This applies to the keys of both
         /// tokens. The replacement needs no restart.

@@ -2,7 +2,10 @@
 //! in latchkey (ASVS 1.2.4). The tests put them into the path, the query and the body of every
 //! route.
 
+use std::collections::BTreeSet;
+
 use hyper::Method;
+use latchkey::http::openapi;
 use latchkey::http::router::{ROUTES, RouteMethod};
 use serde_json::{Value, json};
 
@@ -37,25 +40,29 @@ const LEAKS: [&str; 6] = ["syntax error", "sqlite", "sqlx", "postgres", "sea_orm
 /// The minimum number of requests that the test must send.
 const REQUESTS_MIN: usize = 2_000;
 
-/// Returns a body with every member that the API knows. Each member has this text as its value.
-fn body(text: &str) -> Value {
-    let names = [
-        "email",
-        "password",
-        "newPassword",
-        "name",
-        "token",
-        "captcha",
-        "slug",
-        "role",
-        "projectId",
-    ];
-    names.into_iter().map(|name| (name.to_owned(), json!(text))).collect()
+/// Returns the names of all members of all JSON bodies in the OpenAPI document.
+fn members() -> BTreeSet<String> {
+    let document = openapi::document("http://latchkey.example");
+    let paths = document["paths"].as_object().expect("paths").values();
+    let operations = paths.flat_map(|path| path.as_object().expect("operations").values());
+    let schema = "/requestBody/content/application~1json/schema/$ref";
+    let names: BTreeSet<String> = operations
+        .filter_map(|operation| operation.pointer(schema)?.as_str()?.strip_prefix('#'))
+        .filter_map(|at| document.pointer(at)?["properties"].as_object())
+        .flat_map(|properties| properties.keys().cloned())
+        .collect();
+    assert!(names.contains("email") && names.contains("projectId"), "{names:?}");
+    names
+}
+
+/// Returns a body with these members. Each member has this text as its value.
+fn body(members: &BTreeSet<String>, text: &str) -> Value {
+    members.iter().map(|name| (name.clone(), json!(text))).collect()
 }
 
 both!(sql_and_other_languages_are_text_everywhere, async |app| {
     let person = app.verified("ada@text.example").await;
-    let mut asked = 0;
+    let (members, mut asked) = (members(), 0);
     // Routes that end the user's session are left out, because all later requests would get a 401.
     let open = ROUTES.iter().filter(|route| {
         route.method != RouteMethod::Any
@@ -76,7 +83,7 @@ both!(sql_and_other_languages_are_text_everywhere, async |app| {
             let user = person.as_user();
             let mut answers = vec![
                 user.bare(method.clone(), &format!("{path}?{query}")).await,
-                user.json(method.clone(), &path, body(text)).await,
+                user.json(method.clone(), &path, body(&members, text)).await,
             ];
             if method == Method::POST {
                 let form = [("token", text), ("password", text), ("token_type_hint", text)];
