@@ -5,6 +5,7 @@ use super::gate::FirstProof;
 use crate::clock::UnixMillis;
 use crate::factor::FactorMethod;
 use crate::store::{AAL1, AAL2, Session};
+use crate::telemetry::labels::{FirstProofMethod, OpenedSessions, SessionLevel};
 
 /// The methods of a proof (RFC 8176). `email` and `rc` are private to latchkey.
 const PASSWORD: &str = "pwd";
@@ -54,6 +55,19 @@ impl Proof {
             _ => PASSWORD,
         };
         Self { level: Level::Aal2, methods: vec![first, method.amr(), TWO_FACTORS] }
+    }
+
+    /// The series of the metric that counts new sessions.
+    pub fn series(&self) -> OpenedSessions {
+        let method = match self.methods.first() {
+            Some(&MAIL) => FirstProofMethod::Email,
+            _ => FirstProofMethod::Password,
+        };
+        let level = match self.level {
+            Level::Aal1 => SessionLevel::Aal1,
+            Level::Aal2 => SessionLevel::Aal2,
+        };
+        (method, level)
     }
 }
 
