@@ -153,7 +153,8 @@ def drive(client: Client, redis_port: int):
         refreshes(client, address)
         other = f"eve{number}@example.com"
         person(client, other)
-        second_factor(client, other)
         a_store_that_hangs(client, redis_port, address, other, tokens["userToken"])
         recovery(client, address)
+    # Its counters start at 0, so once is enough, and a second time would exceed the limit of logins.
+    second_factor(client, "eve0@example.com")
     over_a_limit(client)
