@@ -155,6 +155,7 @@ def drive(client: Client, redis_port: int):
         person(client, other)
         a_store_that_hangs(client, redis_port, address, other, tokens["userToken"])
         recovery(client, address)
-    # Its counters start at 0, so once is enough, and a second time would exceed the limit of logins.
+    # The counters of second factors start at 0, so one pass is enough. A second pass would exceed
+    # the limit of logins.
     second_factor(client, "eve0@example.com")
     over_a_limit(client)
