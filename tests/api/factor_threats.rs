@@ -20,6 +20,9 @@ struct WithApp {
     recovery_codes: Vec<String>,
 }
 
+/// A metric, labels of its series, and the sum of these series.
+type Counted = (&'static str, &'static [(&'static str, &'static str)], f64);
+
 fn text(value: &Value) -> String {
     value.as_str().expect("text").to_owned()
 }
@@ -112,7 +115,7 @@ both!(five_wrong_codes_end_a_challenge, async |app| {
 
 both!(an_old_second_factor_changes_no_factor, async |app| {
     let ada = WithApp::new(app).await;
-    app.clock.advance(Duration::from_secs(16 * 60));
+    app.clock.advance(Duration::from_mins(16));
     let mut person = ada.person.clone();
     person.refresh().await.expect(200);
     let client = person.as_user();
@@ -139,7 +142,7 @@ both!(logins_codes_and_changes_of_factors_are_counted, async |app| {
     ada.person.as_user().delete(&format!("/api/me/factors/{}", ada.id)).await.expect(204);
     let metrics = app.admin().get("/metrics").await.expect(200).text();
     let count = |name: &str, labels: &[(&str, &str)]| sum(&metrics, name, labels);
-    let expected: [(&str, &[(&str, &str)], f64); 12] = [
+    let expected: [Counted; 12] = [
         // The registration and the second login. The mailed link opened a session too.
         ("latchkey_sessions_opened_total", &[("method", "password"), ("level", "aal1")], 2.0),
         ("latchkey_sessions_opened_total", &[("method", "email"), ("level", "aal1")], 1.0),
