@@ -1,5 +1,6 @@
 // A resource server of one team. It serves `GET /reports` to vaultTokens of this team with the
-// scope `vault:read`. It needs Go 1.19 or newer, and only the standard library.
+// scope `vault:read`. For `GET /salaries` the user must also have proved a second factor within 15
+// minutes. It needs Go 1.19 or newer, and only the standard library.
 //
 //	go run main.go ISSUER TEAM [PORT]
 package main
@@ -31,6 +32,9 @@ func (r refused) Error() string { return r.challenge }
 // leeway is the number of seconds by which the clocks of latchkey and this server may differ.
 const leeway = 60
 
+// maxAge is the number of seconds for which a second factor counts as fresh.
+const maxAge = 900
+
 var invalid = refused{401, `Bearer error="invalid_token"`}
 
 type claims struct {
@@ -42,6 +46,8 @@ type claims struct {
 	Team     string  `json:"tid"`
 	Project  string  `json:"pid"`
 	Scope    string  `json:"scope"`
+	Level    string  `json:"acr"`
+	ProvedAt float64 `json:"auth_time"`
 }
 
 // keys holds the public keys of the issuer. They are fetched again when they are old, or when a
@@ -171,8 +177,22 @@ func (g guard) admit(request *http.Request, scope string) (claims, error) {
 	return held, refused{403, fmt.Sprintf(`Bearer error="insufficient_scope", scope="%s"`, scope)}
 }
 
+// requireSecondFactor refuses a token without a fresh second factor (RFC 9470 §3). Then the client
+// sends a code to `POST /api/step-up` of latchkey, and repeats its request with the new vaultToken.
+func requireSecondFactor(held claims) error {
+	age := float64(time.Now().Unix()) - held.ProvedAt
+	if held.Level == "aal2" && age <= maxAge+leeway {
+		return nil
+	}
+	needed := fmt.Sprintf(`acr_values="aal2", max_age="%d"`, maxAge)
+	return refused{401, `Bearer error="insufficient_user_authentication", ` + needed}
+}
+
 func (g guard) reports(response http.ResponseWriter, request *http.Request) {
 	held, err := g.admit(request, "vault:read")
+	if err == nil && request.URL.Path == "/salaries" {
+		err = requireSecondFactor(held)
+	}
 	if no, is := err.(refused); is {
 		response.Header().Set("WWW-Authenticate", no.challenge)
 		response.WriteHeader(no.status)
@@ -193,5 +213,6 @@ func main() {
 	}
 	own := guard{issuer, team, &keys{issuer: issuer, client: http.Client{Timeout: 5 * time.Second}}}
 	http.HandleFunc("/reports", own.reports)
+	http.HandleFunc("/salaries", own.reports)
 	log.Fatal(http.ListenAndServe("127.0.0.1:"+port, nil))
 }

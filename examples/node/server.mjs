@@ -1,5 +1,6 @@
 // A resource server of one team. It serves `GET /reports` to vaultTokens of this team with the
-// scope `vault:read`. It needs Node 18 or newer.
+// scope `vault:read`. For `GET /salaries` the user must also have proved a second factor within 15
+// minutes. It needs Node 18 or newer.
 //
 //     node server.mjs ISSUER TEAM [PORT]
 
@@ -10,6 +11,9 @@ const [issuer, team, port = "8000"] = process.argv.slice(2);
 
 /** The number of seconds by which the clocks of latchkey and this server may differ. */
 const leeway = 60;
+
+/** The number of seconds for which a second factor counts as fresh. */
+const maxAge = 900;
 
 /** An error response of RFC 6750 §3: a status, and the value of WWW-Authenticate. */
 class Refused extends Error {
@@ -96,10 +100,23 @@ async function guard(authorization, scope) {
   return claims;
 }
 
+/**
+ * Refuses a token without a fresh second factor (RFC 9470 §3). Then the client sends a code to
+ * `POST /api/step-up` of latchkey, and repeats its request with the new vaultToken.
+ */
+function requireSecondFactor(claims) {
+  const age = Date.now() / 1000 - (claims.auth_time ?? 0);
+  if (claims.acr !== "aal2" || age > maxAge + leeway) {
+    const needed = `acr_values="aal2", max_age="${maxAge}"`;
+    throw new Refused(401, `Bearer error="insufficient_user_authentication", ${needed}`);
+  }
+}
+
 createServer(async (request, response) => {
   try {
-    if (request.url !== "/reports") return response.writeHead(404).end();
+    if (!["/reports", "/salaries"].includes(request.url)) return response.writeHead(404).end();
     const claims = await guard(request.headers.authorization, "vault:read");
+    if (request.url === "/salaries") requireSecondFactor(claims);
     response.writeHead(200, { "content-type": "application/json" });
     response.end(JSON.stringify({ subject: claims.sub, project: claims.pid }));
   } catch (error) {

@@ -1,5 +1,5 @@
 """A resource server of one team. It serves `GET /reports` to vaultTokens of this team with the scope
-`vault:read`.
+`vault:read`. For `GET /salaries` the user must also have proved a second factor within 15 minutes.
 
     serve.py ISSUER TEAM [PORT]
 
@@ -11,12 +11,16 @@ revoked. Without LATCHKEY_KEY they are accepted until they expire, at most six m
 import json
 import os
 import sys
+import time
 import urllib.parse
 import urllib.request
 import uuid
 from wsgiref.simple_server import make_server
 
 import jwt  # PyJWT[crypto]
+
+LEEWAY = 60  # seconds by which the clocks may differ
+MAX_AGE = 900  # seconds for which a second factor counts as fresh
 
 
 class Refused(Exception):
@@ -59,7 +63,7 @@ class Guard:
             algorithms=["ES256"],  # chosen by this server, not by the token (RFC 8725 §3.1)
             audience="vault",
             issuer=self.issuer,
-            leeway=60,  # seconds by which the clocks may differ
+            leeway=LEEWAY,
             options={"require": ["iss", "sub", "aud", "exp", "iat", "nbf", "jti", "client_id", "scope"]},
         )
         if whole["header"].get("typ") != "at+jwt":
@@ -75,13 +79,24 @@ class Guard:
             return json.load(answer)["active"]
 
 
+def require_second_factor(claims: dict):
+    """Refuses a token without a fresh second factor (RFC 9470 §3). Then the client sends a code to
+    `POST /api/step-up` of latchkey, and repeats its request with the new vaultToken."""
+    age = time.time() - claims.get("auth_time", 0)
+    if claims.get("acr") != "aal2" or age > MAX_AGE + LEEWAY:
+        needed = f'acr_values="aal2", max_age="{MAX_AGE}"'
+        raise Refused("401 Unauthorized", f'Bearer error="insufficient_user_authentication", {needed}')
+
+
 def application(guard: Guard):
     def answer(environ, start_response):
         try:
-            if environ["PATH_INFO"] != "/reports":
+            if environ["PATH_INFO"] not in ("/reports", "/salaries"):
                 start_response("404 Not Found", [])
                 return []
             claims = guard.claims(environ.get("HTTP_AUTHORIZATION", ""), "vault:read")
+            if environ["PATH_INFO"] == "/salaries":
+                require_second_factor(claims)
         except Refused as refused:
             status, challenge = refused.args
             start_response(status, [("WWW-Authenticate", challenge)])

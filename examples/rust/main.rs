@@ -1,5 +1,6 @@
 //! A resource server of one team. It serves `GET /reports` to vaultTokens of this team with the
-//! scope `vault:read`.
+//! scope `vault:read`. For `GET /salaries` the user must also have proved a second factor within 15
+//! minutes.
 //!
 //!     cargo run --example rust -- ISSUER TEAM [PORT]
 //!
@@ -9,7 +10,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use http_body_util::{BodyExt as _, Empty, Full};
 use hyper::body::{Bytes, Incoming};
@@ -32,6 +33,10 @@ const KEPT: Duration = Duration::from_mins(5);
 /// Any client can name an unknown key, so an unknown key starts a fetch only if the last one was
 /// this long ago.
 const BETWEEN_QUESTIONS: Duration = Duration::from_secs(10);
+/// The seconds by which the clocks of latchkey and this server may differ.
+const LEEWAY: u64 = 60;
+/// The seconds for which a second factor counts as fresh.
+const MAX_AGE: u64 = 900;
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Deserialize)]
@@ -40,6 +45,8 @@ struct Claims {
     scope: String,
     tid: Option<String>,
     pid: Option<String>,
+    acr: Option<String>,
+    auth_time: Option<u64>,
 }
 
 /// Why a request is refused: an error response of RFC 6750 §3, or an internal error.
@@ -51,6 +58,10 @@ enum Refused {
 const NO_TOKEN: Refused = Refused::With(401, "Bearer");
 const INVALID: Refused = Refused::With(401, r#"Bearer error="invalid_token""#);
 const FORBIDDEN: Refused = Refused::With(403, r#"Bearer error="insufficient_scope""#);
+const NOT_FRESH: Refused = Refused::With(
+    401,
+    r#"Bearer error="insufficient_user_authentication", acr_values="aal2", max_age="900""#,
+);
 
 /// The public keys of the issuer, and the time of the last fetch.
 #[derive(Default)]
@@ -94,8 +105,7 @@ impl Guard {
         rules.set_audience(&["vault"]);
         rules.set_required_spec_claims(&["iss", "sub", "aud", "exp", "nbf"]);
         rules.validate_nbf = true;
-        // The seconds by which the clocks of latchkey and this server may differ.
-        rules.leeway = 60;
+        rules.leeway = LEEWAY;
         decode(token, &key, &rules).map(|data| data.claims).map_err(|_invalid| INVALID)
     }
 
@@ -132,13 +142,17 @@ impl Guard {
         request: Request<Incoming>,
     ) -> Result<Response<Full<Bytes>>, Infallible> {
         let mut response = Response::new(Full::default());
-        if request.uri().path() != "/reports" {
+        let is_salaries = request.uri().path() == "/salaries";
+        if !is_salaries && request.uri().path() != "/reports" {
             *response.status_mut() = hyper::StatusCode::NOT_FOUND;
             return Ok(response);
         }
         let authorization =
             request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        match self.admit(authorization, "vault:read").await {
+        let admitted = self.admit(authorization, "vault:read").await;
+        let admitted =
+            if is_salaries { admitted.and_then(require_second_factor) } else { admitted };
+        match admitted {
             Ok(claims) => {
                 let body = serde_json::json!({ "subject": claims.sub, "project": claims.pid });
                 *response.body_mut() = Full::from(body.to_string());
@@ -156,6 +170,14 @@ impl Guard {
         }
         Ok(response)
     }
+}
+
+/// Refuses a token without a fresh second factor (RFC 9470 §3). Then the client sends a code to
+/// `POST /api/step-up` of latchkey, and repeats its request with the new vaultToken.
+fn require_second_factor(claims: Claims) -> Result<Claims, Refused> {
+    let now = UNIX_EPOCH.elapsed().map_err(|_clock| Refused::Trouble)?.as_secs();
+    let is_fresh = claims.auth_time.is_some_and(|at| now.saturating_sub(at) <= MAX_AGE + LEEWAY);
+    if is_fresh && claims.acr.as_deref() == Some("aal2") { Ok(claims) } else { Err(NOT_FRESH) }
 }
 
 #[tokio::main]

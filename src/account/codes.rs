@@ -14,6 +14,7 @@ use crate::factor::{FactorMethod, table};
 use crate::problem::Unavailable;
 use crate::secret::Secret;
 use crate::session::{AccountStatus, Tried};
+use crate::telemetry::labels::{CodeMethod, CodeStage};
 
 /// A code that a user sends as the second factor.
 #[derive(Clone, Debug)]
@@ -35,8 +36,8 @@ impl AccountService<'_> {
     ///
     /// # Errors
     /// [`AccountError::WrongCode`], whatever is wrong with the code. [`AccountError::Limited`] if
-    /// the client has to wait. In this case nothing is checked, and neither a proof of the challenge
-    /// nor the code is used up.
+    /// the client has to wait. In this case nothing is checked, and neither a proof of the
+    /// challenge nor the code is used up.
     pub(super) async fn check_code(
         &self,
         client: &Client<'_>,
@@ -68,7 +69,7 @@ impl AccountService<'_> {
                 Ok(())
             }
             Ok(false) => {
-                self.record_wrong_code(client, account, at);
+                self.record_wrong_code(client, account, (at, code.method));
                 Err(AccountError::WrongCode)
             }
             Err(unavailable) => {
@@ -114,15 +115,32 @@ impl AccountService<'_> {
         }
     }
 
-    /// Logs and records a wrong code, at most once an hour for each account and client.
-    fn record_wrong_code(&self, client: &Client<'_>, account: &AccountStatus, at: CodePoint<'_>) {
+    /// Counts and logs a wrong code. The audit records it at most once an hour for each account and
+    /// client.
+    fn record_wrong_code(
+        &self,
+        client: &Client<'_>,
+        account: &AccountStatus,
+        (at, method): (CodePoint<'_>, FactorMethod),
+    ) {
         let digest = self.chain.log_name(&account.email_normal);
         tracing::info!(account = digest, reason = "code", "second factor refused");
-        let tried = match at {
-            CodePoint::Login(_) => Tried::LogIn("code"),
-            CodePoint::StepUp => Tried::Change("step-up"),
+        let (tried, stage) = match at {
+            CodePoint::Login(_) => (Tried::LogIn("code"), CodeStage::Login),
+            CodePoint::StepUp => (Tried::Change("step-up"), CodeStage::StepUp),
         };
+        self.count_wrong_code(method, stage);
         self.record_refused(client, tried, &account.email_normal, Some(account.id));
+    }
+
+    pub(super) fn count_wrong_code(&self, method: FactorMethod, stage: CodeStage) {
+        let method = match method {
+            FactorMethod::Totp => CodeMethod::Totp,
+            FactorMethod::RecoveryCode => CodeMethod::RecoveryCode,
+            // The proof of a passkey is no code.
+            FactorMethod::Passkey => return,
+        };
+        self.metrics.wrong_codes.one((method, stage));
     }
 
     async fn cancel_code(&self, counted: &CountedCode) {

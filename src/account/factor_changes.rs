@@ -41,7 +41,8 @@ pub enum Added {
 /// The result of removing a factor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Removed {
-    Now,
+    /// The factor of this kind was removed.
+    Now(FactorKind),
     /// The user has no such factor.
     Gone,
 }
@@ -127,7 +128,7 @@ pub(super) async fn remove(
     cx.record_own(&tx, Action::FactorRemoved, user_id, detail).await?;
     notify(cx, &tx, user_id, NoticeKind::FactorRemoved).await?;
     tx.commit().await?;
-    Ok(Removed::Now)
+    Ok(Removed::Now(factor.kind))
 }
 
 /// Replaces the recovery codes. Returns false if the account has no factor.

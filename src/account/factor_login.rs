@@ -7,6 +7,7 @@ use crate::secret::Secret;
 use crate::session::account_status::StatusQuery;
 use crate::session::proof::{level, renew};
 use crate::session::{AccountStatus, FirstProof, LoginContext, Principal, Proof, Tokens};
+use crate::telemetry::labels::ChallengeOutcome;
 use crate::user::UserState;
 
 /// Whether the user wants to trust the device.
@@ -26,6 +27,25 @@ pub enum StepUp {
 impl AccountService<'_> {
     /// Completes a login with a code of the second factor, and opens a session.
     pub async fn log_in_with_code(
+        &self,
+        client: &mut Client<'_>,
+        challenge: &Secret<String>,
+        code: &FactorCode,
+        trust: TrustDevice,
+    ) -> Result<LoggedIn, AccountError> {
+        let result = self.complete(client, challenge, code, trust).await;
+        let outcome = match &result {
+            Ok(_) => ChallengeOutcome::Completed,
+            Err(AccountError::WrongCode) => ChallengeOutcome::WrongCode,
+            Err(AccountError::ChallengeInvalid) => ChallengeOutcome::Ended,
+            Err(AccountError::Limited(_)) => ChallengeOutcome::Limited,
+            Err(_) => return result,
+        };
+        self.metrics.login_challenges.one(outcome);
+        result
+    }
+
+    async fn complete(
         &self,
         client: &mut Client<'_>,
         challenge: &Secret<String>,

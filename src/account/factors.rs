@@ -18,7 +18,7 @@ use crate::secret::{KeyError, Secret, uuid_v7};
 use crate::session::proof::{level, renew};
 use crate::session::{Principal, Proof, Tokens};
 use crate::store::{Change, Pending, PendingKey};
-use crate::telemetry::labels::EndReason;
+use crate::telemetry::labels::{CodeStage, EndReason, FactorChange, FactorKindLabel};
 
 /// How long a new authenticator app can be confirmed.
 const ENROLMENT_TTL: std::time::Duration = std::time::Duration::from_mins(10);
@@ -112,6 +112,7 @@ impl AccountService<'_> {
         let sealed = STANDARD.decode(sealed).map_err(no_key)?;
         let secret = TotpSecret::open(&keys, id, &sealed).map_err(no_key)?;
         let Some(last_step) = secret.check(code, now) else {
+            self.count_wrong_code(FactorMethod::Totp, CodeStage::Enrolment);
             return Err(AccountError::WrongFirstCode);
         };
         let kind = FactorKind::Totp;
@@ -127,6 +128,7 @@ impl AccountService<'_> {
             Added::Gone => return Err(AccountError::NoSuchFactor),
         };
         self.deliveries.wake();
+        self.metrics.factor_changes.one((label(kind), FactorChange::Added));
         let end = |_: Option<&Enrolment>| (Change::End, ());
         if let Err(error) =
             self.store.change_pending(&PendingKey::Enrolment(user_id), now, end).await
@@ -203,7 +205,9 @@ impl AccountService<'_> {
         (user_id, id): (Uuid, Uuid),
     ) -> Result<(), AccountError> {
         match self.accounts.remove_factor(client.call(), (user_id, id)).await? {
-            Removed::Now => {}
+            Removed::Now(kind) => {
+                self.metrics.factor_changes.one((label(kind), FactorChange::Removed));
+            }
             Removed::Gone => return Err(AccountError::NoSuchFactor),
         }
         self.deliveries.wake();
@@ -224,6 +228,13 @@ impl AccountService<'_> {
         }
         self.deliveries.wake();
         Ok(codes)
+    }
+}
+
+const fn label(kind: FactorKind) -> FactorKindLabel {
+    match kind {
+        FactorKind::Totp => FactorKindLabel::Totp,
+        FactorKind::Passkey => FactorKindLabel::Passkey,
     }
 }
 

@@ -14,7 +14,7 @@ use crate::session::{
     AccountStatus, Entry, FirstProof, LoginContext, Principal, Proof, RefusedPassword, Tokens,
     Tried,
 };
-use crate::telemetry::labels::{Done, LoginMethod};
+use crate::telemetry::labels::{ChallengeOutcome, Done, LoginMethod};
 use crate::telemetry::typed::Outcome;
 use crate::user::{EmailAddress, UserState};
 
@@ -141,7 +141,10 @@ impl AccountService<'_> {
         let device_token = client.device_token.as_deref().filter(|_| device.is_some());
         match self.sessions.enter(account, first, is_trusted, device_token).await? {
             Entry::Open(proof) => Ok(proof),
-            Entry::FactorRequired(required) => Err(AccountError::FactorRequired(required)),
+            Entry::FactorRequired(required) => {
+                self.metrics.login_challenges.one(ChallengeOutcome::Issued);
+                Err(AccountError::FactorRequired(required))
+            }
         }
     }
 

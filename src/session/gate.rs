@@ -115,9 +115,10 @@ impl Sessions {
     ) -> Result<Tokens, Unavailable> {
         let issuer = self.issuer();
         let (ip, user_agent) = (call.1.ip.clone(), call.1.user_agent.clone());
-        let now = issuer.clock.now();
+        let (now, series) = (issuer.clock.now(), proof.series());
         let session = issue::new_session(account, &issuer.sessions, proof, ip, user_agent, now);
         self.open(call, session.clone(), context).await?;
+        issuer.metrics.sessions_opened.one(series);
         if context.new_device {
             issuer.deliveries.wake();
         }

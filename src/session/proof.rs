@@ -5,6 +5,7 @@ use super::gate::FirstProof;
 use crate::clock::UnixMillis;
 use crate::factor::FactorMethod;
 use crate::store::{AAL1, AAL2, Session};
+use crate::telemetry::labels::{FirstProofMethod, OpenedSessions, SessionLevel};
 
 /// The methods of a proof (RFC 8176). `email` and `rc` are private to latchkey.
 const PASSWORD: &str = "pwd";
@@ -55,6 +56,19 @@ impl Proof {
         };
         Self { level: Level::Aal2, methods: vec![first, method.amr(), TWO_FACTORS] }
     }
+
+    /// The series of the metric that counts new sessions.
+    pub fn series(&self) -> OpenedSessions {
+        let method = match self.methods.first() {
+            Some(&MAIL) => FirstProofMethod::Email,
+            _ => FirstProofMethod::Password,
+        };
+        let level = match self.level {
+            Level::Aal1 => SessionLevel::Aal1,
+            Level::Aal2 => SessionLevel::Aal2,
+        };
+        (method, level)
+    }
 }
 
 impl FirstProof {
@@ -91,7 +105,7 @@ pub fn renew(session: &mut Session, (level, proof): (Level, &Proof), now: UnixMi
     if proof.level < level {
         return false;
     }
-    session.acr = proof.level.name().to_owned();
+    proof.level.name().clone_into(&mut session.acr);
     session.amr = proof.methods.iter().map(|&method| method.to_owned()).collect();
     session.auth_time = now;
     session.fresh = true;

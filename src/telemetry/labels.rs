@@ -45,6 +45,26 @@ words! {
     Done = "outcome" { Success = "success" }
     /// How a user proves their identity in a login.
     LoginMethod = "method" { Password = "password" }
+    /// The first proof of a user whose session was opened. `email`: a mailed link.
+    FirstProofMethod = "method" { Password = "password", Email = "email" }
+    /// The level of a new session (`acr`).
+    SessionLevel = "level" { Aal1 = "aal1", Aal2 = "aal2" }
+    /// What happened to a login that needs a second factor.
+    ChallengeOutcome = "outcome" {
+        Issued = "issued",
+        Completed = "completed",
+        WrongCode = "wrong_code",
+        Ended = "ended",
+        Limited = "limited",
+    }
+    /// The kind of a second factor.
+    FactorKindLabel = "kind" { Totp = "totp", Passkey = "passkey" }
+    /// What happened to a second factor.
+    FactorChange = "change" { Added = "added", Removed = "removed" }
+    /// The method of a code.
+    CodeMethod = "method" { Totp = "totp", RecoveryCode = "recovery-code" }
+    /// The request with a code. `enrolment`: the first code of a new authenticator app.
+    CodeStage = "stage" { Login = "login", StepUp = "step_up", Enrolment = "enrolment" }
     /// The two steps of a recovery.
     ResetStage = "stage" { Forgot = "forgot", Reset = "reset" }
     /// How a step of a recovery ended. `over_budget`: the recipient has received enough mails.
@@ -190,6 +210,9 @@ declared_words! {
 }
 
 pub type Logins = (LoginMethod, Outcome<Done>);
+pub type OpenedSessions = (FirstProofMethod, SessionLevel);
+pub type FactorChanges = (FactorKindLabel, FactorChange);
+pub type WrongCodes = (CodeMethod, CodeStage);
 pub type PasswordResets = (ResetStage, Outcome<ResetOutcome>);
 pub type CaptchaVerifications = (CaptchaProvider, CaptchaOutcome);
 pub type MailDeliveries = (Template, MailOutcome);

@@ -12,10 +12,11 @@ use super::create;
 use super::instrument::Instrument;
 use super::instrument::Kind::{self, Counter, Gauge, Histogram, UpDown};
 use super::labels::{
-    AuditEvents, BreachOutcome, CaptchaVerifications, Crash, Done, EndReason, ForwardAuth, Grant,
-    HashOperation, Introspected, Logins, MailDeliveries, PasswordResets, PoolName, RateDecision,
-    RefreshOutcome, RevokedType, ShedJobs, ShedReason, StoreName, TaskName, TenancyChange,
-    TokenType, UnverifiableHash, Version,
+    AuditEvents, BreachOutcome, CaptchaVerifications, ChallengeOutcome, Crash, Done, EndReason,
+    FactorChanges, ForwardAuth, Grant, HashOperation, Introspected, Logins, MailDeliveries,
+    OpenedSessions, PasswordResets, PoolName, RateDecision, RefreshOutcome, RevokedType, ShedJobs,
+    ShedReason, StoreName, TaskName, TenancyChange, TokenType, UnverifiableHash, Version,
+    WrongCodes,
 };
 use super::typed::{Count, Level, Outcome, Series as _, Timing};
 
@@ -136,8 +137,22 @@ instruments! {
          requests in progress ([limits](limits.md))."
         => requests_shed: counted Count<ShedReason>;
     LOGINS = Counter, "latchkey.logins", "{login}", Logins::SHAPES,
-        "Logins, successful and refused."
+        "Logins, successful and refused. `factor-required`: the password was right, and the login \
+         waits for the second factor."
         => logins: counted Count<Logins>;
+    LOGIN_CHALLENGES = Counter, "latchkey.login.challenges", "{event}", ChallengeOutcome::SHAPES,
+        "Logins that need a second factor. `issued`: the first proof was right. `completed`: the \
+         second one was right too. `wrong_code`: a code was refused. `ended`: a code came for an \
+         unknown or ended login. `limited`: the client has to wait."
+        => login_challenges: counted Count<ChallengeOutcome>;
+    FACTOR_CHANGES = Counter, "latchkey.factor.changes", "{change}", FactorChanges::SHAPES,
+        "Second factors that users added and removed. An authenticator app that replaces another \
+         one counts as added."
+        => factor_changes: counted Count<FactorChanges>;
+    WRONG_CODES = Counter, "latchkey.factor.wrong_codes", "{code}", WrongCodes::SHAPES,
+        "Codes of second factors that were wrong, or were used before. A client can send a code \
+         only after the right password, or in a session."
+        => wrong_codes: counted Count<WrongCodes>;
     REGISTRATIONS = Counter, "latchkey.registrations", "{registration}", <Outcome<Done>>::SHAPES,
         "Registrations, successful and refused."
         => registrations: counted Count<Outcome<Done>>;
@@ -159,6 +174,10 @@ instruments! {
         "Replaced refresh tokens that were used again. Either the token was stolen, or a client is \
          broken."
         => refresh_reuse_detected: counted Count<()>;
+    SESSIONS_OPENED = Counter, "latchkey.sessions.opened", "{session}", OpenedSessions::SHAPES,
+        "Sessions that logins, registrations and mailed links opened, by the first proof and the \
+         level (`acr`)."
+        => sessions_opened: counted Count<OpenedSessions>;
     SESSIONS_REVOKED = Counter, "latchkey.sessions.revoked", "{revocation}", EndReason::SHAPES,
         "Sessions that ended before they expired. Sessions that end together count once."
         => sessions_revoked: counted Count<EndReason>;

@@ -53,13 +53,13 @@ class Issuer:
         documents["/.well-known/openid-configuration"] = discovery
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
-    def token(self, begins: int, ends: int) -> str:
+    def token(self, begins: int, ends: int, **more) -> str:
         now = int(time.time())
         claims = {
             "iss": self.issuer, "aud": "vault", "sub": "ada", "jti": "one", "client_id": "latchkey",
             "tid": TEAM, "pid": TEAM, "role": "owner", "scope": "vault:read",
             "iat": now + begins, "nbf": now + begins, "exp": now + ends,
-        }
+        } | more
         return jwt.encode(claims, self.key, "ES256", headers={"kid": "one", "typ": "at+jwt"})
 
 

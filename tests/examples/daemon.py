@@ -113,11 +113,14 @@ class Daemon:
     def person(self, name: str) -> dict:
         """Registers a user and confirms the email address. Returns the tokens of the user and the
         claims of the vaultToken."""
-        address = f"{name}@example.com"
-        self.call("POST", "/api/register", {"email": address, "password": f"the horse of {name} 47", "name": name})
+        return with_claims(self.register(f"{name}@example.com", f"the horse of {name} 47"))
+
+    def register(self, address: str, password: str) -> dict:
+        """Registers a user, confirms the email address, and returns the tokens."""
+        self.call("POST", "/api/register", {"email": address, "password": password, "name": address.split("@")[0]})
         key = (Path(self.home.name) / "data/mailbox-key").read_text().strip()
         mails = self.call("GET", f"/dev/mailbox/messages?to={address}&wait=10s", token=key)
-        return with_claims(self.call("GET", f"/api/verify-email/{mails['items'][0]['token']}"))
+        return self.call("GET", f"/api/verify-email/{mails['items'][0]['token']}")
 
     def login(self, name: str) -> dict:
         address = f"{name}@example.com"

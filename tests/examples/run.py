@@ -26,6 +26,8 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 import clock  # noqa: E402
 import documents  # noqa: E402
+import step_up  # noqa: E402
+import walk  # noqa: E402
 from daemon import Daemon, answers, bearer, free_port, status, until  # noqa: E402
 from tally import Tally  # noqa: E402
 
@@ -162,8 +164,12 @@ def main() -> int:
     # These servers trust an issuer that signs tokens for any time.
     issuer = clock.Issuer()
     others = start_verifiers(issuer.issuer, clock.TEAM, rust, home, wants_go)
+    zoe = step_up.Person(check, daemon)
+    of_zoe = start_verifiers(daemon.issuer, zoe.team, rust, home, wants_go)
     try:
         clock.check_all(check, issuer, others, status)
+        step_up.check_ages(check, issuer, others)
+        step_up.check_step_up(check, zoe, of_zoe)
         until("the end of the first token", 10, lambda: time.time() > jwt_exp(expired) + 1)
         for server in servers:
             if server.live:
@@ -178,12 +184,18 @@ def main() -> int:
         rotated(daemon, servers, began)
         without_the_daemon(daemon, servers)
     finally:
-        for server in servers + others:
+        for server in servers + others + of_zoe:
             server.stop()
             if hasattr(server, "application"):
                 server.application.terminate()
         if daemon.child.poll() is None:
             daemon.stop()
+    guide = Daemon(latchkey)
+    guide.start()
+    try:
+        walk.check_all(check, ROOT / "docs/second-factors.md", guide)
+    finally:
+        guide.stop()
     documents.check_all(check, ROOT, latchkey)
     return tally.result()
 
