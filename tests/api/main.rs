@@ -19,6 +19,7 @@ mod declared;
 mod declared_codes;
 mod enumeration;
 mod exist_email;
+mod factors;
 mod fairness;
 mod faults;
 mod forged_records;

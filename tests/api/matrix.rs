@@ -119,12 +119,20 @@ fn row(route: &Route) -> Option<Row> {
         (_, "/api/forward-auth" | "/api/forward-auth/" | "/api/forward-auth/{*path}") => {
             Row::Each(|who| if matches!(who, Who::VaultToken | Who::KeyToken) { 200 } else { 401 })
         }
-        ("GET", "/api/sessions" | "/api/me" | "/api/me/events") => Row::Person(None, 200),
+        ("GET", "/api/sessions" | "/api/me" | "/api/me/events" | "/api/me/factors") => {
+            Row::Person(None, 200)
+        }
         ("DELETE", "/api/sessions/{sid}") => Row::Person(None, 404),
         ("DELETE", "/api/sessions") => Row::Person(None, 204),
         ("POST", "/api/logout") => Row::Each(|who| of_live_session(who, 204)),
         ("PATCH" | "DELETE", "/api/me")
-        | ("POST", "/api/change-password" | "/api/change-email") => Row::Person(empty(), 422),
+        | ("POST", "/api/change-password" | "/api/change-email" | "/api/step-up") => {
+            Row::Person(empty(), 422)
+        }
+        ("POST", "/api/me/factors/totp" | "/api/me/factors/{id}/confirm")
+        | ("PATCH", "/api/me/factors/{id}") => Row::Verified(empty(), 422),
+        ("DELETE", "/api/me/factors/{id}") => Row::Verified(None, 404),
+        ("POST", "/api/me/recovery-codes") => Row::Verified(None, 409),
         ("GET", "/api/teams" | "/api/me/invitations") => Row::Verified(None, 200),
         ("POST", "/api/teams" | "/api/invitations/accept") => Row::Verified(empty(), 422),
         (
@@ -175,6 +183,7 @@ fn row(route: &Route) -> Option<Row> {
         (
             "POST",
             "/api/login"
+            | "/api/login/factor"
             | "/api/register"
             | "/api/forgot-passsword"
             | "/api/forgot-password"

@@ -49,6 +49,10 @@ fn body(text: &str) -> Value {
         "slug",
         "role",
         "projectId",
+        "challenge",
+        "method",
+        "code",
+        "trustDevice",
     ];
     names.into_iter().map(|name| (name.to_owned(), json!(text))).collect()
 }
