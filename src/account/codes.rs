@@ -35,8 +35,8 @@ impl AccountService<'_> {
     ///
     /// # Errors
     /// [`AccountError::WrongCode`], whatever is wrong with the code. [`AccountError::Limited`] if
-    /// the client has to wait. In this case nothing is checked, and neither a proof of the challenge
-    /// nor the code is used up.
+    /// the client has to wait. In this case nothing is checked, and neither a proof of the
+    /// challenge nor the code is used up.
     pub(super) async fn check_code(
         &self,
         client: &Client<'_>,

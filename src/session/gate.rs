@@ -1,5 +1,5 @@
-//! The gate of logins. A login becomes a session only through [`Sessions::enter`]. If the account has
-//! a second factor, the result is a challenge instead of a session.
+//! The gate of logins. A login becomes a session only through [`Sessions::enter`]. If the account
+//! has a second factor, the result is a challenge instead of a session.
 //!
 //! While a login waits for its second factor there is no session, no token and no known device. The
 //! challenge is an opaque text that only the route for the second factor accepts. The token store

@@ -76,7 +76,10 @@ both!(of_64_parallel_logins_with_one_code_on_two_daemons_one_succeeds, async |ap
     let user = enrolled(app, ADA).await;
     let other = app.replica().await;
     // Each login has its own challenge.
-    let challenges = at_once(64, async |_| app.anonymous().challenge(&user.person).await).await;
+    let mut challenges = Vec::new();
+    for _ in 0..64 {
+        challenges.push(app.anonymous().challenge(&user.person).await);
+    }
     let code = user.authenticator.next(app);
     let answers = at_once(64, async |number: usize| {
         let daemon = if number.is_multiple_of(2) { app.anonymous() } else { other.anonymous() };

@@ -130,7 +130,7 @@ both!(a_second_app_replaces_the_first_and_keeps_the_recovery_codes, async |app| 
     anonymous.prove_totp(&challenge, &new.code_at(app, 0)).await.expect(200);
     let challenge = anonymous.challenge(&person).await;
     anonymous.prove_recovery(&challenge, &user.recovery_codes[0]).await.expect(200);
-    // Whoever removes a factor that was replaced gets a 404.
+    // A factor that was replaced is gone.
     person.remove_factor(&user.id).await.expect_problem(404, "not-found");
 });
 

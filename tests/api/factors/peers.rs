@@ -32,8 +32,8 @@ both!(before_the_second_factor_nothing_of_the_account_changes, async |app| {
     app.no_mail_to(ADA).await;
 });
 
-// CVE-2026-35597: a wrong code ended the transaction with an error, which also rolled back the count
-// of wrong codes. So nothing limited the attempts.
+// CVE-2026-35597: a wrong code ended the transaction with an error, which also rolled back the
+// count of wrong codes. So nothing limited the attempts.
 both!(
     a_wrong_code_stays_counted_although_its_request_fails,
     ["rate_limit.enabled" = "true", "http.trusted_proxies" = "127.0.0.0/8"],
