@@ -26,13 +26,14 @@ use hyper::header::CONTENT_TYPE;
 use hyper_util::client::legacy::Client as Hyper;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use latchkey::account::Verified;
+use latchkey::account::{Added, NewFactor, Verified};
 use latchkey::app::App;
 use latchkey::audit::RequestOrigin;
 use latchkey::clock::Clock;
 use latchkey::config::{self, Inputs, Machine};
 use latchkey::daemon::Daemon;
 use latchkey::database::tenant_scope::{self, TenantScope};
+use latchkey::factor::{Factor, FactorKind};
 use latchkey::secret::{random_bytes, sha256, uuid_v7};
 use latchkey::session::AccountStatus;
 use latchkey::store::{OneTimeToken, TokenKind};
@@ -78,17 +79,21 @@ impl What {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     Verified,
+    /// The address is verified, and the account has a second factor.
+    TwoFactors,
     Unverified,
     Disabled,
     Unknown,
 }
 
 impl State {
-    const ALL: [Self; 4] = [Self::Verified, Self::Unverified, Self::Disabled, Self::Unknown];
+    const ALL: [Self; 5] =
+        [Self::Verified, Self::TwoFactors, Self::Unverified, Self::Disabled, Self::Unknown];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Verified => "verified",
+            Self::TwoFactors => "two factors",
             Self::Unverified => "unverified",
             Self::Disabled => "disabled",
             Self::Unknown => "unknown",
@@ -171,6 +176,9 @@ impl Bench {
             let (within, origin) = (tokio::time::Instant::now() + WITHIN, RequestOrigin::default());
             let verified = app.accounts.verify((within, origin), user_id).await;
             assert_eq!(verified.expect("a database"), Verified::Now);
+        }
+        if state == State::TwoFactors {
+            add_factor(app, user_id).await;
         }
         if state == State::Disabled {
             let tx =
@@ -289,6 +297,25 @@ impl Bench {
         answer.into_body().collect().await.expect("a body");
         status
     }
+}
+
+/// Gives an account a second factor. No request proves it, so its secret can be empty.
+async fn add_factor(app: &App, user_id: uuid::Uuid) {
+    let now = app.clock.now();
+    let factor = Factor {
+        id: uuid_v7(now),
+        user_id,
+        kind: FactorKind::Totp,
+        name: "Phone".to_owned(),
+        sealed: Vec::new(),
+        last_step: 0,
+        created_at: now,
+        last_used_at: None,
+    };
+    let digests = (0..10).map(|number| format!("{number}")).collect();
+    let call = (tokio::time::Instant::now() + WITHIN, RequestOrigin::default());
+    let added = app.accounts.add_factor(call, NewFactor { factor, digests }).await;
+    assert!(matches!(added, Ok(Added::Now { .. })), "{added:?}");
 }
 
 /// Returns the probability that a value of `left` is greater than a value of `right`. Two equal

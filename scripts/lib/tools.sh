@@ -43,6 +43,7 @@ missing_packages() {
     command -v prometheus >/dev/null || echo prometheus
     command -v curl >/dev/null || echo curl
     command -v node >/dev/null || echo nodejs
+    command -v oathtool >/dev/null || echo oathtool
     command -v chromium >/dev/null || echo chromium
     command -v shellcheck >/dev/null || echo shellcheck
     command -v openssl >/dev/null || echo openssl

@@ -2,7 +2,7 @@
 
 use super::codes::{CodePoint, FactorCode};
 use super::{AccountError, AccountService, LoggedIn};
-use crate::admission::{Action, Ask, AttemptClient, Client, DeviceTrust};
+use crate::admission::{Action, Ask, AttemptClient, Client, Device, DeviceTrust};
 use crate::secret::Secret;
 use crate::session::account_status::StatusQuery;
 use crate::session::proof::{level, renew};
@@ -63,8 +63,8 @@ impl AccountService<'_> {
         let Some(account) = account.filter(is_unchanged) else {
             return Err(AccountError::ChallengeInvalid);
         };
-        client.device_token = found.device_token.clone().map(String::into_bytes);
-        let device = self.known_device(client, &account);
+        let whose = (account.id, account.password_version);
+        let device = found.device_id.as_deref().and_then(|id| Device::known(id, whose));
         let who = device.map_or(AttemptClient::Anonymous(client.ip), AttemptClient::Device);
         self.check_code(client, (&account, &who), CodePoint::Login(challenge), code).await?;
         if !self.sessions.end_challenge(challenge).await? {

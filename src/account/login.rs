@@ -120,7 +120,7 @@ impl AccountService<'_> {
             let hash = account.password_hash.expose().clone();
             self.passwords.rehash(OldHash { user_id: account.id, hash, password });
         }
-        let proof = self.enter(client, &account, FirstProof::Password, device).await?;
+        let proof = self.enter(&account, FirstProof::Password, device).await?;
         let context = self.context(client, &account, device).await;
         let tokens = self.sessions.start(client.call(), &account, proof, context).await?;
         // A login on a trusted device does not make the trust longer.
@@ -132,14 +132,13 @@ impl AccountService<'_> {
     /// none, returns the proof with which the session is opened.
     pub(super) async fn enter(
         &self,
-        client: &Client<'_>,
         account: &AccountStatus,
         first: FirstProof,
         device: Option<Device>,
     ) -> Result<Proof, AccountError> {
         let is_trusted = first == FirstProof::Password && self.is_trusted(account, device);
-        let device_token = client.device_token.as_deref().filter(|_| device.is_some());
-        match self.sessions.enter(account, first, is_trusted, device_token).await? {
+        let device_id = device.map(|it| it.id());
+        match self.sessions.enter(account, first, is_trusted, device_id).await? {
             Entry::Open(proof) => Ok(proof),
             Entry::FactorRequired(required) => {
                 self.metrics.login_challenges.one(ChallengeOutcome::Issued);

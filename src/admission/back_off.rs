@@ -68,6 +68,7 @@ pub static BACK_OFF: BackOff = BackOff {
     allowance: 5,
     client_ttl: DAY,
     failure_ttl: DAY,
+    failures_outlive_clients: true,
 };
 
 #[cfg(test)]

@@ -67,6 +67,7 @@ static CODES: BackOff = BackOff {
     allowance: 0,
     client_ttl: DAY,
     failure_ttl: DAY,
+    failures_outlive_clients: false,
 };
 
 const NO_CAPTCHA: AttemptCaptcha =

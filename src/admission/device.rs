@@ -52,6 +52,13 @@ pub struct DeviceTrust {
 }
 
 impl Device {
+    /// A device with this id that has sent the current password of an account. The caller has read
+    /// its token before.
+    pub fn known(id: &str, (user_id, password_version): (Uuid, i32)) -> Option<Self> {
+        let id = URL_SAFE_NO_PAD.decode(id).ok()?.try_into().ok()?;
+        Some(Self { id, user_id, password_version, trust: None })
+    }
+
     /// The id under which the device's failures are counted.
     pub fn id(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.id)

@@ -21,8 +21,8 @@ pub fn policy(
     }
 }
 
-/// Requires the current password, unless the account has a second factor. In this case the route has
-/// checked a fresh proof with it.
+/// Requires the current password, unless the account has a second factor. In this case the route
+/// has checked a fresh proof with it.
 pub fn require_password(
     body: &mut Object,
     caller: &Principal,

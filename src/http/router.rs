@@ -75,8 +75,8 @@ pub struct Route {
     pub path: &'static str,
     pub handler: Handler,
     pub kind: RouteKind,
-    /// The fresh proof that the action needs. None if it needs none, or if only some of its requests
-    /// need one.
+    /// The fresh proof that the action needs. None if it needs none, or if only some of its
+    /// requests need one.
     pub proof: Option<FreshProof>,
     /// The description of the endpoint. It is none if the route is not part of the API.
     pub operation: Option<fn() -> Operation>,

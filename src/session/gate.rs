@@ -1,5 +1,5 @@
-//! The gate of logins. A login becomes a session only through [`Sessions::enter`]. If the account has
-//! a second factor, the result is a challenge instead of a session.
+//! The gate of logins. A login becomes a session only through [`Sessions::enter`]. If the account
+//! has a second factor, the result is a challenge instead of a session.
 //!
 //! While a login waits for its second factor there is no session, no token and no known device. The
 //! challenge is an opaque text that only the route for the second factor accepts. The token store
@@ -43,8 +43,9 @@ pub struct Challenge {
     password_version: i32,
     factor_version: i32,
     pub first: FirstProof,
-    /// The device token that the client sent with the first proof.
-    pub device_token: Option<String>,
+    /// The id of the known device that sent the first proof. The store has no device token, because
+    /// a copy of the store must not make a client known.
+    pub device_id: Option<String>,
     /// The number of wrong codes.
     wrong: u32,
 }
@@ -80,7 +81,7 @@ impl Sessions {
         account: &AccountStatus,
         first: FirstProof,
         is_trusted: bool,
-        device_token: Option<&[u8]>,
+        device_id: Option<String>,
     ) -> Result<Entry, Unavailable> {
         if !account.has_factor() || is_trusted {
             return Ok(Entry::Open(Proof::of_first(first)));
@@ -94,7 +95,7 @@ impl Sessions {
             password_version: account.password_version,
             factor_version: account.factor_version,
             first,
-            device_token: device_token.and_then(|it| String::from_utf8(it.to_vec()).ok()),
+            device_id,
             wrong: 0,
         };
         let expires_at = now + millis(CHALLENGE_TTL);

@@ -3,8 +3,9 @@
 //!
 //! The token store holds live sessions, and the database holds the records of ended sessions.
 //! [`Sessions`] is the handle that opens, rotates and ends sessions. [`check`] verifies a
-//! userToken. [`gate`] asks for the second factor before a session is opened, and [`freshness`] asks
-//! for a new proof before a sensitive action. [`issue`] creates the tokens of a session. Each change is one atomic step of a store.
+//! userToken. [`gate`] asks for the second factor before a session is opened, and [`freshness`]
+//! asks for a new proof before a sensitive action. [`issue`] creates the tokens of a session. Each
+//! change is one atomic step of a store.
 //! When a session ends, this is first written to the database, so that the session stays ended even
 //! if the token store loses data.
 

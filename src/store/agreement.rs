@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::attempts_suite::BACK_OFF;
 use super::suite::{HOUR_MS, NOW, ask, mark_used, new_session};
 use super::{
-    AttemptCaptcha, AttemptContext, AttemptKey, Charge, ClientKind, OneTimeToken, Quota, Refresh,
-    Session, Store, TokenKind, UnixMillis, random_id, uuid_v7,
+    AttemptCaptcha, AttemptContext, AttemptKey, BackOff, Charge, ClientKind, OneTimeToken, Quota,
+    Refresh, Session, Store, TokenKind, UnixMillis, random_id, uuid_v7,
 };
 
 /// Runs one random sequence of operations on both stores. Each pair of results must be equal.
@@ -119,7 +119,8 @@ async fn attempt(
                 solved: u32::try_from((seed >> 35) % 5).unwrap(),
             };
             let context = AttemptContext { captcha, may_add: seed & 1 << 38 > 0 };
-            format!("{:?}", store.admit_attempt(&BACK_OFF, key, context, now).await.unwrap())
+            let rules = BackOff { failures_outlive_clients: seed & 1 << 39 > 0, ..BACK_OFF };
+            format!("{:?}", store.admit_attempt(&rules, key, context, now).await.unwrap())
         }
     };
     format!("{answer} {:?}", store.attempts(key.account, now).await.unwrap())

@@ -27,6 +27,7 @@ pub static BACK_OFF: BackOff = BackOff {
     allowance: 2,
     client_ttl: Duration::from_hours(24),
     failure_ttl: Duration::from_hours(24),
+    failures_outlive_clients: true,
 };
 
 pub const NO_CAPTCHA: AttemptContext = AttemptContext {
@@ -110,6 +111,7 @@ pub async fn holds(store: &Store) {
     known_clients_do_not_depend_on_the_cap(&fresh()).await;
     a_client_that_proves_itself_and_two_fresh_ones_pass_beyond_the_cap(&fresh()).await;
     one_failure_fades_a_day(&fresh()).await;
+    a_day_without_an_attempt_removes_failures_that_do_not_outlive_clients(&fresh()).await;
     a_cancelled_attempt_does_not_count(&fresh()).await;
     a_right_or_cancelled_attempt_beyond_the_cap_closes_nothing(&fresh()).await;
     an_attempt_that_is_cancelled_leaves_no_record(&fresh()).await;
@@ -243,6 +245,28 @@ async fn one_failure_fades_a_day(it: &Counted<'_>) {
         assert_eq!(other.admit(&client, NOW + 8 * DAY_MS).await, ADMITTED);
     }
     assert_eq!(other.admit("y", NOW + 8 * DAY_MS).await, wait(HOUR_MS));
+}
+
+async fn a_day_without_an_attempt_removes_failures_that_do_not_outlive_clients(it: &Counted<'_>) {
+    let rules = BackOff { failures_outlive_clients: false, ..BACK_OFF };
+    let admit = async |client: usize, now| {
+        let client = client.to_string();
+        it.store.admit_attempt(&rules, it.key(&client), NO_CAPTCHA, now).await.unwrap()
+    };
+    for failures in 1..=8 {
+        let client = usize::try_from(failures).unwrap();
+        assert_eq!(admit(client, NOW).await, AttemptVerdict::Admitted { failures });
+    }
+    assert_eq!(admit(9, NOW + HOUR_MS - 1).await, wait(1));
+    // Each attempt begins the day anew.
+    let later = NOW + DAY_MS - 1;
+    assert_eq!(admit(9, later).await, AttemptVerdict::Admitted { failures: 9 });
+    assert_eq!(admit(10, later + HOUR_MS).await, AttemptVerdict::Admitted { failures: 9 });
+    let quiet = later + HOUR_MS + DAY_MS;
+    for failures in 1..=3 {
+        let client = usize::try_from(failures).unwrap();
+        assert_eq!(admit(client, quiet).await, AttemptVerdict::Admitted { failures });
+    }
 }
 
 async fn a_cancelled_attempt_does_not_count(it: &Counted<'_>) {

@@ -49,6 +49,9 @@ pub struct BackOff {
     /// How long one failure counts towards the cap. Failures fade one after the other: in each
     /// period of this length, one failure stops counting.
     pub failure_ttl: Duration,
+    /// Whether failures count towards the cap for longer than `client_ttl` after the last attempt.
+    /// If not, an account without an attempt for `client_ttl` has no failures.
+    pub failures_outlive_clients: bool,
 }
 
 /// The client and the account of an attempt. Both are digests, because they are parts of keys in
@@ -206,7 +209,8 @@ impl AccountAttempts {
     fn set(&mut self, rules: &BackOff, client: &str, own: ClientAttempts, now: UnixMillis) {
         self.clients.insert(client.to_owned(), own);
         let ttl = now.saturating_add(millis(rules.client_ttl));
-        self.expires_at = self.expires_at.max(self.faded_at).max(ttl);
+        let faded_at = if rules.failures_outlive_clients { self.faded_at } else { 0 };
+        self.expires_at = self.expires_at.max(faded_at).max(ttl);
     }
 
     /// If a client's last attempt was beyond the cap, undoes the effect of this attempt on the

@@ -123,8 +123,8 @@ impl Store {
         self.amend_session((seen.user_id, &seen.sid), Some(seen), now, change).await
     }
 
-    /// Changes the proof of an active session, and returns the session. `seen` is the session as the
-    /// caller has read it.
+    /// Changes the proof of an active session, and returns the session. `seen` is the session as
+    /// the caller has read it.
     pub async fn set_session_proof(
         &self,
         seen: &Session,

@@ -106,8 +106,8 @@ pub struct VaultClaims {
     /// none.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub amr: Option<Vec<String>>,
-    /// The time of the newest proof at the level of `acr`, in the format NumericDate. The token of a
-    /// project key has none.
+    /// The time of the newest proof at the level of `acr`, in the format NumericDate. The token of
+    /// a project key has none.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub auth_time: Option<i64>,
 }

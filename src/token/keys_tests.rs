@@ -170,7 +170,7 @@ async fn replicas_that_rotate_at_once_make_one_key_of_each_kind() {
     for _ in 0..6 {
         rings.push(KeyRing::load(needs.clone()).await.unwrap());
     }
-    for (advance, rows) in [(Duration::from_mins(50), 5), (PUBLISH_AHEAD, 5)] {
+    for (advance, rows) in [(Duration::from_mins(50), 6), (PUBLISH_AHEAD, 6)] {
         needs.clock.advance(advance);
         let turns = futures_util::future::join_all(rings.iter().map(KeyRing::turn)).await;
         assert!(turns.iter().all(Result::is_ok), "{turns:?}");
@@ -291,7 +291,7 @@ async fn the_new_master_key_alone_opens_what_was_sealed_before_once_both_were_se
     // A replica that has only the old master key keeps its keys in memory and creates no key.
     assert!(matches!(first.reload().await, Err(KeysError::Sealed(_))));
     assert!(first.turn().await.is_err());
-    assert_eq!(alone.list().await.unwrap().len(), 4);
+    assert_eq!(alone.list().await.unwrap().len(), 5);
 }
 
 #[tokio::test]
@@ -310,7 +310,7 @@ async fn what_a_daemon_with_the_master_keys_the_other_way_round_makes_is_sealed_
     };
     assert_eq!(sealed().await.iter().filter(|it| **it == Sealed::Before).count(), 1);
     ring.turn().await.unwrap();
-    assert_eq!(sealed().await, [Sealed::Now; 4]);
+    assert_eq!(sealed().await, [Sealed::Now; 5]);
     // The audit key is also encrypted with the new master key, even if the other daemon has
     // encrypted it with the old master key before.
     let alone = Masters { current: &after.master, previous: None };

@@ -30,14 +30,16 @@ fn bytes(answer: &Answer) -> (u16, Vec<(String, String)>, String) {
     (answer.status, headers.collect(), body)
 }
 
-/// Creates one email address of each kind: known, unknown, unverified and disabled.
-async fn kinds(app: &TestApp) -> [String; 4] {
-    let kinds = ["known", "unknown", "unverified", "disabled"];
+/// Creates one email address of each kind: known, unknown, unverified, disabled, and of an account
+/// with a second factor.
+async fn kinds(app: &TestApp) -> [String; 5] {
+    let kinds = ["known", "unknown", "unverified", "disabled", "two-factors"];
     let emails = kinds.map(|kind| format!("{kind}@example.org"));
     app.verified(&emails[0]).await;
     app.register(&emails[2]).await;
     app.mail_to(&emails[2]).await;
     app.verified(&emails[3]).await;
+    crate::factors::enrolled(app, &emails[4]).await;
     sql(app, "UPDATE users SET status = 'disabled' WHERE email_normal = 'disabled@example.org'")
         .await;
     // The registrations have used up a part of the limits. After one day all kinds of email address

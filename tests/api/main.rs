@@ -20,6 +20,7 @@ mod declared_codes;
 mod enumeration;
 mod exist_email;
 mod factor_threats;
+mod factors;
 mod fairness;
 mod faults;
 mod forged_records;

@@ -15,6 +15,7 @@ use serde_json::json;
 use crate::app::{Backend, TestApp};
 use crate::ask::solved_captcha;
 use crate::client::{Answer, Client, encoded};
+use crate::factors::{challenge_of, enrolled};
 use crate::introspection::{CLIENT, as_client};
 use crate::people::claim;
 use crate::servers::{redis_connection, redis_space};
@@ -44,7 +45,7 @@ struct Secrets(Vec<(String, String)>);
 
 impl Secrets {
     fn keep(&mut self, name: &str, secret: &str) {
-        assert!(secret.len() >= 12, "{name}: `{secret}` is too short to look for");
+        assert!(secret.len() >= 10, "{name}: `{secret}` is too short to look for");
         self.0.push((name.to_owned(), secret.to_owned()));
     }
 
@@ -205,6 +206,34 @@ async fn work(app: &TestApp, secrets: &mut Secrets, token: &str, vault: &str) {
     assert!(!claim(&ada, "tid").is_empty());
 }
 
+/// Sends the requests about second factors. Before the dump, a login waits for its code, and an app
+/// for its confirmation.
+async fn prove(app: &TestApp, secrets: &mut Secrets) {
+    let user = enrolled(app, "fay@secrets.example").await;
+    secrets.keep("TOTP secret", &user.authenticator.secret);
+    for code in &user.recovery_codes {
+        secrets.keep("recovery code", code);
+        secrets.keep("recovery code", &code.replace('-', ""));
+    }
+    let challenge = app.anonymous().challenge(&user.person).await;
+    secrets.keep("used challenge", &challenge);
+    let code = user.authenticator.next(app);
+    let body =
+        json!({ "challenge": challenge, "method": "totp", "code": code, "trustDevice": true });
+    let opened = app.anonymous().post_json("/api/login/factor", body).await.expect(200);
+    secrets.keep_tokens(&opened);
+    app.anonymous().prove_recovery(&challenge, ONE_TIME).await.expect(401);
+    let begun = user.person.add_totp("New phone").await.expect(201).json();
+    secrets.keep("waiting TOTP secret", begun["secret"].as_str().expect("a secret"));
+    // The trust ends here, so the known device needs a code.
+    user.person.as_user().delete("/api/sessions").await.expect(204);
+    let known = app
+        .anonymous()
+        .header("x-latchkey-device", opened.header("x-latchkey-device").expect("a device"));
+    secrets.keep("open challenge", &challenge_of(&known, &user.person).await);
+    app.mail_to("fay@secrets.example").await;
+}
+
 async fn walk(app: &TestApp) -> Secrets {
     let mut secrets = Secrets::default();
     for password in PASSWORDS {
@@ -216,6 +245,7 @@ async fn walk(app: &TestApp) -> Secrets {
     secrets.keep("client's secret", CLIENT.split_once(':').expect("an id and a secret").1);
     let (token, vault) = live(app, &mut secrets).await;
     work(app, &mut secrets, &token, &vault).await;
+    prove(app, &mut secrets).await;
     // This recovery is not completed before the dump.
     app.anonymous().forgot(BOB).await.expect(200);
     secrets.keep("open recovery", app.mail_to(BOB).await.token());

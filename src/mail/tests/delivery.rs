@@ -57,6 +57,7 @@ async fn each_kind_has_its_page_and_its_token() {
     let (world, sink) = (World::new().await, Sink::start().await);
     let person = world.person("ada@example.com").await;
     let change = world.change_of_address(person, "pending").await;
+    world.first_factor(person, change).await;
     let about = MailData {
         change_id: Some(change),
         new_email: Some("new@example.com".to_owned()),
@@ -68,12 +69,14 @@ async fn each_kind_has_its_page_and_its_token() {
     let german = MailData { locale: Locale::De, ..data() };
     world.enqueue_with(person, Kind::PasswordChanged, "ada@example.com", german).await;
     let swept = world.mailer(&sink.url()).sweep().await.unwrap();
-    assert_eq!(swept.count(MailOutcome::Sent), 8);
+    assert_eq!(swept.count(MailOutcome::Sent), 14);
     let page = |link: &str| link.split(['/', '?']).nth(3).unwrap_or_default().to_owned();
     let mut pages: Vec<_> = sink.mails().iter().map(|mail| page(mail.link())).collect();
     pages.sort();
     let (reset, verify) = ("reset-password", "verify-email");
-    assert_eq!(pages, ["", "", "", reset, reset, "undo-email-change", verify, verify]);
+    let (undo_change, undo_factor) = ("undo-email-change", "undo-factor");
+    assert_eq!(pages[..8], [""; 8]);
+    assert_eq!(pages[8..], [reset, reset, undo_change, undo_factor, verify, verify]);
     for mail in sink.mails().iter().filter(|mail| mail.link().contains("?token=")) {
         let page = page(mail.link());
         if page == "undo-email-change" {
@@ -81,6 +84,11 @@ async fn each_kind_has_its_page_and_its_token() {
             // is lost.
             assert!(world.token_of(mail.link()).await.is_none());
             assert_eq!(world.undone_by(mail.link()).await, Some(change));
+            continue;
+        }
+        if page == "undo-factor" {
+            assert!(world.token_of(mail.link()).await.is_none());
+            assert_eq!(world.factor_undone_by(mail.link()).await, Some(change));
             continue;
         }
         let token = world.token_of(mail.link()).await.unwrap();

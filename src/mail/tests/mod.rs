@@ -11,6 +11,7 @@ mod starttls;
 
 use std::time::Duration;
 
+use latchkey_entity::first_factor::{self, FirstFactorState};
 use latchkey_entity::{email_change, outbox, user};
 use sea_orm::ActiveValue::Set;
 use sea_orm::{ConnectionTrait as _, EntityTrait, IntoActiveModel as _};
@@ -138,6 +139,22 @@ impl World {
         id
     }
 
+    /// Inserts the row of an account's first factor.
+    pub async fn first_factor(&self, user_id: Uuid, id: Uuid) {
+        let row = first_factor::Model {
+            id,
+            user_id,
+            state: FirstFactorState::Added,
+            undo_digest: None,
+            undo_until: None,
+            created_at: NOW,
+        };
+        first_factor::Entity::insert(row.into_active_model())
+            .exec_without_returning(self.db.writer())
+            .await
+            .unwrap();
+    }
+
     pub async fn enqueue(&self, user_id: Uuid, kind: Kind, recipient: &str) -> Uuid {
         self.enqueue_with(user_id, kind, recipient, data()).await
     }
@@ -174,6 +191,13 @@ impl World {
         let token = link.split_once("?token=").unwrap().1;
         let digest = sha256(token.as_bytes());
         undo::find(&self.db, &digest, self.clock.now()).await.unwrap().map(|change| change.id)
+    }
+
+    /// The first factor that the link undoes.
+    pub async fn factor_undone_by(&self, link: &str) -> Option<Uuid> {
+        let token = link.split_once("?token=").unwrap().1;
+        let (digest, now) = (sha256(token.as_bytes()), self.clock.now());
+        undo::find_first_factor(&self.db, &digest, now).await.unwrap().map(|factor| factor.id)
     }
 
     /// Renames the table of the embedded store. Without its table, the store fails.

@@ -4,8 +4,8 @@
 -- ARGV: now, client, whether the client is known, whether a captcha is available, whether a captcha
 -- replaces waits, difficulty of the solved captcha, whether a record may be added, first and last
 -- number of failures for which a captcha replaces the wait, cap, wait at the cap, step of the wait
--- beyond the cap, greatest difficulty, TTL of a client, TTL of a failure, slack in ms, then the
--- wait in ms after 0 failures, after 1 failure and so on
+-- beyond the cap, greatest difficulty, TTL of a client, TTL of a failure, slack in ms, whether
+-- failures outlive clients, then the wait in ms after 0 failures, after 1 failure and so on
 -- Returns: the verdict and a number. The number is the wait in ms, the difficulty of the captcha,
 -- or the number of the account's failures.
 local now, client, known = tonumber(ARGV[1]), ARGV[2], ARGV[3] == '1'
@@ -65,7 +65,7 @@ own[1] = own[1] + 1
 -- 2^53 - 1 is later than every real time. So if an attempt that does not count is cancelled, the
 -- account is not opened earlier.
 own[6], own[7] = counts and open_at or 9007199254740991, uses and 1 or 0
-own[3] = now + tonumber(ARGV[math.min(17 + own[1], #ARGV)])
+own[3] = now + tonumber(ARGV[math.min(18 + own[1], #ARGV)])
 own[4] = math.max(now + tonumber(ARGV[14]), own[5])
 if counts then
   faded_at = math.min(math.max(faded_at, now) + ttl, now + 2 * cap * ttl)
@@ -86,7 +86,8 @@ local record = {}
 for n = 1, 7 do
   record[n] = whole(own[n])
 end
-local expires_at = math.max(tonumber(it[5] or 0), faded_at, now + tonumber(ARGV[14]))
+local outlives = ARGV[17] == '1' and faded_at or 0
+local expires_at = math.max(tonumber(it[5] or 0), outlives, now + tonumber(ARGV[14]))
 redis.call('HSET', KEYS[1], 'faded_at', whole(faded_at), 'open_at', whole(open_at), 'allowance', whole(allowance),
   'expires_at', whole(expires_at), client, table.concat(record, ' '))
 if redis.call('HLEN', KEYS[1]) > 128 then

@@ -32,6 +32,7 @@ impl Redis {
         call.arg(rules.captcha_failures.0).arg(rules.captcha_failures.1).arg(rules.failures_max);
         call.arg(millis(rules.cap_wait)).arg(millis(rules.cap_step)).arg(rules.difficulty_max);
         call.arg(millis(rules.client_ttl)).arg(millis(rules.failure_ttl)).arg(COLLECT_SLACK_MS);
+        call.arg(u8::from(rules.failures_outlive_clients));
         waits(&mut call, rules);
         let (verdict, number): (String, u64) =
             self.invoke(&call, || all(account)).await.map_err(lost)?;

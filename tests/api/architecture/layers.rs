@@ -27,6 +27,7 @@ const ORDER: &[&str] = &[
     "admission",
     "user",
     "team",
+    "factor",
     "session",
     "account",
     "app",

@@ -68,6 +68,7 @@ const RULES: &[Rule] = &[
             ("src/token/", None),
             ("src/user/", None),
             ("src/team/", None),
+            ("src/factor/", None),
             ("src/session/", None),
             ("src/account/", None),
         ],
@@ -90,6 +91,12 @@ const RULES: &[Rule] = &[
         words: &[],
         allowed: &[("src/token/", None)],
         reason: "one place decides what a token is worth",
+    },
+    Rule {
+        crates: &["totp_rs"],
+        words: &[],
+        allowed: &[("src/factor/", None)],
+        reason: "one place decides what a code is worth",
     },
     Rule {
         crates: &["argon2", "argon2_rust"],

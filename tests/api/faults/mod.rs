@@ -10,6 +10,7 @@ mod probes;
 mod redis_refusals;
 mod refused;
 mod replicas;
+mod second_factors;
 mod stores;
 mod vanished;
 

@@ -10,6 +10,8 @@ use super::{Object, Team, Who};
 use crate::app::TestApp;
 use crate::ask::sql;
 use crate::client::{Client, Person};
+use crate::factors::{Enrolled, enrolled};
+use crate::limits_attempts::{DEVICE, login};
 use crate::people::{ProjectKey, claim, id_of, join, people};
 
 /// The callers, and the values that path parameters can have.
@@ -48,6 +50,10 @@ pub(super) async fn world(app: &TestApp) -> World {
         join(app, &team, person, role).await;
     }
     owner.remove_member(&team, &removed).await.expect(204);
+    let two_factors = enrolled(app, "two@example.org").await.person;
+    let one_factor = on_trusted_device(app, enrolled(app, "one@example.org").await).await;
+    join(app, &team, &two_factors, "admin").await;
+    join(app, &team, &one_factor, "admin").await;
     sql(app, "UPDATE users SET status = 'disabled' WHERE email = 'disabled@example.org'").await;
     let gone = owner.make_team("Gone").await["id"].as_str().expect("an id").to_owned();
     let delete = json!({ "name": "Gone" });
@@ -101,6 +107,8 @@ pub(super) async fn world(app: &TestApp) -> World {
         (Who::Viewer, viewer.as_user()),
         (Who::Member, member.as_user()),
         (Who::Admin, admin.as_user()),
+        (Who::OneFactor, one_factor.as_user()),
+        (Who::TwoFactors, two_factors.as_user()),
         (Who::Owner, owner.as_user()),
         (Who::OtherOwner, other.as_user()),
         (Who::OwnerOfClosed, closed.as_user()),
@@ -114,6 +122,20 @@ async fn key_elsewhere(person: &Person) -> ProjectKey {
     let made = person.as_user().post_json(&path, json!({ "name": "Elsewhere" })).await;
     let project = made.expect(200).json()["id"].as_str().expect("an id").to_owned();
     person.make_key_in(&project, &["vault:read"]).await
+}
+
+/// Trusts a device, and logs in on it with the password alone.
+async fn on_trusted_device(app: &TestApp, user: Enrolled) -> Person {
+    let challenge = app.anonymous().challenge(&user.person).await;
+    let code = user.authenticator.next(app);
+    let body =
+        json!({ "challenge": challenge, "method": "totp", "code": code, "trustDevice": true });
+    let answer = app.anonymous().post_json("/api/login/factor", body).await.expect(200);
+    let device = app.anonymous().header(DEVICE, answer.header(DEVICE).expect("a device"));
+    let mut person = user.person;
+    person.keep(login(&device, &person.email, &person.password).await.tokens());
+    app.mail_to(&person.email).await;
+    person
 }
 
 impl World {

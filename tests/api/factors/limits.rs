@@ -1,0 +1,128 @@
+//! Tests of the limit for wrong codes over all clients of an account.
+
+use std::time::Duration;
+
+use super::back_off::fail;
+use super::callers::{Enrolled, challenge_of, enrolled, is_wrong, log_in, other_code, prove};
+use crate::app::{TestApp, both};
+use crate::limits_attempts::{DEVICE, at, client_ip, retry_after};
+
+const ADA: &str = "ada@example.org";
+const HOUR_S: u64 = 3_600;
+
+/// Sends a hundred wrong codes, ten on each client.
+async fn close(app: &TestApp, user: &Enrolled) {
+    for number in 0..10 {
+        fail(app, &at(app, &client_ip(number)), user, 10).await;
+    }
+}
+
+both!(
+    after_a_hundred_wrong_codes_unknown_clients_wait_and_the_owner_does_not,
+    [
+        "rate_limit.enabled" = "true",
+        "http.trusted_proxies" = "127.0.0.0/8",
+        "mail.new_device" = "false"
+    ],
+    async |app| {
+        let user = enrolled(app, ADA).await;
+        let device = log_in(app, &at(app, "203.0.113.7"), &user).await.expect(200);
+        let device = device.header(DEVICE).expect("a device").to_owned();
+        close(app, &user).await;
+        let unknown = at(app, "198.51.100.1");
+        let challenge = challenge_of(&unknown, &user.person).await;
+        let code = user.authenticator.code_at(app, 1);
+        let refused = prove(&unknown, &challenge, "totp", &code).await;
+        assert_eq!(retry_after(&refused), HOUR_S);
+        // Recovery codes have 50 bits, so they are never closed.
+        let recovery = other_code(&user.recovery_codes);
+        is_wrong(prove(&unknown, &challenge, "recovery-code", &recovery).await);
+        // A known device and a session are not closed either.
+        let known = unknown.header(DEVICE, &device);
+        let own = challenge_of(&known, &user.person).await;
+        is_wrong(prove(&known, &own, "totp", &user.authenticator.wrong(app)).await);
+        let mut person = user.person.clone();
+        is_wrong(person.step_up_totp(&user.authenticator.wrong(app)).await);
+        assert_eq!(retry_after(&prove(&unknown, &challenge, "totp", &code).await), HOUR_S);
+        // The owner's success opens the account for every client.
+        prove(&known, &own, "totp", &code).await.expect(200);
+        is_wrong(prove(&unknown, &challenge, "totp", &user.authenticator.wrong(app)).await);
+    }
+);
+
+both!(
+    a_recovery_code_opens_what_a_hundred_wrong_codes_closed,
+    [
+        "rate_limit.enabled" = "true",
+        "http.trusted_proxies" = "127.0.0.0/8",
+        "mail.new_device" = "false"
+    ],
+    async |app| {
+        let user = enrolled(app, ADA).await;
+        close(app, &user).await;
+        let unknown = at(app, "198.51.100.1");
+        let challenge = challenge_of(&unknown, &user.person).await;
+        retry_after(&prove(&unknown, &challenge, "totp", "123456").await);
+        prove(&unknown, &challenge, "recovery-code", &user.recovery_codes[0]).await.expect(200);
+        fail(app, &unknown, &user, 1).await;
+    }
+);
+
+both!(
+    the_account_is_closed_for_an_hour,
+    [
+        "rate_limit.enabled" = "true",
+        "http.trusted_proxies" = "127.0.0.0/8",
+        "mail.new_device" = "false"
+    ],
+    async |app| {
+        let user = enrolled(app, ADA).await;
+        close(app, &user).await;
+        let unknown = at(app, "198.51.100.1");
+        app.clock.advance(Duration::from_secs(HOUR_S - 1));
+        let challenge = challenge_of(&unknown, &user.person).await;
+        assert_eq!(retry_after(&prove(&unknown, &challenge, "totp", "123456").await), 1);
+        app.clock.advance(Duration::from_secs(1));
+        // One more wrong code closes the account again.
+        is_wrong(prove(&unknown, &challenge, "totp", &user.authenticator.wrong(app)).await);
+        let other = at(app, "198.51.100.2");
+        let challenge = challenge_of(&other, &user.person).await;
+        assert_eq!(retry_after(&prove(&other, &challenge, "totp", "123456").await), HOUR_S);
+        app.clock.advance(Duration::from_secs(HOUR_S));
+        log_in(app, &other, &user).await.expect(200);
+        fail(app, &unknown, &user, 5).await;
+    }
+);
+
+both!(
+    a_day_without_a_wrong_code_opens_the_account,
+    [
+        "rate_limit.enabled" = "true",
+        "http.trusted_proxies" = "127.0.0.0/8",
+        "mail.new_device" = "false"
+    ],
+    async |app| {
+        let user = enrolled(app, ADA).await;
+        close(app, &user).await;
+        app.clock.advance(Duration::from_hours(24));
+        // The hundred wrong codes are forgotten, so the next one closes nothing.
+        for number in 0..3 {
+            fail(app, &at(app, &client_ip(100 + number)), &user, 5).await;
+        }
+    }
+);
+
+both!(
+    a_new_password_opens_the_account,
+    [
+        "rate_limit.enabled" = "true",
+        "http.trusted_proxies" = "127.0.0.0/8",
+        "mail.new_device" = "false"
+    ],
+    async |app| {
+        let mut user = enrolled(app, ADA).await;
+        close(app, &user).await;
+        user.person.change_password("a quite new password").await.expect(200);
+        log_in(app, &at(app, "198.51.100.1"), &user).await.expect(200);
+    }
+);
