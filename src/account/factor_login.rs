@@ -7,8 +7,8 @@ use crate::admission::{Action, Ask, AttemptClient, Client, Device, DeviceTrust};
 use crate::factor::{FactorMethod, table};
 use crate::secret::Secret;
 use crate::session::account_status::StatusQuery;
-use crate::session::proof::{level, renew};
 use crate::session::gate::Challenge;
+use crate::session::proof::{level, renew};
 use crate::session::{
     AccountStatus, ChallengeUse, FirstProof, LoginContext, Principal, Proof, Tokens,
 };

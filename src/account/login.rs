@@ -11,8 +11,8 @@ use crate::clock::millis;
 use crate::password::{OldHash, Verdict};
 use crate::secret::Secret;
 use crate::session::{
-    AccountStatus, ChallengeUse, Entry, FirstProof, LoginContext, Principal, Proof, RefusedPassword, Tokens,
-    Tried,
+    AccountStatus, ChallengeUse, Entry, FirstProof, LoginContext, Principal, Proof,
+    RefusedPassword, Tokens, Tried,
 };
 use crate::telemetry::labels::{Done, LoginMethod};
 use crate::telemetry::typed::Outcome;

@@ -9,6 +9,8 @@ use base64::Engine as _;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::factor::FactorMethod;
+use crate::mail::Locale;
 use crate::problem::Code;
 
 /// Markup that an attacker would like to see unescaped in a page.
@@ -104,6 +106,10 @@ fn gallery(words: &str) -> Vec<(String, String)> {
         expires_at: 0,
         error,
     };
+    let both = [FactorMethod::Totp, FactorMethod::RecoveryCode];
+    let asked =
+        |methods, error| Invited::Code { token, challenge: words, methods, team: words, error };
+    let refused = |method, retry_after_s| Some(CodeError { method, text: words, retry_after_s });
     let invitation = [
         offered(Some(words), None),
         offered(None, None),
@@ -111,14 +117,26 @@ fn gallery(words: &str) -> Vec<(String, String)> {
         Invited::Accepted { team: words },
         Invited::Invalid,
         Invited::Refused { why: words },
+        Invited::FactorNeeded { team: words },
+        asked(&both, None),
+        asked(&both, refused(FactorMethod::Totp, None)),
+        asked(&both, refused(FactorMethod::RecoveryCode, None)),
+        asked(&both, refused(FactorMethod::Totp, Some(30))),
+        asked(&both[..1], None),
+        asked(&both[1..], None),
     ];
     let mut pages: Vec<(String, String)> = Vec::new();
-    pages.extend(invitation.iter().map(|state| (format!("{state:?}"), invited(state))));
+    for locale in Locale::ALL {
+        let drawn = |state| (format!("{locale:?} {state:?}"), invited(locale, state));
+        pages.extend(invitation.iter().map(drawn));
+    }
     pages.extend(verify.iter().map(|state| (format!("{state:?}"), verify_email(state))));
     pages.extend(reset.iter().map(|state| (format!("{state:?}"), reset_password(state))));
     pages.extend(undo.iter().map(|state| (format!("{state:?}"), undo_email_change(state))));
     let troubles = [Trouble::Unavailable, Trouble::TooMany { retry_after_s: 45 }];
     pages.extend(troubles.map(|why| (format!("{why:?}"), trouble("/verify-email", token, why))));
+    let german = |why| trouble_in(Locale::De, "/invitation", token, why);
+    pages.extend(troubles.map(|why| (format!("De {why:?}"), german(why))));
     pages.push(("of another site".to_owned(), other_site(words)));
     pages.extend(
         Code::ALL.iter().map(|code| (format!("problem {code:?}"), problem(*code, Mailbox::Absent))),
@@ -148,7 +166,10 @@ fn between<'a>(text: &'a str, open: &'a str, close: &'a str) -> impl Iterator<It
 #[test]
 fn every_page_in_every_state_has_a_language_a_title_one_heading_and_nothing_for_robots() {
     for (name, page) in gallery("words") {
-        assert!(page.starts_with("<!doctype html>\n<html lang=\"en\">"), "{name}");
+        let language =
+            if name.starts_with("De ") || name.starts_with("long: De ") { "de" } else { "en" };
+        let start = format!("<!doctype html>\n<html lang=\"{language}\">");
+        assert!(page.starts_with(&start), "{name}");
         assert_eq!(page.matches("<h1").count(), 1, "{name}");
         assert_eq!(page.matches("<main").count(), 1, "{name}");
         assert!(between(&page, "<title>", "</title>").all(|title| title.len() > 12), "{name}");
@@ -271,6 +292,33 @@ fn a_refused_password_is_told_beside_its_field() {
     ));
     assert!(page.contains("role=\"alert\"><strong>Error:</strong> It is too common.</p>"));
     assert!(page.contains("minlength=\"15\" autocomplete=\"new-password\""));
+}
+
+#[test]
+fn a_code_can_be_pasted_and_filled_in_by_the_browser_and_a_recovery_code_has_its_own_form() {
+    let methods = [FactorMethod::Totp, FactorMethod::RecoveryCode];
+    let page = |methods, error| {
+        let (token, challenge, team) = ("t", "lkc_c", "Team");
+        let state = Invited::Code { token, challenge, methods, team, error };
+        (state.status(), invited(Locale::En, &state))
+    };
+    let (status, shown) = page(&methods, None);
+    assert_eq!(status, 200);
+    assert!(shown.contains("inputmode=\"numeric\" required autocomplete=\"one-time-code\""));
+    assert!(!shown.contains("maxlength") && !shown.contains("pattern="), "{shown}");
+    assert_eq!(shown.matches("name=\"challenge\" value=\"lkc_c\"").count(), 2);
+    assert!(shown.contains("<details>"), "the recovery code is offered, but closed: {shown}");
+    let text = "It is wrong.";
+    let wrong = |method| Some(CodeError { method, text, retry_after_s: None });
+    let (status, shown) = page(&methods, wrong(FactorMethod::RecoveryCode));
+    assert_eq!(status, 422);
+    assert!(shown.contains("<details open>"), "{shown}");
+    assert!(shown.contains("aria-describedby=\"recovery-code-hint recovery-code-error\""));
+    let early = CodeError { method: FactorMethod::Totp, text, retry_after_s: Some(30) };
+    let (status, shown) = page(&methods, Some(early));
+    assert_eq!(status, 429);
+    assert!(shown.contains("aria-describedby=\"code-hint code-error\" aria-invalid=\"true\""));
+    assert!(!page(&methods[..1], None).1.contains("<details"), "no recovery code is left");
 }
 
 #[test]
