@@ -1,6 +1,7 @@
 //! Tests of every page in every state. They check that each page renders, escapes its input, and
 //! obeys its content security policy.
 
+mod invitation;
 mod reference;
 
 use std::process::Command;
@@ -9,7 +10,6 @@ use base64::Engine as _;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::factor::FactorMethod;
 use crate::mail::Locale;
 use crate::problem::Code;
 
@@ -97,39 +97,7 @@ fn gallery(words: &str) -> Vec<(String, String)> {
         UndoEmailChange::AddressTaken,
         UndoEmailChange::Invalid,
     ];
-    let offered = |inviter, error| Invited::Ready {
-        token,
-        inviter,
-        team: words,
-        role: words,
-        email_masked: words,
-        expires_at: 0,
-        error,
-    };
-    let both = [FactorMethod::Totp, FactorMethod::RecoveryCode];
-    let asked =
-        |methods, error| Invited::Code { token, challenge: words, methods, team: words, error };
-    let refused = |method, retry_after_s| Some(CodeError { method, text: words, retry_after_s });
-    let invitation = [
-        offered(Some(words), None),
-        offered(None, None),
-        offered(Some(words), Some(words)),
-        Invited::Accepted { team: words },
-        Invited::Invalid,
-        Invited::Refused { why: words },
-        Invited::FactorNeeded { team: words },
-        asked(&both, None),
-        asked(&both, refused(FactorMethod::Totp, None)),
-        asked(&both, refused(FactorMethod::RecoveryCode, None)),
-        asked(&both, refused(FactorMethod::Totp, Some(30))),
-        asked(&both[..1], None),
-        asked(&both[1..], None),
-    ];
-    let mut pages: Vec<(String, String)> = Vec::new();
-    for locale in Locale::ALL {
-        let drawn = |state| (format!("{locale:?} {state:?}"), invited(locale, state));
-        pages.extend(invitation.iter().map(drawn));
-    }
+    let mut pages: Vec<(String, String)> = invitation::gallery(words);
     pages.extend(verify.iter().map(|state| (format!("{state:?}"), verify_email(state))));
     pages.extend(reset.iter().map(|state| (format!("{state:?}"), reset_password(state))));
     pages.extend(undo.iter().map(|state| (format!("{state:?}"), undo_email_change(state))));
@@ -292,33 +260,6 @@ fn a_refused_password_is_told_beside_its_field() {
     ));
     assert!(page.contains("role=\"alert\"><strong>Error:</strong> It is too common.</p>"));
     assert!(page.contains("minlength=\"15\" autocomplete=\"new-password\""));
-}
-
-#[test]
-fn a_code_can_be_pasted_and_filled_in_by_the_browser_and_a_recovery_code_has_its_own_form() {
-    let methods = [FactorMethod::Totp, FactorMethod::RecoveryCode];
-    let page = |methods, error| {
-        let (token, challenge, team) = ("t", "lkc_c", "Team");
-        let state = Invited::Code { token, challenge, methods, team, error };
-        (state.status(), invited(Locale::En, &state))
-    };
-    let (status, shown) = page(&methods, None);
-    assert_eq!(status, 200);
-    assert!(shown.contains("inputmode=\"numeric\" required autocomplete=\"one-time-code\""));
-    assert!(!shown.contains("maxlength") && !shown.contains("pattern="), "{shown}");
-    assert_eq!(shown.matches("name=\"challenge\" value=\"lkc_c\"").count(), 2);
-    assert!(shown.contains("<details>"), "the recovery code is offered, but closed: {shown}");
-    let text = "It is wrong.";
-    let wrong = |method| Some(CodeError { method, text, retry_after_s: None });
-    let (status, shown) = page(&methods, wrong(FactorMethod::RecoveryCode));
-    assert_eq!(status, 422);
-    assert!(shown.contains("<details open>"), "{shown}");
-    assert!(shown.contains("aria-describedby=\"recovery-code-hint recovery-code-error\""));
-    let early = CodeError { method: FactorMethod::Totp, text, retry_after_s: Some(30) };
-    let (status, shown) = page(&methods, Some(early));
-    assert_eq!(status, 429);
-    assert!(shown.contains("aria-describedby=\"code-hint code-error\" aria-invalid=\"true\""));
-    assert!(!page(&methods[..1], None).1.contains("<details"), "no recovery code is left");
 }
 
 #[test]

@@ -237,6 +237,23 @@ mod tests {
     }
 
     #[test]
+    fn every_reason_against_an_acceptance_has_a_german_text() {
+        let source = include_str!("../../team/joining.rs");
+        let reasons = source.split("conflict(\"").skip(1).filter_map(|it| it.split('"').next());
+        let reasons: Vec<&str> = reasons.collect();
+        assert!(reasons.len() >= 3, "{reasons:?}");
+        let full = "You are already in 100 teams, which is the maximum.";
+        for why in reasons.into_iter().chain([full, "The operator has disabled this team. More."]) {
+            assert_ne!(refusal(Locale::De, why), why, "no German text");
+            assert_eq!(refusal(Locale::En, why), why);
+        }
+        assert_eq!(
+            refusal(Locale::De, full),
+            "Sie sind schon in 100 Teams. Mehr sind nicht erlaubt."
+        );
+    }
+
+    #[test]
     fn prose_makes_paragraphs_lists_and_code_and_escapes_the_rest() {
         assert_eq!(
             prose("One `a<b`\ntwo.\n\n- x & y\n- z\n  more\n\n<script>`lonely"),
