@@ -1,14 +1,19 @@
-//! The second step of a login, and the step-up of a session (RFC 9470).
+//! The second step of a login, the same step on a page that opens no session, and the step-up of a
+//! session (RFC 9470).
 
 use super::codes::{CodePoint, FactorCode};
-use super::{AccountError, AccountService, LoggedIn};
+use super::{AccountError, AccountService, LoggedIn, ProvenUser};
 use crate::admission::{Action, Ask, AttemptClient, Client, Device, DeviceTrust};
+use crate::factor::{FactorMethod, table};
 use crate::secret::Secret;
 use crate::session::account_status::StatusQuery;
+use crate::session::gate::Challenge;
 use crate::session::proof::{level, renew};
-use crate::session::{AccountStatus, FirstProof, LoginContext, Principal, Proof, Tokens};
+use crate::session::{
+    AccountStatus, ChallengeUse, FirstProof, LoginContext, Principal, Proof, Tokens,
+};
 use crate::telemetry::labels::ChallengeOutcome;
-use crate::user::UserState;
+use crate::user::{EmailAddress, UserState};
 
 /// Whether the user wants to trust the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +29,15 @@ pub enum StepUp {
     Code(FactorCode),
 }
 
+/// A user whose second factor was right.
+#[derive(Debug)]
+struct Completed {
+    account: AccountStatus,
+    device: Option<Device>,
+    first: FirstProof,
+    proof: Proof,
+}
+
 impl AccountService<'_> {
     /// Completes a login with a code of the second factor, and opens a session.
     pub async fn log_in_with_code(
@@ -33,7 +47,81 @@ impl AccountService<'_> {
         code: &FactorCode,
         trust: TrustDevice,
     ) -> Result<LoggedIn, AccountError> {
-        let result = self.complete(client, challenge, code, trust).await;
+        self.admit(client, Ask::Action(Action::LoginFactor)).await?;
+        let waiting = self.waiting(challenge, ChallengeUse::Login).await?;
+        let completed = self.complete(client, challenge, waiting, code).await?;
+        let Completed { account, device, first, proof } = completed;
+        let context = match first {
+            FirstProof::Password => self.context(client, &account, device).await,
+            FirstProof::Mail => LoginContext::default(),
+        };
+        let tokens = self.sessions.start(client.call(), &account, proof, context).await?;
+        let trust = (trust == TrustDevice::Yes).then(|| DeviceTrust {
+            since: self.clock.now(),
+            session_epoch: account.session_epoch,
+            factor_version: account.factor_version,
+        });
+        let device_token = self.device_token(&account, device, trust);
+        Ok(LoggedIn { tokens, device_token })
+    }
+
+    /// Completes [`AccountService::check_password`] for this email address with a code of the second
+    /// factor, with the limits of a login. Opens no session.
+    pub async fn check_second_factor(
+        &self,
+        client: &mut Client<'_>,
+        email: &EmailAddress,
+        challenge: &Secret<String>,
+        code: &FactorCode,
+    ) -> Result<ProvenUser, AccountError> {
+        self.admit(client, Ask::Action(Action::LoginFactor)).await?;
+        let waiting = self.waiting(challenge, ChallengeUse::Page).await?;
+        let waiting = waiting.filter(|(_, account)| account.email_normal == email.normal());
+        let completed = self.complete(client, challenge, waiting, code).await?;
+        Ok(ProvenUser { account: completed.account, proof: completed.proof })
+    }
+
+    /// The methods by which the user can complete a challenge of a page. `None` if the challenge has
+    /// ended.
+    pub async fn challenge_methods(
+        &self,
+        challenge: &Secret<String>,
+    ) -> Result<Option<Vec<FactorMethod>>, AccountError> {
+        let Some((_, account)) = self.waiting(challenge, ChallengeUse::Page).await? else {
+            return Ok(None);
+        };
+        Ok(Some(table::methods(self.db.reader(), account.id).await?))
+    }
+
+    /// The challenge and its account. `None` if the challenge is for another use or has ended.
+    async fn waiting(
+        &self,
+        challenge: &Secret<String>,
+        purpose: ChallengeUse,
+    ) -> Result<Option<(Challenge, AccountStatus)>, AccountError> {
+        let found = self.sessions.challenge(challenge.expose()).await?;
+        let found = found.filter(|it| !it.is_spent() && it.purpose == purpose);
+        let Some(found) = found else { return Ok(None) };
+        let query = StatusQuery::default();
+        let account = AccountStatus::by_id(self.db, found.user_id, query).await?;
+        let is_unchanged =
+            |it: &AccountStatus| it.state == UserState::Active && found.holds_for(it);
+        Ok(account.filter(is_unchanged).map(|account| (found, account)))
+    }
+
+    /// Checks a code for a challenge, ends the challenge and counts the outcome. `waiting` is none
+    /// if the challenge is not valid.
+    async fn complete(
+        &self,
+        client: &Client<'_>,
+        challenge: &Secret<String>,
+        waiting: Option<(Challenge, AccountStatus)>,
+        code: &FactorCode,
+    ) -> Result<Completed, AccountError> {
+        let result = match waiting {
+            Some(waiting) => self.use_challenge(client, challenge.expose(), waiting, code).await,
+            None => Err(AccountError::ChallengeInvalid),
+        };
         let outcome = match &result {
             Ok(_) => ChallengeOutcome::Completed,
             Err(AccountError::WrongCode) => ChallengeOutcome::WrongCode,
@@ -45,24 +133,13 @@ impl AccountService<'_> {
         result
     }
 
-    async fn complete(
+    async fn use_challenge(
         &self,
-        client: &mut Client<'_>,
-        challenge: &Secret<String>,
+        client: &Client<'_>,
+        challenge: &str,
+        (found, account): (Challenge, AccountStatus),
         code: &FactorCode,
-        trust: TrustDevice,
-    ) -> Result<LoggedIn, AccountError> {
-        self.admit(client, Ask::Action(Action::LoginFactor)).await?;
-        let challenge = challenge.expose();
-        let found = self.sessions.challenge(challenge).await?.filter(|it| !it.is_spent());
-        let Some(found) = found else { return Err(AccountError::ChallengeInvalid) };
-        let query = StatusQuery::default();
-        let account = AccountStatus::by_id(self.db, found.user_id, query).await?;
-        let is_unchanged =
-            |it: &AccountStatus| it.state == UserState::Active && found.holds_for(it);
-        let Some(account) = account.filter(is_unchanged) else {
-            return Err(AccountError::ChallengeInvalid);
-        };
+    ) -> Result<Completed, AccountError> {
         let whose = (account.id, account.password_version);
         let device = found.device_id.as_deref().and_then(|id| Device::known(id, whose));
         let who = device.map_or(AttemptClient::Anonymous(client.ip), AttemptClient::Device);
@@ -70,19 +147,8 @@ impl AccountService<'_> {
         if !self.sessions.end_challenge(challenge).await? {
             return Err(AccountError::ChallengeInvalid);
         }
-        let context = match found.first {
-            FirstProof::Password => self.context(client, &account, device).await,
-            FirstProof::Mail => LoginContext::default(),
-        };
         let proof = Proof::of_code(found.first.amr(), code.method);
-        let tokens = self.sessions.start(client.call(), &account, proof, context).await?;
-        let trust = (trust == TrustDevice::Yes).then(|| DeviceTrust {
-            since: self.clock.now(),
-            session_epoch: account.session_epoch,
-            factor_version: account.factor_version,
-        });
-        let device_token = self.device_token(&account, device, trust);
-        Ok(LoggedIn { tokens, device_token })
+        Ok(Completed { account, device, first: found.first, proof })
     }
 
     /// Proves the user again in a live session. Returns tokens of this session with the new proof.

@@ -11,8 +11,8 @@ use crate::clock::millis;
 use crate::password::{OldHash, Verdict};
 use crate::secret::Secret;
 use crate::session::{
-    AccountStatus, Entry, FirstProof, LoginContext, Principal, Proof, RefusedPassword, Tokens,
-    Tried,
+    AccountStatus, ChallengeUse, Entry, FirstProof, LoginContext, Principal, Proof,
+    RefusedPassword, Tokens, Tried,
 };
 use crate::telemetry::labels::{ChallengeOutcome, Done, LoginMethod};
 use crate::telemetry::typed::Outcome;
@@ -25,6 +25,14 @@ pub struct LoggedIn {
     pub tokens: Tokens,
     /// The token that makes the client a known device.
     pub device_token: String,
+}
+
+/// A user who has proven who they are, without a session.
+#[derive(Debug)]
+pub struct ProvenUser {
+    pub account: AccountStatus,
+    /// The level and the methods of the proof.
+    pub proof: Proof,
 }
 
 /// Result of the check of a right password.
@@ -75,15 +83,22 @@ impl AccountService<'_> {
     }
 
     /// Checks an email address and its password in the same way as a login, but opens no session.
+    ///
+    /// # Errors
+    /// [`AccountError::FactorRequired`] if the account has a second factor and the device is not
+    /// trusted. [`AccountService::check_second_factor`] accepts the challenge of this error.
     pub async fn check_password(
         &self,
         client: &mut Client<'_>,
         email: &EmailAddress,
         password: Secret<String>,
-    ) -> Result<AccountStatus, AccountError> {
+    ) -> Result<ProvenUser, AccountError> {
         let mut attempt = self.begin(client, email.normal()).await?;
         let verified = self.check(client, &mut attempt, email, (password, None)).await?;
-        Ok(verified.account)
+        let RightPassword { account, device, .. } = verified;
+        let first = (FirstProof::Password, ChallengeUse::Page);
+        let proof = self.enter_for(&account, first, device).await?;
+        Ok(ProvenUser { account, proof })
     }
 
     async fn check(
@@ -136,9 +151,18 @@ impl AccountService<'_> {
         first: FirstProof,
         device: Option<Device>,
     ) -> Result<Proof, AccountError> {
+        self.enter_for(account, (first, ChallengeUse::Login), device).await
+    }
+
+    async fn enter_for(
+        &self,
+        account: &AccountStatus,
+        (first, purpose): (FirstProof, ChallengeUse),
+        device: Option<Device>,
+    ) -> Result<Proof, AccountError> {
         let is_trusted = first == FirstProof::Password && self.is_trusted(account, device);
         let device_id = device.map(|it| it.id());
-        match self.sessions.enter(account, first, is_trusted, device_id).await? {
+        match self.sessions.enter(account, (first, purpose), is_trusted, device_id).await? {
             Entry::Open(proof) => Ok(proof),
             Entry::FactorRequired(required) => {
                 self.metrics.login_challenges.one(ChallengeOutcome::Issued);

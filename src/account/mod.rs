@@ -31,7 +31,7 @@ pub use factor_login::{StepUp, TrustDevice};
 pub use factors::{ConfirmedFactor, Factors, NewTotp};
 pub use leaving::Deleted;
 pub use links::{Confirmation, ConfirmationPreview, RefusedLink, UndoPreview};
-pub use login::LoggedIn;
+pub use login::{LoggedIn, ProvenUser};
 pub use new_password::{ChangedPassword, RecoveryLink};
 pub use recovery::{NewPassword, Proof, Reset};
 pub use register::{Registered, Registration, Verified};

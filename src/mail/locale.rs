@@ -1,9 +1,39 @@
-//! The languages that mails are written in.
+//! The languages of mails and pages.
 
 use std::convert::Infallible;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+const ENGLISH_MONTHS: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
+
+const GERMAN_MONTHS: [&str; 12] = [
+    "Januar",
+    "Februar",
+    "März",
+    "April",
+    "Mai",
+    "Juni",
+    "Juli",
+    "August",
+    "September",
+    "Oktober",
+    "November",
+    "Dezember",
+];
 
 /// A language. Its name is its BCP 47 primary subtag.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -24,6 +54,15 @@ impl Locale {
             Self::En => "en",
             Self::De => "de",
         }
+    }
+
+    /// The name of a month.
+    pub fn month(self, month: time::Month) -> &'static str {
+        let names = match self {
+            Self::En => &ENGLISH_MONTHS,
+            Self::De => &GERMAN_MONTHS,
+        };
+        names[usize::from(u8::from(month) - 1)]
     }
 }
 

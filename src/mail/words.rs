@@ -8,36 +8,6 @@ use time::OffsetDateTime;
 
 use crate::mail::{Kind, Locale};
 
-const ENGLISH_MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
-
-const GERMAN_MONTHS: [&str; 12] = [
-    "Januar",
-    "Februar",
-    "März",
-    "April",
-    "Mai",
-    "Juni",
-    "Juli",
-    "August",
-    "September",
-    "Oktober",
-    "November",
-    "Dezember",
-];
-
 /// The facts that the text of a mail may contain. No fact is unproven text of a client, except the
 /// name of a team, which cannot become a link.
 #[derive(Clone, Debug)]
@@ -137,19 +107,17 @@ impl Facts<'_> {
     /// 203.0.113.7 (Firefox, Linux)".
     pub(super) fn happened(&self) -> String {
         let at = self.at;
-        let month = usize::from(u8::from(at.month()) - 1);
+        let month = self.locale.month(at.month());
         let (day, year, hour, minute) = (at.day(), at.year(), at.hour(), at.minute());
         let device = self.device.as_ref().map(|device| format!(" ({device})")).unwrap_or_default();
         let from = |words: &str| self.ip.as_ref().map(|ip| format!("{words} {ip}"));
         match self.locale {
             Locale::En => {
-                let (month, ip) = (ENGLISH_MONTHS[month], from(", from the IP address"));
-                let ip = ip.unwrap_or_default();
+                let ip = from(", from the IP address").unwrap_or_default();
                 format!("on {day} {month} {year} at {hour:02}:{minute:02} UTC{ip}{device}")
             }
             Locale::De => {
-                let (month, ip) = (GERMAN_MONTHS[month], from(" von der IP-Adresse"));
-                let ip = ip.unwrap_or_default();
+                let ip = from(" von der IP-Adresse").unwrap_or_default();
                 format!("am {day}. {month} {year} um {hour:02}:{minute:02} Uhr (UTC){ip}{device}")
             }
         }

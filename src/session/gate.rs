@@ -34,6 +34,16 @@ pub enum FirstProof {
     Mail,
 }
 
+/// What a challenge is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChallengeUse {
+    /// The second factor opens a session.
+    Login,
+    /// The second factor confirms one action on a page, without a session.
+    Page,
+}
+
 /// A login that waits for the second factor.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Challenge {
@@ -43,6 +53,7 @@ pub struct Challenge {
     password_version: i32,
     factor_version: i32,
     pub first: FirstProof,
+    pub purpose: ChallengeUse,
     /// The id of the known device that sent the first proof. The store has no device token, because
     /// a copy of the store must not make a client known.
     pub device_id: Option<String>,
@@ -75,11 +86,12 @@ pub enum Entry {
 
 impl Sessions {
     /// Decides whether a login needs a second factor, after the first proof was right. `is_trusted`
-    /// says whether the user trusts the device.
+    /// says whether the user trusts the device. A page that confirms an action with the password
+    /// uses this function too.
     pub async fn enter(
         &self,
         account: &AccountStatus,
-        first: FirstProof,
+        (first, purpose): (FirstProof, ChallengeUse),
         is_trusted: bool,
         device_id: Option<String>,
     ) -> Result<Entry, Unavailable> {
@@ -95,6 +107,7 @@ impl Sessions {
             password_version: account.password_version,
             factor_version: account.factor_version,
             first,
+            purpose,
             device_id,
             wrong: 0,
         };

@@ -56,6 +56,7 @@ mod nginx;
 mod notices;
 mod outbox;
 mod pages;
+mod pages_factor;
 mod password;
 mod people;
 mod poll;

@@ -12,7 +12,7 @@ const NEW: &str = "a quite new password";
 /// Checks that the response is an HTML page which a browser must not cache. No other page may show
 /// it in a frame or add content to it.
 #[track_caller]
-fn page(answer: &Answer, status: u16) -> String {
+pub fn page(answer: &Answer, status: u16) -> String {
     assert_eq!(answer.status, status, "{}", answer.text());
     assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8"));
     assert_eq!(answer.header("cache-control"), Some("no-store"));
@@ -30,11 +30,11 @@ fn page(answer: &Answer, status: u16) -> String {
     text
 }
 
-async fn get(app: &TestApp, path: &str, token: &str) -> Answer {
+pub async fn get(app: &TestApp, path: &str, token: &str) -> Answer {
     app.anonymous().get(&format!("/{path}?token={token}")).await
 }
 
-async fn post(app: &TestApp, path: &str, fields: &[(&str, &str)]) -> Answer {
+pub async fn post(app: &TestApp, path: &str, fields: &[(&str, &str)]) -> Answer {
     app.anonymous().post_form(&format!("/{path}"), fields).await
 }
 

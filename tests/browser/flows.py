@@ -1,6 +1,7 @@
 """The flows of users on the pages, from a mail to the end of the flow. `both_ways` runs a flow with
 scripts and without scripts. `guarded` flows need a daemon whose forms require the proof of work."""
 
+import json
 import re
 import subprocess
 
@@ -154,6 +155,67 @@ def an_invitation_is_accepted(daemon, window):
     window.heading("This link does not work")
 
 
+def asks_for_a_code(window, link):
+    """Opens an invitation, and enters the right password."""
+    window.open(link)
+    window.page.get_by_label("Password", exact=True).fill(PASSWORD)
+    window.press("Accept the invitation")
+    window.heading("Enter a code")
+
+
+@both_ways
+def an_invitation_is_accepted_with_a_code(daemon, window):
+    person = daemon.protected()
+    asks_for_a_code(window, daemon.invitation(person))
+    field = window.page.get_by_label("Code of your authenticator app")
+    assert field.get_attribute("autocomplete") == "one-time-code"
+    assert field.get_attribute("inputmode") == "numeric"
+    field.fill("123 45")
+    window.press("Accept the invitation")
+    alert = window.page.get_by_role("alert")
+    assert "The code is wrong" in alert.inner_text()
+    assert alert.get_attribute("id") in field.get_attribute("aria-describedby")
+    assert window.page.title().startswith("Error: ") and field.get_attribute("aria-invalid") == "true"
+    # An app shows a code with a space, and a paste keeps it.
+    code = person.code()
+    field.focus()
+    window.page.keyboard.insert_text(f"{code[:3]} {code[3:]}")
+    assert field.input_value() == f"{code[:3]} {code[3:]}"
+    window.page.keyboard.press("Enter")
+    window.page.wait_for_load_state("load")
+    window.heading("You have joined the team")
+    assert window.context.cookies() == []
+
+
+@both_ways
+def an_invitation_is_accepted_with_a_recovery_code(daemon, window):
+    person = daemon.protected()
+    asks_for_a_code(window, daemon.invitation(person))
+    field = window.page.get_by_label("Recovery code", exact=True)
+    assert not field.is_visible()
+    window.page.get_by_text("Use a recovery code", exact=True).click()
+    field.fill("AAAAA-AAAAA")
+    window.press("Accept with the recovery code")
+    assert "The code is wrong" in window.page.get_by_role("alert").inner_text()
+    assert field.is_visible(), "the form of the recovery code stays open"
+    field.fill(person.recovery_codes[0])
+    window.press("Accept with the recovery code")
+    window.heading("You have joined the team")
+
+
+@both_ways
+def the_fifth_wrong_code_leads_back_to_the_password(daemon, window):
+    person = daemon.protected()
+    asks_for_a_code(window, daemon.invitation(person))
+    for _ in range(5):
+        window.heading("Enter a code")
+        window.page.get_by_label("Code of your authenticator app").fill("12345")
+        window.press("Accept the invitation")
+    window.heading("Join a team")
+    assert "Enter your password again." in window.page.get_by_role("alert").inner_text()
+    assert window.page.get_by_label("Password", exact=True).input_value() == ""
+
+
 @both_ways
 def a_new_address_that_is_somebody_elses_is_refused(daemon, window):
     person = daemon.verified()
@@ -304,10 +366,10 @@ def a_copied_command_works(daemon, window):
     assert '"userToken"' in ran.stdout, ran.stdout
 
 
-@flow
-def a_request_is_tried_from_the_reference(daemon, window):
+def trials(window):
+    """Opens the reference. Returns a function that opens the form of an operation, and one that
+    sends it and returns the status and the response."""
     window.open("/docs")
-    email = daemon.address()
 
     def box(id):
         found = window.page.locator(f"#{id} .try")
@@ -315,13 +377,64 @@ def a_request_is_tried_from_the_reference(daemon, window):
             found.locator("summary").click()
         return found
 
-    def send(id):
+    def send(id, body=None):
         found = box(id)
+        if body is not None:
+            found.get_by_label("Body").fill(json.dumps(body))
         with window.page.expect_response(lambda answer: answer.request.resource_type == "fetch"):
             found.get_by_role("button", name="Send").click()
         found.get_by_text(re.compile("^Response: ")).wait_for()
         return found.get_by_role("status").inner_text(), found.locator("[data-answer]").text_content()
 
+    return box, send
+
+
+@flow
+def a_login_with_a_factor_and_a_step_up_are_tried_from_the_reference(daemon, window):
+    person = daemon.protected()
+    box, send = trials(window)
+    status, answer = send("post-api-login", {"email": person.email, "password": PASSWORD})
+    assert status.startswith("Response: 401") and '"factor-required"' in answer, (status, answer)
+    # The page has put the challenge into the body that sends it back. The user adds a code.
+    body = box("post-api-login-factor").get_by_label("Body")
+    filled = json.loads(body.input_value())
+    assert filled["challenge"] == json.loads(answer)["challenge"] and filled["method"] == "totp", filled
+    status, answer = send("post-api-login-factor", {**filled, "code": person.code()})
+    assert status.startswith("Response: 200") and '"userToken"' in answer, (status, answer)
+    status, answer = send("get-api-me")
+    assert status.startswith("Response: 200") and person.email in answer, (status, answer)
+    before = box("get-api-me").get_by_label("userToken").input_value()
+    filled = json.loads(box("post-api-step-up").get_by_label("Body").input_value())
+    assert filled["method"] == "totp" and "code" in filled, filled
+    status, answer = send("post-api-step-up", {**filled, "code": person.code()})
+    assert status.startswith("Response: 200"), (status, answer)
+    after = box("get-api-me").get_by_label("userToken").input_value()
+    assert after == json.loads(answer)["userToken"] != before
+    assert send("post-api-me-recovery-codes")[0].startswith("Response: 200")
+
+
+@flow
+def a_factor_is_added_from_the_reference(daemon, window):
+    person = daemon.verified()
+    box, send = trials(window)
+    send("post-api-login", {"email": person.email, "password": PASSWORD})
+    status, answer = send("post-api-me-factors-totp", {"name": "Phone"})
+    assert status.startswith("Response: 201"), (status, answer)
+    begun = json.loads(answer)
+    person.secret = begun["secret"]
+    box("post-api-me-factors-id-confirm").get_by_label("id").fill(begun["id"])
+    status, answer = send("post-api-me-factors-id-confirm", {"code": person.code()})
+    assert status.startswith("Response: 200"), (status, answer)
+    confirmed = json.loads(answer)["userToken"]
+    assert box("get-api-me").get_by_label("userToken").input_value() == confirmed
+    # The new token is at aal2, so the next request needs no step-up.
+    assert send("post-api-me-recovery-codes")[0].startswith("Response: 200")
+
+
+@flow
+def a_request_is_tried_from_the_reference(daemon, window):
+    box, send = trials(window)
+    email = daemon.address()
     register = box("post-api-register")
     body = register.get_by_label("Body")
     body.fill(body.input_value().replace("ada@example.com", email))

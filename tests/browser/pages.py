@@ -10,6 +10,8 @@ to `gallery` too.
 from dataclasses import dataclass
 from typing import Callable
 
+from daemon import PASSWORD
+
 
 @dataclass
 class Page:
@@ -20,6 +22,8 @@ class Page:
     path: Callable
     # Does what a user would do to bring the page into the wanted state.
     act: Callable = lambda window: None
+    # The language that the browser prefers.
+    locale: str = "en-US"
 
 
 def fill_and_send(field, value, button):
@@ -28,6 +32,33 @@ def fill_and_send(field, value, button):
         window.press(button)
 
     return act
+
+
+def enter_password(window):
+    window.page.get_by_label("Password", exact=True).fill(PASSWORD)
+    window.press("Accept the invitation")
+
+
+def enter_password_in_german(window):
+    window.page.get_by_label("Passwort", exact=True).fill(PASSWORD)
+    window.press("Einladung annehmen")
+
+
+def enter_a_wrong_code(window):
+    enter_password(window)
+    window.page.get_by_label("Code of your authenticator app").fill("12345")
+    window.press("Accept the invitation")
+
+
+def enter_a_wrong_recovery_code(window):
+    enter_password(window)
+    window.page.get_by_text("Use a recovery code", exact=True).click()
+    window.page.get_by_label("Recovery code", exact=True).fill("AAAAA-AAAAA")
+    window.press("Accept with the recovery code")
+
+
+def invitation_with_factor(daemon):
+    return daemon.invitation(daemon.protected())
 
 
 def undo(daemon):
@@ -81,6 +112,11 @@ PAGES = [
         lambda daemon: daemon.invitation(),
         fill_and_send("Password", "not the password", "Accept the invitation"),
     ),
+    Page("invitation-german", "Einem Team beitreten", lambda daemon: daemon.invitation(), locale="de-DE"),
+    Page("invitation-code", "Enter a code", invitation_with_factor, enter_password),
+    Page("invitation-code-refused", "Enter a code", invitation_with_factor, enter_a_wrong_code),
+    Page("invitation-recovery-refused", "Enter a code", invitation_with_factor, enter_a_wrong_recovery_code),
+    Page("invitation-code-german", "Code eingeben", invitation_with_factor, enter_password_in_german, "de-DE"),
     Page("invitation-dead", "This link does not work", lambda daemon: "/invitation?token=dead"),
     Page("mailbox", "Mailbox", lambda daemon: daemon.registered() and daemon.mailbox()),
     Page("mailbox-locked", "Open the mailbox", lambda daemon: "/dev/mailbox"),
@@ -119,6 +155,9 @@ SCREENSHOTS = [
     ("undo", 800, 460, "light"),
     ("invitation", 800, 660, "light"),
     ("invitation", 800, 660, "dark"),
+    ("invitation-code", 800, 690, "light"),
+    ("invitation-code-german", 800, 720, "dark"),
+    ("invitation-code-refused", 320, 780, "dark"),
     ("mailbox-locked", 800, 480, "light"),
     ("mailbox-full", 1000, 720, "light"),
     ("mailbox-full", 1000, 720, "dark"),

@@ -42,7 +42,7 @@ def brightness(window):
 
 
 def page_wide_and_light(open_window, daemon, page):
-    with open_window(size=WIDE, scheme="light") as window:
+    with open_window(size=WIDE, scheme="light", locale=page.locale) as window:
         show(window, page, daemon)
         assert brightness(window) > 0.8
         window.is_accessible()
@@ -50,7 +50,7 @@ def page_wide_and_light(open_window, daemon, page):
 
 
 def page_narrow_and_dark(open_window, daemon, page):
-    with open_window(size=PHONE, scheme="dark", motion="reduce") as window:
+    with open_window(size=PHONE, scheme="dark", motion="reduce", locale=page.locale) as window:
         show(window, page, daemon)
         assert brightness(window) < 0.2
         window.fits()
@@ -65,7 +65,7 @@ def page_narrow_and_dark(open_window, daemon, page):
 
 
 def page_at_four_hundred_percent(open_window, daemon, page):
-    with open_window(size=ZOOMED, scale=4) as window:
+    with open_window(size=ZOOMED, scale=4, locale=page.locale) as window:
         show(window, page, daemon)
         window.fits()
         window.is_accessible()
@@ -73,7 +73,7 @@ def page_at_four_hundred_percent(open_window, daemon, page):
 
 
 def page_without_script(open_window, daemon, page):
-    with open_window(script=False, scheme="dark") as window:
+    with open_window(script=False, scheme="dark", locale=page.locale) as window:
         show(window, page, daemon)
         assert window.page.locator("button:visible, a:visible").count() > 0 or "dead" in page.name
 
@@ -182,7 +182,8 @@ def take_screenshots(directory, daemon, open_window):
     pages = {page.name: page for page in [*PAGES, *PICTURED]}
     directory.mkdir(parents=True, exist_ok=True)
     for name, width, height, scheme in SCREENSHOTS:
-        with open_window(size={"width": width, "height": height}, scheme=scheme) as window:
+        size = {"width": width, "height": height}
+        with open_window(size=size, scheme=scheme, locale=pages[name].locale) as window:
             window.open(pages[name].path(daemon))
             pages[name].act(window)
             window.heading(pages[name].heading)

@@ -73,7 +73,7 @@ def axe_source():
 class Window:
     """One browser context. It collects the errors in its console, which fail the test."""
 
-    def __init__(self, browser, base, axe, *, script=True, scheme="light", size=None, scale=1, motion="no-preference"):
+    def __init__(self, browser, base, axe, *, script=True, scheme="light", size=None, scale=1, motion="no-preference", locale="en-US"):
         self.base, self.axe, self.script = base, axe, script
         self.context = browser.new_context(
             viewport=size or WIDE,
@@ -82,6 +82,7 @@ class Window:
             reduced_motion=motion,
             java_script_enabled=script,
             base_url=base,
+            locale=locale,
         )
         self.context.set_default_timeout(15_000)
         self.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=base)

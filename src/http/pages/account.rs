@@ -9,6 +9,7 @@
 use askama::Template;
 
 use crate::clock::UnixMillis;
+use crate::mail::Locale;
 
 use super::captcha::Captcha;
 use super::{html, words};
@@ -179,6 +180,7 @@ struct UndoTemplate<'a> {
 #[derive(Template)]
 #[template(path = "notice.html")]
 struct Notice<'a> {
+    locale: Locale,
     title: &'a str,
     lines: &'a [&'a str],
     action: Option<(&'a str, String)>,
@@ -186,12 +188,22 @@ struct Notice<'a> {
 
 /// A page that has only a message.
 pub(super) fn notice(title: &str, lines: &[&str]) -> String {
-    html(&Notice { title, lines, action: None })
+    notice_in(Locale::En, (title, lines), None)
 }
 
 /// A page with a message and a link to the next step.
 pub(super) fn notice_with(title: &str, lines: &[&str], words: &str, href: &str) -> String {
-    html(&Notice { title, lines, action: Some((words, href.to_owned())) })
+    notice_in(Locale::En, (title, lines), Some((words, href)))
+}
+
+/// A page with a message in this language, and perhaps a link to the next step.
+pub(super) fn notice_in(
+    locale: Locale,
+    (title, lines): (&str, &[&str]),
+    action: Option<(&str, &str)>,
+) -> String {
+    let action = action.map(|(words, href)| (words, href.to_owned()));
+    html(&Notice { locale, title, lines, action })
 }
 
 pub fn verify_email(state: &VerifyEmail<'_>) -> String {

@@ -1,18 +1,21 @@
 //! `/invitation`: the page behind the link of an invitation.
 //!
 //! GET changes nothing. POST accepts the invitation for a client that knows the password of the
-//! invited account. POST opens no session, and its response does not reveal whether there is an
-//! account.
+//! invited account and, if the account has one, its second factor. POST opens no session. Before
+//! the password is right, its response does not reveal whether there is an account.
 
-use super::trouble::failed;
-use super::{Invited, words};
+use super::trouble::{failed_in, wait_and_try_again};
+use super::{CodeError, Invited, words};
+use crate::account::{AccountError, FactorCode, ProvenUser};
 use crate::admission::{Action, Ask};
 use crate::app::App;
+use crate::factor::FactorMethod;
 use crate::http::answer::{self, Answer};
 use crate::http::api::invitation::room;
 use crate::http::limit;
 use crate::http::member::change_context;
 use crate::http::request::Request;
+use crate::mail::Locale;
 use crate::problem::{Code, Problem};
 use crate::secret::{Secret, sha256};
 use crate::team::joining::{self, Offer, Shown};
@@ -21,102 +24,235 @@ use crate::user::EmailAddress;
 
 const PATH: &str = "/invitation";
 
+/// The invitation of a request, for the pages about it.
+#[derive(Clone, Copy)]
+struct Page<'a> {
+    locale: Locale,
+    token: &'a str,
+    offer: &'a Offer,
+}
+
+/// What the user has typed.
+enum Typed {
+    Password(Secret<String>),
+    /// A code of the second factor, after the right password.
+    Code {
+        challenge: Secret<String>,
+        code: FactorCode,
+    },
+}
+
 /// `GET /invitation?token=…`
 pub async fn show(app: &App, request: &mut Request) -> Result<Answer, Problem> {
+    let locale = words::locale(request);
     let token = request.query("token")?.unwrap_or_default();
     match offer(app, &token).await {
-        Ok(Some(offer)) => ready(&offer, &token, None),
-        Ok(None) => render(&Invited::Invalid),
-        Err(problem) => failed(&problem, PATH, &token),
+        Ok(Some(offer)) => Page { locale, token: &token, offer: &offer }.ready(None),
+        Ok(None) => render(locale, &Invited::Invalid),
+        Err(problem) => failed_in(locale, &problem, PATH, &token),
     }
 }
 
 /// `POST /invitation`
 pub async fn submit(app: &App, request: &mut Request) -> Result<Answer, Problem> {
+    let locale = words::locale(request);
     let mut form = request.form()?;
     let mut field = |name: &str| {
         let found = form.iter_mut().find(|(key, _)| key == name);
         found.map(|(_, value)| std::mem::take(value)).unwrap_or_default()
     };
-    let (token, password) = (field("token"), Secret::new(field("password")));
+    let token = field("token");
+    let typed = typed(&mut field);
     if let Err(problem) = limit::admit(app, request, Ask::Action(Action::Verify)).await {
-        return failed(&problem, PATH, &token);
+        return failed_in(locale, &problem, PATH, &token);
     }
     let offer = match offer(app, &token).await {
         Ok(Some(offer)) => offer,
-        Ok(None) => return render(&Invited::Invalid),
-        Err(problem) => return failed(&problem, PATH, &token),
+        Ok(None) => return render(locale, &Invited::Invalid),
+        Err(problem) => return failed_in(locale, &problem, PATH, &token),
     };
-    match accept(app, request, &offer, (&token, password)).await {
-        Ok(()) => render(&Invited::Accepted { team: &offer.team_name }),
-        Err(problem) => match (problem.code, &problem.detail) {
-            (Code::TokenInvalid, _) => render(&Invited::Invalid),
-            (Code::Conflict | Code::Forbidden, Some(why)) => render(&Invited::Refused { why }),
-            (code, _) => match advice(code) {
-                Some(error) => ready(&offer, &token, Some(error)),
-                None => failed(&problem, PATH, &token),
-            },
+    let page = Page { locale, token: &token, offer: &offer };
+    match prove(app, request, &offer, &typed).await {
+        Ok(user) => page.joined(join(app, request, &token, &user).await),
+        Err(AccountError::FactorRequired(required)) => {
+            page.asks_for_code(&required.challenge, &required.methods, None)
+        }
+        Err(error) => match &typed {
+            Typed::Password(_) => page.refused(&error.into()),
+            Typed::Code { challenge, code } => {
+                page.refused_code(app, (challenge, code.method), error).await
+            }
         },
     }
+}
+
+/// Reads the form of the password, or one of the two forms of a code.
+fn typed(field: &mut impl FnMut(&str) -> String) -> Typed {
+    let challenge = field("challenge");
+    if challenge.is_empty() {
+        return Typed::Password(Secret::new(field("password")));
+    }
+    let (app, recovery) = (field("code"), field("recoveryCode"));
+    let (method, code) = if recovery.is_empty() {
+        (FactorMethod::Totp, app)
+    } else {
+        (FactorMethod::RecoveryCode, recovery)
+    };
+    let code = FactorCode { method, code: Secret::new(code) };
+    Typed::Code { challenge: Secret::new(challenge), code }
 }
 
 async fn offer(app: &App, token: &str) -> Result<Option<Offer>, Problem> {
     Ok(joining::offer_of(&app.db, &sha256(token.as_bytes()), app.clock.now()).await?)
 }
 
-/// Checks the password like a login, with the same limits and without revealing whether an account
-/// exists. Then joins the team.
-async fn accept(
+/// Checks the password or the code like a login, with the same limits. Before the password is
+/// right, the result does not reveal whether an account exists.
+async fn prove(
     app: &App,
     request: &mut Request,
     offer: &Offer,
-    (token, password): (&str, Secret<String>),
-) -> Result<(), Problem> {
-    let email = EmailAddress::parse(&offer.email).map_err(|_| Code::TokenInvalid)?;
-    let mut client = request.as_client();
-    let standing = app.account().check_password(&mut client, &email, password).await?;
-    if !standing.is_verified() {
+    typed: &Typed,
+) -> Result<ProvenUser, AccountError> {
+    let email = EmailAddress::parse(&offer.email).map_err(|_| AccountError::LinkInvalid)?;
+    let (account, mut client) = (app.account(), request.as_client());
+    match typed {
+        Typed::Password(password) => {
+            account.check_password(&mut client, &email, password.clone()).await
+        }
+        Typed::Code { challenge, code } => {
+            account.check_second_factor(&mut client, &email, challenge, code).await
+        }
+    }
+}
+
+/// Joins the team. `user.proof` says whether the user has proven a second factor, which a team can
+/// require of its members.
+async fn join(app: &App, request: &Request, token: &str, user: &ProvenUser) -> Result<(), Problem> {
+    if !user.account.is_verified() {
         return Err(Code::EmailUnverified.into());
     }
-    let digest = sha256(token.as_bytes());
-    joining::accept(&change_context(app, request), standing.id, Shown::Link(&digest), room(app))
-        .await?;
+    let (change, digest) = (change_context(app, request), sha256(token.as_bytes()));
+    joining::accept(&change, user.account.id, Shown::Link(&digest), room(app)).await?;
     app.metrics.tenancy_changes.one(TenancyChange::InvitationAccepted);
     Ok(())
 }
 
+impl Page<'_> {
+    fn joined(self, result: Result<(), Problem>) -> Result<Answer, Problem> {
+        match result {
+            Ok(()) => render(self.locale, &Invited::Accepted { team: &self.offer.team_name }),
+            Err(problem) => self.refused(&problem),
+        }
+    }
+
+    /// The page for a refusal of the password or of the team.
+    fn refused(self, problem: &Problem) -> Result<Answer, Problem> {
+        match (problem.code, &problem.detail) {
+            (Code::TokenInvalid, _) => render(self.locale, &Invited::Invalid),
+            (Code::Conflict | Code::Forbidden, Some(why)) => {
+                render(self.locale, &Invited::Refused { why })
+            }
+            (code, _) => match advice(self.locale, code) {
+                Some(error) => self.ready(Some(error)),
+                None => failed_in(self.locale, problem, PATH, self.token),
+            },
+        }
+    }
+
+    /// The page for a code that was refused. The form stays until the challenge has ended. Then the
+    /// user enters the password again.
+    async fn refused_code(
+        self,
+        app: &App,
+        (challenge, method): (&Secret<String>, FactorMethod),
+        error: AccountError,
+    ) -> Result<Answer, Problem> {
+        let problem = Problem::from(error);
+        let say = |english, german| words::say(self.locale, english, german);
+        let text = match problem.code {
+            Code::InvalidCredentials => say(
+                "The code is wrong, or it was used before. Enter another code.",
+                "Der Code ist falsch, oder er wurde schon benutzt. Geben Sie einen anderen Code ein.",
+            )
+            .to_owned(),
+            Code::RateLimited => {
+                let wait = wait_and_try_again(self.locale, problem.retry_after.unwrap_or(1));
+                format!("{} {wait}", say("There were too many attempts.", "Das waren zu viele Versuche."))
+            }
+            _ => return self.refused(&problem),
+        };
+        match app.account().challenge_methods(challenge).await {
+            Ok(Some(methods)) => {
+                let retry_after_s = problem.retry_after;
+                let error = CodeError { method, text: &text, retry_after_s };
+                self.asks_for_code(challenge, &methods, Some(error))
+            }
+            Ok(None) if problem.code == Code::InvalidCredentials => self.ready(Some(say(
+                "The code was wrong too often. Enter your password again.",
+                "Der Code war zu oft falsch. Geben Sie Ihr Passwort noch einmal ein.",
+            ))),
+            Ok(None) => failed_in(self.locale, &problem, PATH, self.token),
+            Err(error) => failed_in(self.locale, &error.into(), PATH, self.token),
+        }
+    }
+
+    fn asks_for_code(
+        self,
+        challenge: &Secret<String>,
+        methods: &[FactorMethod],
+        error: Option<CodeError<'_>>,
+    ) -> Result<Answer, Problem> {
+        let (token, team) = (self.token, &*self.offer.team_name);
+        let challenge = challenge.expose();
+        render(self.locale, &Invited::Code { token, challenge, methods, team, error })
+    }
+
+    fn ready(self, error: Option<&str>) -> Result<Answer, Problem> {
+        let Page { locale, token, offer } = self;
+        let inviter = offer.inviter_name.as_ref().zip(offer.inviter_email.as_ref());
+        let inviter = inviter.map(|(name, email)| format!("{name} ({email})"));
+        let view = Invited::Ready {
+            token,
+            inviter: inviter.as_deref(),
+            team: &offer.team_name,
+            role: &offer.role,
+            email_masked: &words::masked(&offer.email),
+            expires_at: offer.expires_at,
+            error,
+        };
+        render(locale, &view)
+    }
+}
+
 /// The message that the page shows beside the password field. Other refusals have another page.
-const fn advice(code: Code) -> Option<&'static str> {
-    Some(match code {
-        Code::InvalidCredentials => {
-            "The password is wrong, or there is no account with this address yet."
-        }
-        Code::EmailUnverified => {
-            "Your address is not confirmed yet. Open the link in the confirmation mail first."
-        }
-        Code::AccountDisabled => "The account is disabled. Only the operator can enable it.",
-        Code::CaptchaInvalid => {
-            "There were too many wrong passwords. Log in where you have your account and accept the invitation there."
-        }
+const fn advice(locale: Locale, code: Code) -> Option<&'static str> {
+    let (english, german) = match code {
+        Code::InvalidCredentials => (
+            "The password is wrong, or there is no account with this address yet.",
+            "Das Passwort ist falsch, oder es gibt noch kein Konto mit dieser Adresse.",
+        ),
+        Code::ChallengeInvalid => (
+            "The time to enter a code is over, or your password or your second factor has changed. Enter your password again.",
+            "Die Zeit für den Code ist abgelaufen, oder Ihr Passwort oder Ihr zweiter Faktor hat sich geändert. Geben Sie Ihr Passwort noch einmal ein.",
+        ),
+        Code::EmailUnverified => (
+            "Your address is not confirmed yet. Open the link in the confirmation mail first.",
+            "Ihre Adresse ist noch nicht bestätigt. Öffnen Sie zuerst den Link in der Bestätigungsmail.",
+        ),
+        Code::AccountDisabled => (
+            "The account is disabled. Only the operator can enable it.",
+            "Das Konto ist gesperrt. Nur der Betreiber kann es entsperren.",
+        ),
+        Code::CaptchaInvalid => (
+            "There were too many wrong passwords. Log in where you have your account and accept the invitation there.",
+            "Das Passwort war zu oft falsch. Melden Sie sich dort an, wo Sie Ihr Konto haben, und nehmen Sie die Einladung dort an.",
+        ),
         _ => return None,
-    })
-}
-
-fn ready(offer: &Offer, token: &str, error: Option<&str>) -> Result<Answer, Problem> {
-    let inviter = offer.inviter_name.as_ref().zip(offer.inviter_email.as_ref());
-    let inviter = inviter.map(|(name, email)| format!("{name} ({email})"));
-    let view = Invited::Ready {
-        token,
-        inviter: inviter.as_deref(),
-        team: &offer.team_name,
-        role: &offer.role,
-        email_masked: &words::masked(&offer.email),
-        expires_at: offer.expires_at,
-        error,
     };
-    render(&view)
+    Some(words::say(locale, english, german))
 }
 
-fn render(view: &Invited<'_>) -> Result<Answer, Problem> {
-    answer::view(view.status(), super::invited(view), None)
+fn render(locale: Locale, view: &Invited<'_>) -> Result<Answer, Problem> {
+    answer::view(view.status(), super::invited(locale, view), view.retry_after_s())
 }

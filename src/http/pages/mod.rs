@@ -37,12 +37,12 @@ pub use account::{
 pub use assets::ASSETS;
 pub use captcha::{Captcha, VendorCaptcha};
 pub use docs::{Trials, docs};
-pub use invited::{Invited, invited};
+pub use invited::{CodeError, Invited, invited};
 pub use landing::{Mailbox, Stores, landing};
 pub use mailbox::{Mail, mailbox, message};
 pub use mailbox_locked::{MailboxLocked, mailbox_locked};
 pub use problems::{problem, problems};
-pub use trouble::{Trouble, other_site, trouble};
+pub use trouble::{Trouble, other_site, trouble, trouble_in};
 
 /// The `Content-Security-Policy` of the pages. A mail that is shown in a frame has its own policy,
 /// [`mailbox::FRAME_CSP`].

@@ -1,6 +1,7 @@
 //! Tests of every page in every state. They check that each page renders, escapes its input, and
 //! obeys its content security policy.
 
+mod invitation;
 mod reference;
 
 use std::process::Command;
@@ -9,6 +10,7 @@ use base64::Engine as _;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::mail::Locale;
 use crate::problem::Code;
 
 /// Markup that an attacker would like to see unescaped in a page.
@@ -95,30 +97,14 @@ fn gallery(words: &str) -> Vec<(String, String)> {
         UndoEmailChange::AddressTaken,
         UndoEmailChange::Invalid,
     ];
-    let offered = |inviter, error| Invited::Ready {
-        token,
-        inviter,
-        team: words,
-        role: words,
-        email_masked: words,
-        expires_at: 0,
-        error,
-    };
-    let invitation = [
-        offered(Some(words), None),
-        offered(None, None),
-        offered(Some(words), Some(words)),
-        Invited::Accepted { team: words },
-        Invited::Invalid,
-        Invited::Refused { why: words },
-    ];
-    let mut pages: Vec<(String, String)> = Vec::new();
-    pages.extend(invitation.iter().map(|state| (format!("{state:?}"), invited(state))));
+    let mut pages: Vec<(String, String)> = invitation::gallery(words);
     pages.extend(verify.iter().map(|state| (format!("{state:?}"), verify_email(state))));
     pages.extend(reset.iter().map(|state| (format!("{state:?}"), reset_password(state))));
     pages.extend(undo.iter().map(|state| (format!("{state:?}"), undo_email_change(state))));
     let troubles = [Trouble::Unavailable, Trouble::TooMany { retry_after_s: 45 }];
     pages.extend(troubles.map(|why| (format!("{why:?}"), trouble("/verify-email", token, why))));
+    let german = |why| trouble_in(Locale::De, "/invitation", token, why);
+    pages.extend(troubles.map(|why| (format!("De {why:?}"), german(why))));
     pages.push(("of another site".to_owned(), other_site(words)));
     pages.extend(
         Code::ALL.iter().map(|code| (format!("problem {code:?}"), problem(*code, Mailbox::Absent))),
@@ -148,7 +134,10 @@ fn between<'a>(text: &'a str, open: &'a str, close: &'a str) -> impl Iterator<It
 #[test]
 fn every_page_in_every_state_has_a_language_a_title_one_heading_and_nothing_for_robots() {
     for (name, page) in gallery("words") {
-        assert!(page.starts_with("<!doctype html>\n<html lang=\"en\">"), "{name}");
+        let language =
+            if name.starts_with("De ") || name.starts_with("long: De ") { "de" } else { "en" };
+        let start = format!("<!doctype html>\n<html lang=\"{language}\">");
+        assert!(page.starts_with(&start), "{name}");
         assert_eq!(page.matches("<h1").count(), 1, "{name}");
         assert_eq!(page.matches("<main").count(), 1, "{name}");
         assert!(between(&page, "<title>", "</title>").all(|title| title.len() > 12), "{name}");

@@ -1,9 +1,39 @@
-//! Texts for users: times, waiting times, masked email addresses, and HTML from simple Markdown.
+//! Texts for users in the languages of the pages: times, waiting times, roles and refusals. Also
+//! masked email addresses, and HTML from simple Markdown.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use crate::clock::UnixMillis;
+use crate::http::request::Request;
+use crate::mail::Locale;
 use crate::problem::Code;
+use crate::team::Role;
+
+/// The language that the browser prefers.
+pub fn locale(request: &Request) -> Locale {
+    request.cx.accept_language.parse().unwrap_or_default()
+}
+
+/// The words in the language of the page.
+pub const fn say<'a>(locale: Locale, english: &'a str, german: &'a str) -> &'a str {
+    match locale {
+        Locale::En => english,
+        Locale::De => german,
+    }
+}
+
+/// A point in time in the language of the page, for example `23. November 2026 um 21:25 Uhr (UTC)`.
+pub fn moment_in(locale: Locale, at: UnixMillis) -> String {
+    let time = time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(at) * 1_000_000);
+    match (locale, time) {
+        (Locale::En, _) | (_, Err(_)) => moment(at),
+        (Locale::De, Ok(time)) => {
+            let (day, month, year) = (time.day(), locale.month(time.month()), time.year());
+            format!("{day}. {month} {year} um {:02}:{:02} Uhr (UTC)", time.hour(), time.minute())
+        }
+    }
+}
 
 /// A point in time in words, for example `23 November 2026 at 21:25 UTC`. The text is empty if the
 /// calendar of the library does not contain this time.
@@ -26,6 +56,58 @@ pub fn wait(seconds: u32) -> String {
         seconds => (seconds.div_ceil(3_600), "hour"),
     };
     format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
+}
+
+/// The time to wait in the language of the page.
+pub fn wait_in(locale: Locale, seconds: u32) -> String {
+    let english = wait(seconds);
+    match (locale, english.split_once(' ')) {
+        (Locale::De, Some((count, unit))) => {
+            let (one, many) = match unit.trim_end_matches('s') {
+                "second" => ("Sekunde", "Sekunden"),
+                "minute" => ("Minute", "Minuten"),
+                _ => ("Stunde", "Stunden"),
+            };
+            format!("{count} {}", if count == "1" { one } else { many })
+        }
+        _ => english,
+    }
+}
+
+/// The name of a role in the language of the page.
+pub fn role(locale: Locale, name: &str) -> &str {
+    match (locale, Role::from_name(name)) {
+        (Locale::De, Some(Role::Viewer)) => "Betrachter",
+        (Locale::De, Some(Role::Member)) => "Mitglied",
+        (Locale::De, Some(Role::Admin)) => "Administrator",
+        (Locale::De, Some(Role::Owner)) => "Eigentümer",
+        _ => name,
+    }
+}
+
+/// Why a user cannot join a team, in the language of the page. `why` is the reason in English, as
+/// the API gives it.
+pub fn refusal(locale: Locale, why: &str) -> Cow<'_, str> {
+    let german = match why {
+        _ if locale == Locale::En => why,
+        "The inviter may no longer invite you. Ask for a new invitation." => {
+            "Die Person, die Sie eingeladen hat, darf das nicht mehr. Bitten Sie um eine neue Einladung."
+        }
+        "You are already a member of the team." => "Sie sind schon Mitglied des Teams.",
+        "The team already has the maximum number of members." => {
+            "Das Team hat schon so viele Mitglieder, wie es haben darf."
+        }
+        _ if why.starts_with("The operator has disabled this team.") => {
+            "Der Betreiber hat dieses Team gesperrt."
+        }
+        _ => {
+            let teams = why.strip_prefix("You are already in ");
+            let teams = teams.and_then(|it| it.strip_suffix(" teams, which is the maximum."));
+            let told = |teams| format!("Sie sind schon in {teams} Teams. Mehr sind nicht erlaubt.");
+            return teams.map_or(Cow::Borrowed(why), |teams| Cow::Owned(told(teams)));
+        }
+    };
+    Cow::Borrowed(german)
 }
 
 /// Masks an email address so that its owner recognizes it but others cannot use it, for example
@@ -141,6 +223,34 @@ mod tests {
     fn a_moment_is_told_in_utc() {
         assert_eq!(moment(0), "1 January 1970 at 00:00 UTC");
         assert_eq!(moment(UnixMillis::MAX), "");
+    }
+
+    #[test]
+    fn times_are_told_in_german_too() {
+        assert_eq!(moment_in(Locale::De, 0), "1. Januar 1970 um 00:00 Uhr (UTC)");
+        assert_eq!(moment_in(Locale::En, 0), moment(0));
+        for (seconds, german) in [(1, "1 Sekunde"), (45, "45 Sekunden"), (120, "2 Minuten")] {
+            assert_eq!(wait_in(Locale::De, seconds), german);
+        }
+        assert_eq!(wait_in(Locale::De, 7_201), "3 Stunden");
+        assert_eq!(wait_in(Locale::En, 30), "30 seconds");
+    }
+
+    #[test]
+    fn every_reason_against_an_acceptance_has_a_german_text() {
+        let source = include_str!("../../team/joining.rs");
+        let reasons = source.split("conflict(\"").skip(1).filter_map(|it| it.split('"').next());
+        let reasons: Vec<&str> = reasons.collect();
+        assert!(reasons.len() >= 3, "{reasons:?}");
+        let full = "You are already in 100 teams, which is the maximum.";
+        for why in reasons.into_iter().chain([full, "The operator has disabled this team. More."]) {
+            assert_ne!(refusal(Locale::De, why), why, "no German text");
+            assert_eq!(refusal(Locale::En, why), why);
+        }
+        assert_eq!(
+            refusal(Locale::De, full),
+            "Sie sind schon in 100 Teams. Mehr sind nicht erlaubt."
+        );
     }
 
     #[test]

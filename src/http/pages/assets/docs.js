@@ -3,13 +3,28 @@
 (() => {
   "use strict";
 
-  // Tokens are stored only in the fields of this page. A reload deletes them.
+  // Tokens and the challenge of a login are stored only in the fields of this page. A reload deletes
+  // them.
   function remember(answer) {
     if (answer === null || typeof answer !== "object") return;
     document.querySelectorAll("[data-scheme]").forEach((input) => {
       const token = answer[input.name];
       if (typeof token === "string") input.value = token;
     });
+    if (typeof answer.challenge !== "string") return;
+    document.querySelectorAll('[data-media="application/json"]').forEach((body) => {
+      body.value = withChallenge(body.value, answer.challenge);
+    });
+  }
+
+  // Replaces the challenge in a body that has one. Any other text stays as the user wrote it.
+  function withChallenge(text, challenge) {
+    try {
+      const body = JSON.parse(text);
+      return Object.hasOwn(body, "challenge") ? JSON.stringify({ ...body, challenge }, null, 2) : text;
+    } catch {
+      return text;
+    }
   }
 
   function address(box, form) {

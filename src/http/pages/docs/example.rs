@@ -7,13 +7,22 @@ use super::{items, members, slug, text};
 
 /// Examples for strings whose schema gives no example, by the name of the JSON member. The API
 /// accepts a copied command with these examples.
-const KNOWN: [(&str, &str); 5] = [
+const KNOWN: [(&str, &str); 6] = [
     ("email", "ada@example.com"),
     ("name", "Ada"),
     ("password", "correct horse battery"),
     ("newPassword", "nine lives of a cat"),
     ("role", "member"),
+    ("code", "123456"),
 ];
+
+/// Examples of bodies whose members depend on each other, by the reference to the schema.
+fn of_schema(reference: &str) -> Option<Value> {
+    match reference {
+        "#/components/schemas/StepUp" => Some(json!({ "method": "totp", "code": "123456" })),
+        _ => None,
+    }
+}
 
 /// Examples by format (JSON Schema 2020-12 §7.3).
 const FORMATS: [(&str, &str); 4] = [
@@ -40,6 +49,7 @@ pub(super) fn of_content(document: &Value, content: &Value) -> Value {
         .get("example")
         .or_else(|| members(&content["examples"]).next().map(|(_, example)| &example["value"]))
         .cloned()
+        .or_else(|| of_schema(text(&content["schema"], "$ref")))
         .unwrap_or_else(|| made(document, "", &content["schema"], 0))
 }
 
