@@ -148,6 +148,11 @@ impl KeyDependencies {
         Ok(Some(FactorKeys::new(&Secret::new(key))))
     }
 
+    /// The keys of second factors, if there are any. Creates no key.
+    pub async fn existing_factor_keys(&self) -> Result<Option<FactorKeys>, KeysError> {
+        self.factors(&self.rows().await?)
+    }
+
     /// The keys of second factors in a process that runs beside daemons, such as a command of the
     /// CLI. This process creates a missing key, but never replaces one.
     pub async fn factor_keys(&self) -> Result<FactorKeys, KeysError> {

@@ -183,6 +183,7 @@ fn row(route: &Route) -> Option<Row> {
             | "/verify-email"
             | "/reset-password"
             | "/undo-email-change"
+            | "/undo-factor"
             | "/invitation",
         )
         | (
@@ -201,6 +202,7 @@ fn row(route: &Route) -> Option<Row> {
             | "/verify-email"
             | "/reset-password"
             | "/undo-email-change"
+            | "/undo-factor"
             | "/invitation"
             | "/dev/mailbox"
             | "/dev/mailbox/messages"

@@ -9,6 +9,7 @@ use base64::Engine as _;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::mail::Locale;
 use crate::problem::Code;
 
 /// Markup that an attacker would like to see unescaped in a page.
@@ -95,6 +96,8 @@ fn gallery(words: &str) -> Vec<(String, String)> {
         UndoEmailChange::AddressTaken,
         UndoEmailChange::Invalid,
     ];
+    let undo_first =
+        [UndoFactor::Ready { token, added_at: 0 }, UndoFactor::Undone, UndoFactor::Invalid];
     let offered = |inviter, error| Invited::Ready {
         token,
         inviter,
@@ -117,6 +120,10 @@ fn gallery(words: &str) -> Vec<(String, String)> {
     pages.extend(verify.iter().map(|state| (format!("{state:?}"), verify_email(state))));
     pages.extend(reset.iter().map(|state| (format!("{state:?}"), reset_password(state))));
     pages.extend(undo.iter().map(|state| (format!("{state:?}"), undo_email_change(state))));
+    for locale in Locale::ALL {
+        let page = |state| (format!("{state:?} {locale:?}"), undo_factor(state, locale));
+        pages.extend(undo_first.iter().map(page));
+    }
     let troubles = [Trouble::Unavailable, Trouble::TooMany { retry_after_s: 45 }];
     pages.extend(troubles.map(|why| (format!("{why:?}"), trouble("/verify-email", token, why))));
     pages.push(("of another site".to_owned(), other_site(words)));
@@ -148,7 +155,9 @@ fn between<'a>(text: &'a str, open: &'a str, close: &'a str) -> impl Iterator<It
 #[test]
 fn every_page_in_every_state_has_a_language_a_title_one_heading_and_nothing_for_robots() {
     for (name, page) in gallery("words") {
-        assert!(page.starts_with("<!doctype html>\n<html lang=\"en\">"), "{name}");
+        let language = if name.ends_with(" De") { "de" } else { "en" };
+        let start = format!("<!doctype html>\n<html lang=\"{language}\">");
+        assert!(page.starts_with(&start), "{name}");
         assert_eq!(page.matches("<h1").count(), 1, "{name}");
         assert_eq!(page.matches("<main").count(), 1, "{name}");
         assert!(between(&page, "<title>", "</title>").all(|title| title.len() > 12), "{name}");
