@@ -373,7 +373,7 @@ fn named<'a>(rows: &'a [Model], id: &str) -> Option<(&'a Model, Kind)> {
 }
 
 /// Retires a key that signs. Returns false if the key had already stopped signing.
-async fn stop<C: ConnectionTrait>(
+pub(super) async fn stop<C: ConnectionTrait>(
     connection: &C,
     id: &str,
     now: UnixMillis,

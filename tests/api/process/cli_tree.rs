@@ -24,6 +24,7 @@ pub(super) const ARGUMENTS: &[(&str, &[&str])] = &[
     ("users disable", &["{email}"]),
     ("users enable", &["{email}"]),
     ("users revoke-sessions", &["{email}"]),
+    ("users reset-factors", &["{email}"]),
     ("users import", &["people.jsonl"]),
     ("teams show", &["{team}"]),
     ("teams disable", &["{team}"]),
