@@ -47,8 +47,9 @@ impl Authenticator {
     }
 }
 
-/// Adds an authenticator app to an account. `now` is the daemon's time in milliseconds.
+/// Adds the first authenticator app to an account, after a login by password. `now` is the daemon's time in milliseconds.
 pub async fn add_totp(person: &mut Person, name: &str, now: i64) -> Authenticator {
+    person.login().await.expect(200);
     let path = "/api/me/factors/totp";
     let begun = person.as_user().post_json(path, json!({ "name": name })).await;
     let begun = begun.expect(201).json();
@@ -211,7 +212,6 @@ both!(the_undo_works_after_a_change_of_address, async |app| {
     thief.keep(thief.as_user().post_json("/api/step-up", body).await.tokens());
     thief.as_user().delete(&path).await.expect(204);
     NEW.clone_into(&mut thief.email);
-    thief.login().await.expect(200);
     add(app, &mut thief).await;
     let of_thief = undo_token(app, NEW, 1).await;
 
@@ -226,7 +226,6 @@ both!(the_undo_of_a_change_of_address_removes_the_factors_added_since, async |ap
     let mut thief = app.verified(ADA).await;
     let token = change_address(app, &thief, NEW).await;
     NEW.clone_into(&mut thief.email);
-    thief.login().await.expect(200);
     app.clock.advance(Duration::from_mins(1));
     add(app, &mut thief).await;
     app.anonymous().post_form("/undo-email-change", &[("token", &token)]).await.expect(200);
