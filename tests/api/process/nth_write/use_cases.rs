@@ -1,11 +1,13 @@
 //! Every use case that writes, and the fact that an acknowledgement of the use case promises.
 
 use hyper::Method;
+use latchkey::clock::Clock;
 use serde_json::{Value, json};
 
 use super::facts::Fact;
 use super::{Fault, Stage};
 use crate::client::{Answer, Person};
+use crate::factor_lifecycle::add_totp;
 use crate::mime::Mail;
 use crate::people::{claim, id_of};
 use crate::poll::eventually;
@@ -31,6 +33,7 @@ pub(super) enum UseCase {
     ChangeEmail,
     ConfirmEmail,
     UndoEmail,
+    UndoFactor,
     DeleteAccount,
     RefuseAccount,
     CreateTeam,
@@ -50,7 +53,7 @@ pub(super) enum UseCase {
 }
 
 impl UseCase {
-    pub(super) const ALL: [Self; 31] = [
+    pub(super) const ALL: [Self; 32] = [
         Self::Register,
         Self::Resend,
         Self::Verify,
@@ -66,6 +69,7 @@ impl UseCase {
         Self::ChangeEmail,
         Self::ConfirmEmail,
         Self::UndoEmail,
+        Self::UndoFactor,
         Self::DeleteAccount,
         Self::RefuseAccount,
         Self::CreateTeam,
@@ -103,6 +107,7 @@ impl UseCase {
             | Self::ChangeEmail
             | Self::ConfirmEmail
             | Self::UndoEmail
+            | Self::UndoFactor
             | Self::DeleteAccount
             | Self::RefuseAccount => self.of_an_account(stage).await,
             Self::CreateTeam
@@ -219,6 +224,13 @@ impl UseCase {
                 let form = [("token", notice.token())];
                 let answer = stage.act(anonymous.post_form("/undo-email-change", &form)).await;
                 (answer, Fact::LogsIn(ada.email, ada.password))
+            }
+            Self::UndoFactor => {
+                add_totp(&mut ada, "Phone", Clock::System.now()).await;
+                let mail = stage.mail(&ada.email, "first-factor-added").await;
+                let form = [("token", mail.token())];
+                let answer = stage.act(anonymous.post_form("/undo-factor", &form)).await;
+                (answer, Fact::NoLogin(ada.email, ada.password))
             }
             Self::DeleteAccount => {
                 ada.refresh().await.expect(200);
