@@ -7,7 +7,7 @@ use sea_orm::sea_query::{Expr, ExprTrait as _};
 use sea_orm::{ActiveValue::Set, ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _};
 use uuid::Uuid;
 
-use super::{leaving, register};
+use super::{factor_undo, leaving, register};
 use crate::audit::{Action, Actor, ChangeContext, Detail};
 use crate::clock::{CLOCKS_APART_MAX, UnixMillis, millis};
 use crate::database::batches::Expired;
@@ -17,8 +17,9 @@ use crate::secret::uuid_v7;
 use crate::user::table::{self, Inserted};
 use crate::user::{EmailAddress, User};
 
-/// How late the mail with the link that confirms a change can be sent. Later it is given up.
-const MAIL_LATE_MAX: Duration = Duration::from_hours(24);
+/// How late the mail with the link that confirms or undoes a change can be sent. Later it is given
+/// up.
+pub(super) const MAIL_LATE_MAX: Duration = Duration::from_hours(24);
 
 /// Result of asking for a change of email address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,6 +142,7 @@ pub(super) async fn confirm(cx: &ChangeContext<'_>, id: Uuid) -> Result<Confirme
 /// An attacker who took over the account with this change has perhaps made the later changes too.
 /// The undo links of the later changes were mailed to the attacker's addresses, so the owner of the
 /// account cannot undo them one by one. Every session ends, because the attacker knew the password.
+/// The factors that were added since the change was requested are removed.
 pub(super) async fn undo(cx: &ChangeContext<'_>, id: Uuid) -> Result<Undone, DbErr> {
     let now = cx.now;
     let tx = cx.db.begin().await?;
@@ -163,6 +165,7 @@ pub(super) async fn undo(cx: &ChangeContext<'_>, id: Uuid) -> Result<Undone, DbE
             return Ok(Undone::Gone);
         }
     }
+    factor_undo::remove_since(cx, &tx, &person, change.created_at).await?;
     table::raise_epoch(&tx, person.id, now).await?;
     email_change::Entity::update_many()
         .col_expr(email_change::Column::State, Expr::value(EmailChangeState::Undone))

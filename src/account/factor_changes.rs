@@ -184,7 +184,7 @@ pub(super) async fn count_again(
     table::set_factor_count(tx, user.id, i32::try_from(left).unwrap_or(i32::MAX), cx.now).await
 }
 
-async fn notify(
+pub(super) async fn notify(
     cx: &ChangeContext<'_>,
     tx: &Transaction,
     user_id: Uuid,

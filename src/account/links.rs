@@ -222,6 +222,8 @@ impl AccountService<'_> {
         let undone = self.accounts.undo_email_change(client.call(), change.id).await?;
         if undone != Undone::Gone {
             self.metrics.sessions_revoked.one(EndReason::EmailChangeUndone);
+            // The undo perhaps writes a notice about removed factors.
+            self.deliveries.wake();
         }
         Ok(undone)
     }

@@ -12,11 +12,13 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
+use super::factor_changes;
 use crate::audit::{Action, Actor, ChangeContext, Changed, Detail, Outcome};
 use crate::clock::UnixMillis;
 use crate::database::tenant_scope::{self, TenantScope};
 use crate::database::{Db, containing};
-use crate::mail::{self, LinkKind, MailData, NewMail};
+use crate::factor::table as factors;
+use crate::mail::{self, LinkKind, MailData, NewMail, NewNotice, NoticeKind};
 use crate::secret::uuid_v7;
 use crate::team::teams;
 use crate::user::table::{self, Inserted, NewUser};
@@ -173,6 +175,7 @@ pub async fn create(cx: &ChangeContext<'_>, account: &NewAccount) -> Result<Crea
         created_ip: String::new(),
         created_at: now,
         updated_at: now,
+        factor_count: 0,
     };
     if table::insert(&tx, user.into()).await? == Inserted::EmailTaken {
         return Ok(Created::EmailTaken);
@@ -226,6 +229,27 @@ pub async fn end_sessions(cx: &ChangeContext<'_>, who: &Who) -> Result<Changed, 
     let Some(person) = by(who).lock_exclusive().one(&tx).await? else { return Ok(Changed::Gone) };
     table::raise_epoch(&tx, person.id, now).await?;
     cx.record_on(&tx, Action::AllSessionsRevoked, Actor::Operator, person.id).await?;
+    tx.commit().await?;
+    Ok(Changed::Now(person.id))
+}
+
+/// Removes the second factors and the recovery codes of an account, for a user who has lost all of
+/// them. Ends every session and the trust in all devices.
+pub async fn reset_factors(cx: &ChangeContext<'_>, who: &Who) -> Result<Changed, DbErr> {
+    let tx = cx.db.begin().await?;
+    let Some(person) = by(who).lock_exclusive().one(&tx).await? else { return Ok(Changed::Gone) };
+    let removed = factors::delete_all(&tx, person.id).await?;
+    if removed == 0 {
+        return Ok(Changed::Already(person.id));
+    }
+    factor_changes::count_again(cx, &tx, &person).await?;
+    table::raise_epoch(&tx, person.id, cx.now).await?;
+    let what = (Action::FactorsReset, Outcome::Success);
+    let detail = Detail::none().number("factors", i64::try_from(removed).unwrap_or(i64::MAX));
+    cx.record(&tx, what, Actor::Operator, (Some(person.id), None), detail).await?;
+    let data = MailData { at: cx.now, ..MailData::default() };
+    let (kind, traceparent) = (NoticeKind::FactorsReset, "");
+    mail::notify(&tx, NewNotice { user_id: person.id, kind, data, traceparent }, cx.now).await?;
     tx.commit().await?;
     Ok(Changed::Now(person.id))
 }

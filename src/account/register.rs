@@ -72,6 +72,7 @@ pub(super) async fn register(
         created_ip: cx.origin.ip.clone(),
         created_at: now,
         updated_at: now,
+        factor_count: 0,
     });
     let tx = cx.db.begin().await?;
     if table::insert(&tx, user.clone()).await? == Inserted::EmailTaken {

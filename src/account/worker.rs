@@ -7,8 +7,8 @@ use uuid::Uuid;
 use super::recovery::NewPassword;
 use super::register::Resent;
 use super::{
-    Added, Asked, Confirmed, Deleted, NewFactor, Registered, Registration, Removed, Reset, Undone,
-    Verified, change, factor_changes, leaving, recovery, register,
+    Added, Asked, Confirmed, Deleted, FactorUndone, NewFactor, Registered, Registration, Removed,
+    Reset, Undone, Verified, change, factor_changes, factor_undo, leaving, recovery, register,
 };
 use crate::actor::{FlatReply, Pool, Worker, WorkerError};
 use crate::audit::{Chain, ChangeContext, RequestOrigin};
@@ -64,6 +64,8 @@ pub enum UseCase {
     RemoveFactor((Uuid, Uuid), Done<Removed>),
     ReplaceRecoveryCodes(Uuid, Vec<String>, Done<bool>),
     SpendRecoveryCode(Uuid, String, Done<bool>),
+    /// Undoes a first factor. The id is that of its row in `first_factors`.
+    UndoFirstFactor(Uuid, Done<FactorUndone>),
 }
 
 /// The handle of the account workers. Each call returns [`Unavailable`] if the workers are busy, if
@@ -247,6 +249,16 @@ impl Accounts {
         self.run(call, |reply| UseCase::SpendRecoveryCode(user_id, digest, reply)).await
     }
 
+    /// Removes the first factor of an account and the factors that were added later. Ends every
+    /// session, and makes the password invalid.
+    pub async fn undo_first_factor(
+        &self,
+        call: (Instant, RequestOrigin),
+        id: Uuid,
+    ) -> Result<FactorUndone, Unavailable> {
+        self.run(call, |reply| UseCase::UndoFirstFactor(id, reply)).await
+    }
+
     /// Replaces a password hash by a hash with the current parameters, unless the password has
     /// changed. Does not wait for the result. If the replacement fails, the next login of the user
     /// repeats it.
@@ -342,6 +354,9 @@ impl AccountWorker {
             }
             UseCase::ReplaceRecoveryCodes(user, digests, reply) => {
                 finish(reply, factor_changes::replace_codes(cx, user, digests).await);
+            }
+            UseCase::UndoFirstFactor(id, reply) => {
+                finish(reply, factor_undo::undo(cx, id).await);
             }
             UseCase::SpendRecoveryCode(user, digest, reply) => {
                 finish(reply, factor_changes::spend_code(cx, user, &digest).await);

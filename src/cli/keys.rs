@@ -14,7 +14,7 @@ use super::open;
 use super::output::{Talk, print, print_json, say_line};
 use crate::clock::{UnixMillis, rfc3339};
 use crate::config::Config;
-use crate::exit::CHECK_SAYS_NO;
+use crate::exit::{CHECK_SAYS_NO, FAILED};
 use crate::token::rotation::{Listed, Retired, Rotated, Sealed};
 use crate::token::{KeyDependencies, KeysError, Kind};
 
@@ -41,6 +41,9 @@ pub enum Command {
     /// accept the key's tokens for up to 5 minutes more. If it is the key of the token store (kind
     /// `store`), every user has to log in again, and all links in mails are invalid. If the key is
     /// still in use, a new key replaces it at once.
+    ///
+    /// The key of second factors (kind `factor`) cannot be retired, because it encrypts the secrets
+    /// of all authenticator apps. The command then changes nothing and exits with 1.
     Retire {
         /// The key's `kid`
         // One `kid` in 64 begins with `-`, because it is base64url.
@@ -143,7 +146,7 @@ fn table(keys: &[Listed]) -> String {
         let [id, kind, algorithm, state, from, until, sealed] = cells;
         let _ = writeln!(
             out,
-            "{id:22}  {kind:5}  {algorithm:5}  {state:7}  {from:24}  {until:24}  {sealed}"
+            "{id:22}  {kind:6}  {algorithm:5}  {state:7}  {from:24}  {until:24}  {sealed}"
         );
     };
     let mut out = String::new();
@@ -214,16 +217,26 @@ async fn rotate(
     list(keys, false, talk).await
 }
 
-/// The result for a key, as one word for programs. `None` if there is no such key.
+/// The result for a key, as one word for programs. `None` if there is no such key, or if the key is
+/// kept.
 fn outcome(retired: Retired) -> Option<&'static str> {
     match retired {
-        Retired::Unknown => None,
+        Retired::Unknown | Retired::Kept => None,
         Retired::Revoked => Some("revoked"),
         Retired::Replaced => Some("replaced"),
     }
 }
 
-fn unknown(talk: Talk) -> ExitCode {
+/// Reports why nothing was changed.
+fn unchanged(retired: Retired, talk: Talk) -> ExitCode {
+    if retired == Retired::Kept {
+        talk.fail(
+            "this key encrypts the secrets of all authenticator apps, and no code would be accepted \
+             without it, so it cannot be retired: run `latchkey users reset-factors` for each user \
+             whose secret is known to others",
+        );
+        return ExitCode::from(FAILED);
+    }
     talk.fail("there is no key with this kid: run `latchkey keys list` to see all keys");
     ExitCode::from(CHECK_SAYS_NO)
 }
@@ -245,7 +258,7 @@ async fn retire(
 ) -> Result<ExitCode, KeysError> {
     let is_of_store = is_of_store(keys, kid).await?;
     let retired = keys.retire(kid).await?;
-    let Some(outcome) = outcome(retired) else { return Ok(unknown(talk)) };
+    let Some(outcome) = outcome(retired) else { return Ok(unchanged(retired, talk)) };
     say_line(match retired {
         Retired::Replaced if is_of_store => {
             "every user is logged out and has to log in again, and every link that was mailed \
@@ -274,7 +287,7 @@ async fn plan(
 ) -> Result<ExitCode, KeysError> {
     let is_of_store = is_of_store(keys, kid).await?;
     let retired = keys.would_retire(kid).await?;
-    let Some(outcome) = outcome(retired) else { return Ok(unknown(talk)) };
+    let Some(outcome) = outcome(retired) else { return Ok(unchanged(retired, talk)) };
     say_line(match retired {
         Retired::Replaced if is_of_store => {
             "the key authenticates the token store: every user would be logged out, and every link \

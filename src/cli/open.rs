@@ -130,8 +130,13 @@ pub async fn database(config: &Config) -> Result<Db, Fault> {
 
 /// Opens what signing keys depend on: the database, and the master key that decrypts them.
 pub async fn keys(config: &Config) -> Result<KeyDependencies, Fault> {
+    keys_in(config, database(config).await?)
+}
+
+/// Does the same as [`keys`], with a database that is open already.
+pub fn keys_in(config: &Config, db: Db) -> Result<KeyDependencies, Fault> {
     Ok(KeyDependencies {
-        db: database(config).await?,
+        db,
         master: read_master_key(config).map_err(Fault::MasterKey)?,
         previous: config.secrets.master_key_previous.clone(),
         tokens: config.tokens.clone(),

@@ -47,6 +47,7 @@ pub fn tick(app: &Arc<App>, tls: Option<Arc<Tls>>, root: &Root, stop: &Cancellat
     // delete anything.
     task(TaskName::AccountSweep).soon_and_every(SWEEP_EVERY, on(app, sweep_accounts));
     task(TaskName::EmailChangeSweep).soon_and_every(SWEEP_EVERY, on(app, sweep_email_changes));
+    task(TaskName::FirstFactorSweep).soon_and_every(SWEEP_EVERY, on(app, sweep_first_factors));
     task(TaskName::EndedSessionSweep).soon_and_every(SWEEP_EVERY, on(app, sweep_ended_sessions));
     task(TaskName::OutboxSweep).soon_and_every(SWEEP_EVERY, on(app, sweep_outbox));
     task(TaskName::RevocationSweep).soon_and_every(SWEEP_EVERY, on(app, sweep_revocations));
@@ -138,6 +139,15 @@ async fn sweep_email_changes(app: Arc<App>) {
         tracing::warn!(
             error = %error,
             "cannot delete old changes of email addresses, the next run tries again"
+        );
+    }
+}
+
+async fn sweep_first_factors(app: Arc<App>) {
+    if let Err(error) = account::sweep_first_factors(&app.db, app.clock.now()).await {
+        tracing::warn!(
+            error = %error,
+            "cannot delete the records of old first factors, the next run tries again"
         );
     }
 }

@@ -5,7 +5,7 @@ use latchkey_entity::recovery_code;
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ActiveModelTrait as _, ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DbErr,
-    EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
+    EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
 use uuid::Uuid;
 
@@ -120,6 +120,46 @@ pub async fn delete_since(
         .exec(tx)
         .await?;
     Ok(deleted.rows_affected)
+}
+
+/// Deletes all factors of the user. Returns their number.
+pub async fn delete_all(tx: &Transaction, user_id: Uuid) -> Result<u64, DbErr> {
+    let deleted = Entity::delete_many().filter(Column::UserId.eq(user_id)).exec(tx).await?;
+    Ok(deleted.rows_affected)
+}
+
+/// Inserts the factors of new accounts in one statement.
+pub async fn insert_all(tx: &Transaction, factors: Vec<Model>) -> Result<(), DbErr> {
+    if factors.is_empty() {
+        return Ok(());
+    }
+    let rows = factors.into_iter().map(|factor| ActiveModel::from(factor).reset_all());
+    Entity::insert_many(rows).exec_without_returning(tx).await.map(drop)
+}
+
+/// The factors of these users, the oldest first.
+pub async fn of_users<C: ConnectionTrait>(
+    connection: &C,
+    users: &[Uuid],
+) -> Result<Vec<Model>, DbErr> {
+    if users.is_empty() {
+        return Ok(Vec::new());
+    }
+    Entity::find()
+        .filter(Column::UserId.is_in(users.iter().copied()))
+        .order_by_asc(Column::CreatedAt)
+        .order_by_asc(Column::Id)
+        .all(connection)
+        .await
+}
+
+/// The `limit` oldest TOTP factors, in the order in which they were added.
+pub async fn oldest_totp<C: ConnectionTrait>(
+    connection: &C,
+    limit: u64,
+) -> Result<Vec<Model>, DbErr> {
+    let totp = Entity::find().filter(Column::Kind.eq(FactorKind::Totp));
+    totp.order_by_asc(Column::Id).limit(limit).all(connection).await
 }
 
 /// Replaces the user's recovery codes by the codes with these digests.

@@ -293,6 +293,8 @@ pub const ROUTES: &[Route] = &[
     route!(Post "/reset-password" page pages::reset_password::submit),
     route!(Get "/undo-email-change" page pages::undo_email_change::show),
     route!(Post "/undo-email-change" page pages::undo_email_change::submit),
+    route!(Get "/undo-factor" page pages::undo_factor::show),
+    route!(Post "/undo-factor" page pages::undo_factor::submit),
     route!(Get "/invitation" page pages::invitation::show),
     route!(Post "/invitation" page pages::invitation::submit),
     route!(Get "/dev/mailbox" mailbox pages::dev_mailbox::list),

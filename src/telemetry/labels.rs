@@ -28,6 +28,7 @@ words! {
         EndedSessionSweep = "ended_session_sweep",
         ExportLogs = "export_logs",
         ExportTraces = "export_traces",
+        FirstFactorSweep = "first_factor_sweep",
         InvitationSweep = "invitation_sweep",
         KeyRotation = "key_rotation",
         LimitsSweep = "limits_sweep",

@@ -5,6 +5,7 @@
 //! the token store and the database whether a session is active. The module `team/` decides what a
 //! role may do.
 
+mod factor_keys;
 pub mod jwt;
 mod key_events;
 mod key_state;

@@ -85,6 +85,9 @@ pub enum Retired {
     Revoked,
     /// The tokens of the key are refused, and another key signs in its place.
     Replaced,
+    /// Nothing is changed, because the key protects the secrets of second factors. Without the key
+    /// no user could log in with a second factor.
+    Kept,
     Unknown,
 }
 
@@ -301,6 +304,9 @@ impl KeyDependencies {
     pub async fn retire(&self, id: &str) -> Result<Retired, KeysError> {
         let (rows, now) = (self.rows().await?, self.clock.now());
         let Some((row, kind)) = named(&rows, id) else { return Ok(Retired::Unknown) };
+        if kind == Kind::Factor {
+            return Ok(Retired::Kept);
+        }
         if self.is_to_be_replaced(row, kind) {
             self.succeed(&rows, kind, Some(row), Why::Compromised(now)).await?;
             return Ok(Retired::Replaced);
@@ -327,6 +333,7 @@ impl KeyDependencies {
         let rows = self.rows().await?;
         Ok(match named(&rows, id) {
             None => Retired::Unknown,
+            Some((_, Kind::Factor)) => Retired::Kept,
             Some((row, kind)) if self.is_to_be_replaced(row, kind) => Retired::Replaced,
             Some(_) => Retired::Revoked,
         })
@@ -366,7 +373,7 @@ fn named<'a>(rows: &'a [Model], id: &str) -> Option<(&'a Model, Kind)> {
 }
 
 /// Retires a key that signs. Returns false if the key had already stopped signing.
-async fn stop<C: ConnectionTrait>(
+pub(super) async fn stop<C: ConnectionTrait>(
     connection: &C,
     id: &str,
     now: UnixMillis,

@@ -21,7 +21,7 @@ use sea_orm::{
 };
 
 use super::key_events::Why;
-use super::keys::{FactorKeys, Key, KeySet, KeysError, Kind, RecordKeys};
+use super::keys::{Key, KeySet, KeysError, Kind, RecordKeys};
 use super::material::{self, Material};
 use crate::audit::{self, Masters};
 use crate::clock::{Clock, UnixMillis, millis};
@@ -137,27 +137,6 @@ impl KeyDependencies {
         Ok(Some(RecordKeys { current, retired }))
     }
 
-    /// The keys of second factors. `None` if the table has no current key.
-    ///
-    /// # Errors
-    /// [`KeysError::Sealed`] if no master key of this process decrypts the key.
-    fn factors(&self, rows: &[Model]) -> Result<Option<FactorKeys>, KeysError> {
-        let Some(row) = of(rows, Kind::Factor, SigningKeyState::Signing) else { return Ok(None) };
-        let (bytes, _) = self.open(row).ok_or(KeysError::Sealed(Kind::Factor))?;
-        let key = bytes.expose().as_slice().try_into().map_err(|_| KeyError)?;
-        Ok(Some(FactorKeys::new(&Secret::new(key))))
-    }
-
-    /// The keys of second factors in a process that runs beside daemons, such as a command of the
-    /// CLI. This process creates a missing key, but never replaces one.
-    pub async fn factor_keys(&self) -> Result<FactorKeys, KeysError> {
-        if let Some(keys) = self.factors(&self.rows().await?)? {
-            return Ok(keys);
-        }
-        self.replace(Kind::Factor, self.algorithm(Kind::Factor), None, Why::Lost).await?;
-        self.factors(&self.rows().await?)?.ok_or(KeysError::Sealed(Kind::Factor))
-    }
-
     /// Authenticates the records of the token store in a process that runs beside daemons, such as
     /// a command of the CLI. This process creates a missing key, but never replaces one.
     pub async fn record_mac(&self) -> Result<RecordMac, KeysError> {
@@ -175,8 +154,12 @@ impl KeyDependencies {
     }
 
     /// The time until which a retired key verifies tokens. `None` if the key is not retired. A
-    /// retired key of the token store verifies nothing. Until this time, its records still exist.
+    /// retired key of the token store verifies nothing. Until this time, its records still exist. A
+    /// key of second factors has no such time, because the secrets that it encrypts do not expire.
     pub(super) fn verifies_until(&self, row: &Model) -> Option<UnixMillis> {
+        if row.kind == Kind::Factor.name() {
+            return None;
+        }
         let ttl =
             if row.kind == Kind::Vault.name() { self.tokens.vault_ttl } else { self.absolute_ttl };
         row.retired_at.map(|at| at + millis(ttl) + millis(RETIRED_SLACK))
@@ -194,7 +177,7 @@ impl KeyDependencies {
     }
 
     /// Decrypts a key. Returns the key, and which master key of this process decrypted it.
-    fn open(&self, row: &Model) -> Option<(Secret<Vec<u8>>, Sealed)> {
+    pub(super) fn open(&self, row: &Model) -> Option<(Secret<Vec<u8>>, Sealed)> {
         let context = context(&row.id, &row.kind, &row.algorithm);
         let open = |master: &MasterKey| seal::open(master, &context, &row.sealed).ok();
         open(&self.master)
@@ -264,6 +247,9 @@ impl KeyDependencies {
         let signing = of(&rows, kind, SigningKeyState::Signing);
         let usable = signing.filter(|row| self.parse(row).is_some());
         let Some(usable) = usable else {
+            if kind == Kind::Factor && self.reinstate_factor_key(&rows, signing).await? {
+                return Ok(());
+            }
             if let Some(row) = signing {
                 tracing::error!(
                     kid = row.id,

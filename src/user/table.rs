@@ -33,6 +33,8 @@ pub struct NewUser {
     /// this time.
     pub created_at: UnixMillis,
     pub updated_at: UnixMillis,
+    /// The number of factors that the account has from its creation on.
+    pub factor_count: i32,
 }
 
 impl From<NewUser> for Model {
@@ -46,7 +48,7 @@ impl From<NewUser> for Model {
             password_version: 0,
             session_epoch: 0,
             factor_version: 0,
-            factor_count: 0,
+            factor_count: new.factor_count,
             status: new.state,
             verified_at: new.verified_at,
             created_ip: new.created_ip,
@@ -206,7 +208,7 @@ pub async fn void_password(tx: &Transaction, id: Uuid, now: UnixMillis) -> Resul
 }
 
 /// Enables or disables an account. Disabling an account raises the user's epoch, which ends every
-/// session.
+/// session, and the version of the factors, which ends the logins that wait for a factor.
 pub async fn set_state(
     tx: &Transaction,
     id: Uuid,
@@ -214,7 +216,8 @@ pub async fn set_state(
     now: UnixMillis,
 ) -> Result<(), DbErr> {
     let update = change(id, now).col_expr(Column::Status, Expr::value(state));
-    run(tx, if state == UserState::Disabled { raise(update) } else { update }).await.map(drop)
+    let disables = state == UserState::Disabled;
+    run(tx, if disables { raise_factors(raise(update)) } else { update }).await.map(drop)
 }
 
 /// Records that the user has logged in with the password at least once.

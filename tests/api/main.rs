@@ -19,6 +19,7 @@ mod declared;
 mod declared_codes;
 mod enumeration;
 mod exist_email;
+mod factor_lifecycle;
 mod factor_threats;
 mod factors;
 mod fairness;

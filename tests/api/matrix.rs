@@ -198,6 +198,7 @@ fn row(route: &Route) -> Option<Row> {
             | "/verify-email"
             | "/reset-password"
             | "/undo-email-change"
+            | "/undo-factor"
             | "/invitation",
         )
         | (
@@ -216,6 +217,7 @@ fn row(route: &Route) -> Option<Row> {
             | "/verify-email"
             | "/reset-password"
             | "/undo-email-change"
+            | "/undo-factor"
             | "/invitation"
             | "/dev/mailbox"
             | "/dev/mailbox/messages"

@@ -2,12 +2,16 @@
 //! their ids. So it needs little memory, and if accounts are created or deleted during the export,
 //! no other account is skipped or exported twice.
 
+use std::collections::HashMap;
+
 use sea_orm::DbErr;
 use uuid::Uuid;
 
 use super::Record;
+use super::factors::FactorRecord;
 use crate::account::operator::{self, Filter};
 use crate::database::Db;
+use crate::factor::table;
 
 /// The number of rows in a page. A page takes about 0.5 MB of memory.
 const PAGE_ROWS: u64 = 1_000;
@@ -27,10 +31,16 @@ pub enum Hashes {
 /// page's last record as `after` for the page that follows.
 pub async fn page(db: &Db, after: Uuid, hashes: Hashes) -> Result<Vec<Record>, DbErr> {
     let rows = operator::list(db, &Filter::default(), after, PAGE_ROWS).await?;
+    let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
+    let mut factors: HashMap<Uuid, Vec<FactorRecord>> = HashMap::new();
+    for factor in table::of_users(db.reader(), &ids).await? {
+        factors.entry(factor.user_id).or_default().push(factor.into());
+    }
     Ok(rows
         .into_iter()
         .map(|row| {
-            let mut record = Record::from(row);
+            let factors = factors.remove(&row.id).unwrap_or_default();
+            let mut record = Record { factors: Some(factors), ..Record::from(row) };
             if hashes == Hashes::LeftOut {
                 record.password_hash = None;
             }

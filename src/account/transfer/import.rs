@@ -16,10 +16,13 @@ use sea_orm::{ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryF
 use uuid::Uuid;
 
 use super::Line;
-use crate::audit::{Action, Actor, ChangeContext};
+use crate::audit::Outcome::Success;
+use crate::audit::{Action, Actor, ChangeContext, Detail};
 use crate::database::Db;
-use crate::secret::{MasterKey, Secret, hmac_sha256};
+use crate::factor::{Factor, table as factors};
+use crate::secret::{KeyError, MasterKey, Secret, hmac_sha256};
 use crate::team::teams;
+use crate::token::keys::FactorKeys;
 use crate::user::UserState;
 use crate::user::table::{self, NewUser};
 
@@ -33,6 +36,23 @@ pub const BATCH_LINES: usize = 500;
 /// (`sqliteDefaultBusyCallback`). If the pause were shorter, it could fall between two of these
 /// attempts each time, so that the connection would never get the lock.
 const REST_MIN: Duration = Duration::from_millis(25);
+
+/// Whether an import reads the secrets of TOTP factors.
+#[derive(Clone, Debug)]
+pub enum TotpSecrets {
+    /// The import reads the secrets, and encrypts them with these keys.
+    Read(FactorKeys),
+    /// The accounts come without their factors.
+    LeftOut,
+}
+
+/// How an import writes accounts.
+pub struct Writing {
+    pub ids: LineIds,
+    /// The hash for lines without a password hash. No known password matches it.
+    pub no_password: String,
+    pub totp_secrets: TotpSecrets,
+}
 
 /// Result of importing a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,19 +94,15 @@ type Identified<'a> = (&'a Line, Uuid);
 
 /// Writes a batch, whose lines have different email addresses and ids. If there is an error, no
 /// line of the batch is written. Returns one outcome for each line, in the order of the lines.
-///
-/// `no_password` is the hash for lines without a password hash. No known password matches
-/// `no_password`.
 pub async fn write(
     cx: &ChangeContext<'_>,
-    ids: &LineIds,
+    writing: &Writing,
     lines: &[Line],
-    no_password: &str,
 ) -> Result<Vec<Outcome>, DbErr> {
-    match attempt(cx, ids, lines, no_password).await {
+    match attempt(cx, writing, lines).await {
         // A client has registered one of the email addresses in the meantime. The second call of
         // `attempt` finds that account.
-        Err(error) if table::is_taken(&error) => attempt(cx, ids, lines, no_password).await,
+        Err(error) if table::is_taken(&error) => attempt(cx, writing, lines).await,
         other => other,
     }
 }
@@ -113,14 +129,14 @@ pub async fn rest(db: &Db, batch: Duration) {
 
 async fn attempt(
     cx: &ChangeContext<'_>,
-    ids: &LineIds,
+    Writing { ids, no_password, totp_secrets }: &Writing,
     lines: &[Line],
-    no_password: &str,
 ) -> Result<Vec<Outcome>, DbErr> {
     let (now, tx) = (cx.now, cx.db.begin().await?);
     let batch = ids.of_all(lines);
     let taken = Taken::read(&tx, &batch).await?;
     let (mut rows, mut verified, mut imported) = (Vec::new(), Vec::new(), Vec::new());
+    let mut of_factors = Vec::new();
     let mut outcomes = Vec::with_capacity(lines.len());
     for (line, id) in batch {
         let outcome = taken.outcome(line, id);
@@ -128,7 +144,12 @@ async fn attempt(
         if outcome != Outcome::Imported {
             continue;
         }
-        imported.push(id);
+        let mut factors = Vec::new();
+        if let TotpSecrets::Read(keys) = totp_secrets {
+            let rows: Result<Vec<Factor>, KeyError> = line.factors.rows(keys, id, now).collect();
+            factors = rows.map_err(|error| DbErr::Custom(error.to_string()))?;
+        }
+        imported.push((id, factors.len()));
         if line.email_verified {
             verified.push((id, line.name.as_str()));
         }
@@ -137,7 +158,7 @@ async fn attempt(
             id,
             email: line.email.clone(),
             name: line.name.clone(),
-            password_hash: line.password_hash.as_deref().unwrap_or(no_password).to_owned(),
+            password_hash: line.password_hash.as_deref().unwrap_or(no_password.as_str()).to_owned(),
             state: if line.disabled { UserState::Disabled } else { UserState::Active },
             verified_at: line.email_verified.then_some(created_at),
             created_ip: String::new(),
@@ -145,14 +166,22 @@ async fn attempt(
             // the user can verify an imported account begins now.
             created_at: if line.email_verified { created_at } else { now },
             updated_at: now,
+            factor_count: i32::try_from(factors.len()).unwrap_or(i32::MAX),
         });
+        of_factors.extend(factors);
     }
     table::insert_all(&tx, rows).await?;
+    factors::insert_all(&tx, of_factors).await?;
     for (id, name) in verified {
         teams::create_default(&tx, id, name, now).await?;
     }
-    for id in imported {
-        cx.record_on(&tx, Action::AccountImported, Actor::Operator, id).await?;
+    for (id, factors) in imported {
+        let what = (Action::AccountImported, Success);
+        let mut detail = Detail::none();
+        if factors > 0 {
+            detail = detail.number("factors", i64::try_from(factors).unwrap_or(i64::MAX));
+        }
+        cx.record(&tx, what, Actor::Operator, (Some(id), None), detail).await?;
     }
     tx.commit().await?;
     Ok(outcomes)
@@ -203,6 +232,7 @@ fn is_same(row: &user::Model, line: &Line, id: Uuid) -> bool {
         || row.email == line.email.as_typed()
             && row.name == line.name
             && line.password_hash.as_ref().is_none_or(|hash| *hash == row.password_hash)
+            && line.factors.is_empty()
             && (row.verified_at.is_some() || !line.email_verified)
             && line.disabled == (row.status == UserState::Disabled)
 }

@@ -7,9 +7,10 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
+use super::factors::{FactorRecord, LineFactors};
 use crate::clock::{UnixMillis, rfc3339};
 use crate::password::Setup;
-use crate::secret::sha256_of;
+use crate::secret::{Secret, sha256_of};
 use crate::user::{EmailAddress, PersonName, UserState};
 
 /// Greatest length of a line in bytes. An email address, a name and the longest accepted hash
@@ -19,8 +20,8 @@ pub const LINE_BYTES_MAX: usize = 16 * 1024;
 /// An account as it is written in a file of the import or the export.
 ///
 /// If a JSON member is missing or null, its default is used. By default the account has no password
-/// (the user sets one with a recovery mail), is not verified, is not disabled, is created now and
-/// gets a new id.
+/// (the user sets one with a recovery mail), has no second factors, is not verified, is not disabled,
+/// is created now and gets a new id.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Record {
@@ -41,6 +42,9 @@ pub struct Record {
     /// When the account was created, in the format of RFC 3339 or as psql prints it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_at: Option<String>,
+    /// The account's second factors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub factors: Option<Vec<FactorRecord>>,
 }
 
 fn false_if_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
@@ -62,6 +66,7 @@ pub struct Line {
     pub disabled: bool,
     /// When the account was created, as the file says. None means that it is created now.
     pub created_at: Option<UnixMillis>,
+    pub factors: LineFactors,
 }
 
 /// Why a line cannot become an account.
@@ -119,6 +124,9 @@ impl Line {
         if created_at.is_some_and(|at| !is_a_time_of_making(at, now)) {
             return Err(wrong("createdAt", "before 1970, or in the future".to_owned()));
         }
+        let factors = record.factors.unwrap_or_default();
+        let factors = LineFactors::read(factors, now.saturating_add(DAY_MS))
+            .map_err(|error| wrong("factors", error))?;
         if record.id.is_some_and(|id| id.is_nil() || id.is_max()) {
             return Err(wrong(
                 "id",
@@ -134,11 +142,18 @@ impl Line {
             email_verified: record.email_verified,
             disabled: record.disabled,
             created_at,
+            factors,
         })
     }
 }
 
 impl Line {
+    /// Whether an import of this line leaves out factors of the account. `with_secrets` says whether
+    /// the import reads the secrets of TOTP factors.
+    pub fn loses_factors(&self, with_secrets: bool) -> bool {
+        if with_secrets { self.factors.lost() > 0 } else { !self.factors.is_empty() }
+    }
+
     /// A digest of everything that the line says, except its id and its number.
     pub fn content(&self) -> [u8; 32] {
         let Self { number: _, id: _, email, name, password_hash, .. } = self;
@@ -161,7 +176,9 @@ impl Line {
                 all.extend(value);
             }
         }
-        sha256_of(&all)
+        // A line without factors has the same digest as before lines could have factors.
+        let all = Secret::new([all.as_slice(), self.factors.content().expose()].concat());
+        sha256_of(all.expose())
     }
 }
 
@@ -190,16 +207,17 @@ fn without_values(error: &serde_json::Error) -> String {
     text
 }
 
+/// A creation time is at most this far in the future, because the clocks of two systems can differ.
+const DAY_MS: UnixMillis = 24 * 60 * 60 * 1_000;
+
 /// Whether this is a possible creation time of an account. No system has accounts from before 1970.
-/// A time up to one day in the future is accepted, because the clocks of two systems can differ.
 fn is_a_time_of_making(at: UnixMillis, now: UnixMillis) -> bool {
-    const DAY_MS: UnixMillis = 24 * 60 * 60 * 1_000;
     (0..=now.saturating_add(DAY_MS)).contains(&at)
 }
 
 /// Reads a time in the format of RFC 3339, or as psql prints it: `2020-02-03 04:05:06+00`. There,
 /// an offset of whole hours has no minutes.
-fn millis_of(text: &str) -> Result<UnixMillis, ()> {
+pub(super) fn millis_of(text: &str) -> Result<UnixMillis, ()> {
     let minutes = match text.rsplit_once(['+', '-']).map(|(_, offset)| offset.len()) {
         Some(2) if text.contains(':') => ":00",
         _ => "",
@@ -218,6 +236,7 @@ impl From<latchkey_entity::user::Model> for Record {
             email_verified: user.verified_at.is_some(),
             disabled: user.status != UserState::Active,
             created_at: Some(rfc3339(user.created_at)),
+            factors: None,
         }
     }
 }

@@ -21,10 +21,10 @@ const LATENCY_MAX: Duration = Duration::from_millis(20);
 /// How long `doctor` may read a SQLite file to find damage.
 const READ_WITHIN: Duration = Duration::from_secs(8);
 /// If the clocks of two machines differ by this much, every expiry time is wrong by this much.
-/// [`SKEW_FAILS_MS`] is half of two minutes: a token is refused if its `nbf` is more than two
-/// minutes ahead of the clock.
+/// [`SKEW_FAILS_MS`] is one time step of an authenticator app (RFC 6238): if this machine's clock is
+/// wrong by more than this, right codes are refused.
 const SKEW_WARNS_MS: i64 = 2_000;
-const SKEW_FAILS_MS: i64 = 60_000;
+const SKEW_FAILS_MS: i64 = 30_000;
 
 /// Connects to the database, but does not create a missing SQLite file. For a PostgreSQL server,
 /// also reports the result of each step of the connection.
@@ -230,7 +230,8 @@ async fn whole(db: &Db) -> Finding {
 pub(super) fn skew(whose: &str, theirs: UnixMillis, ours: UnixMillis) -> Finding {
     let off = (theirs - ours).abs();
     let text = format!("the clock of {whose} differs by {off} ms from this machine's clock");
-    let remedy = "run chrony or systemd-timesyncd on both machines";
+    let remedy = "run chrony or systemd-timesyncd on both machines: codes of authenticator apps \
+                  are refused if the clock of the daemon is wrong by more than 30 s";
     match off {
         off if off >= SKEW_FAILS_MS => Finding::failed(text, remedy),
         off if off >= SKEW_WARNS_MS => Finding::warning(text, remedy),

@@ -42,8 +42,8 @@ fn a_clock_is_as_wrong_ahead_as_behind() {
         (0, State::Ok),
         (1_999, State::Ok),
         (2_000, State::Warning),
-        (59_999, State::Warning),
-        (60_000, State::Failed),
+        (29_999, State::Warning),
+        (30_000, State::Failed),
     ] {
         for theirs in [NOW - off, NOW + off] {
             assert_eq!(skew("it", theirs, NOW).state, state, "{off}");

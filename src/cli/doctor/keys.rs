@@ -1,10 +1,18 @@
-//! Checks the master key, and the signing keys that it encrypts.
+//! Checks the master key, the signing keys that it encrypts, and the secrets of second factors.
 
 use super::{Finding, Patient, unread};
 use crate::clock::{Clock, UnixMillis, millis};
 use crate::daemon::read_master_key;
+use crate::factor::totp::TotpSecret;
+use crate::factor::{Factor, table};
+use crate::token::keys::FactorKeys;
 use crate::token::rotation::Listed;
-use crate::token::{KeyDependencies, KeyState, Kind};
+use crate::token::{KeyDependencies, KeyState, KeysError, Kind};
+
+/// Why a check of the keys is skipped.
+const NEEDS: &str = "this check needs the database and the master key";
+/// At most this many secrets of authenticator apps are decrypted. This takes a few milliseconds.
+const FACTORS_CHECKED: u64 = 1_000;
 
 /// Checks that there is a master key.
 pub(super) async fn master(patient: &Patient<'_>) -> Vec<Finding> {
@@ -23,8 +31,8 @@ pub(super) async fn master(patient: &Patient<'_>) -> Vec<Finding> {
         ),
         Err(error) => Finding::failed(
             error.to_string(),
-            "restore the master key from the backup: without it, the signing keys and the \
-             unused links in mails are invalid",
+            "restore the master key from the backup: without it, the signing keys, the unused links \
+             in mails, and all second factors are invalid",
         ),
     }]
 }
@@ -32,11 +40,52 @@ pub(super) async fn master(patient: &Patient<'_>) -> Vec<Finding> {
 /// Checks that there are signing keys, that the master key decrypts them, and that they rotate in
 /// time.
 pub(super) async fn signing(patient: &Patient<'_>) -> Vec<Finding> {
+    let Some(needs) = dependencies(patient) else { return vec![Finding::skipped(NEEDS)] };
+    let keys = match needs.list().await {
+        Ok(keys) => keys,
+        Err(error) => return vec![unread("signing keys", &error)],
+    };
+    assess(&keys, Clock::System.now(), millis(patient.config.tokens.rotate_every))
+}
+
+/// Checks that the secrets of the oldest authenticator apps can be decrypted. If the key of second
+/// factors was replaced, these are the ones that cannot.
+pub(super) async fn factors(patient: &Patient<'_>) -> Vec<Finding> {
+    let Some(needs) = dependencies(patient) else { return vec![Finding::skipped(NEEDS)] };
+    let oldest = match table::oldest_totp(needs.db.reader(), FACTORS_CHECKED).await {
+        Ok(oldest) => oldest,
+        Err(error) => return vec![unread("second factors", &error)],
+    };
+    if oldest.is_empty() {
+        return vec![Finding::skipped("no user has an authenticator app")];
+    }
+    let opens = match needs.existing_factor_keys().await {
+        Ok(keys) => oldest.iter().filter(|it| opens(keys.as_ref(), it)).count(),
+        Err(KeysError::Sealed(_)) => 0,
+        Err(error) => return vec![unread("signing keys", &error)],
+    };
+    let (lost, checked) = (oldest.len() - opens, oldest.len());
+    if lost == 0 {
+        return vec![Finding::ok(format!("the {checked} oldest secrets can be decrypted"))];
+    }
+    vec![Finding::failed(
+        format!("{lost} of the {checked} oldest secrets cannot be decrypted"),
+        "restore the master key and the database from the same backup; otherwise run `latchkey \
+         users reset-factors` for the users who cannot log in",
+    )]
+}
+
+fn opens(keys: Option<&FactorKeys>, factor: &Factor) -> bool {
+    keys.is_some_and(|keys| TotpSecret::open(keys, factor.id, &factor.sealed).is_ok())
+}
+
+/// The keys of the database. `None` if the database or the master key cannot be read.
+fn dependencies(patient: &Patient<'_>) -> Option<KeyDependencies> {
     let config = patient.config;
     let (Some(db), Ok(master)) = (patient.db.clone(), read_master_key(config)) else {
-        return vec![Finding::skipped("this check needs the database and the master key")];
+        return None;
     };
-    let needs = KeyDependencies {
+    Some(KeyDependencies {
         db,
         master,
         previous: config.secrets.master_key_previous.clone(),
@@ -44,12 +93,7 @@ pub(super) async fn signing(patient: &Patient<'_>) -> Vec<Finding> {
         absolute_ttl: config.sessions.absolute_ttl,
         clock: Clock::System,
         metrics: None,
-    };
-    let keys = match needs.list().await {
-        Ok(keys) => keys,
-        Err(error) => return vec![unread("signing keys", &error)],
-    };
-    assess(&keys, Clock::System.now(), millis(config.tokens.rotate_every))
+    })
 }
 
 /// Reports every signing key. `period` is the time after which a new key should replace a key.
@@ -63,8 +107,13 @@ fn assess(keys: &[Listed], now: UnixMillis, period: i64) -> Vec<Finding> {
         let name = format!("{} {} ({})", key.kind, key.id, key.algorithm);
         let days = (now - key.signs_from) / 86_400_000;
         if !key.opens() {
-            let remedy = "set the master key that encrypted it as `secrets.master_key_previous`; otherwise \
-                 the next start creates a new key, and all users have to log in again";
+            let remedy = if key.kind == Kind::Factor.name() {
+                "set the master key that encrypted it as `secrets.master_key_previous`; otherwise \
+                 the next start creates a new key, and no second factor is accepted any more"
+            } else {
+                "set the master key that encrypted it as `secrets.master_key_previous`; otherwise \
+                 the next start creates a new key, and all users have to log in again"
+            };
             return Finding::failed(format!("{name} is encrypted with another master key"), remedy);
         }
         // A delay of a tenth of the period is allowed, because a daemon that was off for a while

@@ -148,6 +148,7 @@ async fn examine(loaded: &Loaded) -> Vec<(&'static str, Vec<Finding>)> {
         ("master key", Box::pin(keys::master(patient))),
         ("database", Box::pin(database::run(patient, reached))),
         ("signing keys", Box::pin(keys::signing(patient))),
+        ("factors", Box::pin(keys::factors(patient))),
         ("token store", Box::pin(redis::run(patient))),
         ("smtp", Box::pin(mail::smtp(patient))),
         ("outbox", Box::pin(mail::outbox(patient))),

@@ -1,4 +1,4 @@
-//! `latchkey users disable`, `enable` and `revoke-sessions`.
+//! `latchkey users disable`, `enable`, `revoke-sessions` and `reset-factors`.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -10,6 +10,7 @@ use super::super::open::Opened;
 use super::super::output::{Talk, print_json, say_line};
 use crate::account::operator::{self, Who};
 use crate::audit::Changed;
+use crate::exit::FAILED;
 use crate::user::UserState;
 
 pub(super) async fn status(
@@ -41,6 +42,35 @@ pub(super) async fn revoke_sessions(
         forget_sessions(opened, id).await;
     }
     Ok(report(changed, "logged out everywhere", json, talk))
+}
+
+/// Exits with 1 if there is no such account.
+pub(super) async fn reset_factors(
+    who: &Who,
+    opened: &Opened,
+    json: bool,
+    talk: Talk,
+) -> Result<ExitCode, Box<dyn Error>> {
+    let (id, changed) = match operator::reset_factors(&opened.change(), who).await? {
+        Changed::Gone => {
+            talk.fail(super::NOBODY);
+            return Ok(ExitCode::from(FAILED));
+        }
+        Changed::Now(id) => (id, true),
+        Changed::Already(id) => (id, false),
+    };
+    if changed {
+        forget_sessions(opened, id).await;
+    }
+    if json {
+        return Ok(print_json(talk, &json!({ "id": id, "changed": changed })));
+    }
+    say_line(&if changed {
+        format!("{id} has no second factor any more, and is logged out everywhere")
+    } else {
+        format!("{id} has no second factor (no change)")
+    });
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Deletes the sessions from the token store. The sessions are already invalid, because the epoch

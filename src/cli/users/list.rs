@@ -13,6 +13,7 @@ use super::super::open::Opened;
 use super::super::output::{Talk, print, print_json};
 use crate::account::operator::{self, Filter, Who};
 use crate::clock::rfc3339;
+use crate::factor::table as factors;
 use crate::password::{Unsupported, admit};
 use crate::team::teams;
 use crate::user::{User, UserState};
@@ -84,6 +85,8 @@ pub(super) async fn show(
     let now = opened.clock.now();
     let counts = operator::counts(&opened.db, user.id, now).await?;
     let teams = teams::of_user(&opened.db, user.id, Uuid::nil(), TEAMS_MAX).await?;
+    let factors = factors::of_user(opened.db.reader(), user.id).await?;
+    let codes_left = factors::codes_left(opened.db.reader(), user.id).await?;
     // The data of the database is shown even if the token store is down.
     let sessions = opened.store.sessions(user.id, now).await.ok();
     let live = sessions.map(|sessions| {
@@ -95,6 +98,18 @@ pub(super) async fn show(
     shown["updatedAt"] = rfc3339(user.updated_at).into();
     shown["passwordFormat"] = format_of(&user.password_hash).into();
     shown["sessions"] = live.into();
+    shown["factors"] = factors
+        .iter()
+        .map(|it| {
+            json!({
+                "kind": it.kind.as_str(),
+                "name": it.name,
+                "createdAt": rfc3339(it.created_at),
+                "lastUsedAt": it.last_used_at.map(rfc3339),
+            })
+        })
+        .collect();
+    shown["recoveryCodesLeft"] = codes_left.into();
     shown["mailsPending"] = counts.mails_pending.into();
     shown["teams"] = teams
         .iter()
@@ -117,6 +132,13 @@ pub(super) async fn show(
         ("mails", format!("{} waiting", counts.mails_pending)),
     ] {
         writeln!(text, "{label:10}{value}")?;
+    }
+    for factor in &factors {
+        let (kind, added) = (factor.kind.as_str(), rfc3339(factor.created_at));
+        writeln!(text, "{:10}{kind}  {added}  {}", "factor", factor.name)?;
+    }
+    if !factors.is_empty() {
+        writeln!(text, "{:10}{codes_left} recovery codes left", "codes")?;
     }
     for team in &teams {
         writeln!(text, "{:10}{}  {}  {}", "team", team.id, team.role, team.name)?;

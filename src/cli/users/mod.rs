@@ -49,6 +49,13 @@ pub enum Command {
         #[arg(value_name = "ID|EMAIL")]
         who: Who,
     },
+    /// Remove the second factors and recovery codes of a user who has lost them, and end every
+    /// session. The user gets a mail
+    ResetFactors {
+        /// The account's id or email address
+        #[arg(value_name = "ID|EMAIL")]
+        who: Who,
+    },
     /// Import accounts from JSON lines. If the import stops, run the command again to continue
     Import(transfer::Import),
     /// Export accounts as JSON lines
@@ -77,14 +84,17 @@ pub async fn run(command: &Command, config: &Config, json: bool, talk: Talk) -> 
             change::status(who, UserState::Active, &opened, json, talk).await
         }
         Command::RevokeSessions { who } => change::revoke_sessions(who, &opened, json, talk).await,
+        Command::ResetFactors { who } => change::reset_factors(who, &opened, json, talk).await,
         Command::Import(import) => transfer::import(import, config, &opened, json, talk).await,
         Command::Export(export) => transfer::export(export, &opened, talk).await,
     };
     done.unwrap_or_else(|error| broken_off(talk, error.as_ref()))
 }
 
+const NOBODY: &str = "there is no account with this id or email address";
+
 /// Reports that no account has this id or email address.
 fn nobody(talk: Talk) -> ExitCode {
-    talk.fail("there is no account with this id or email address");
+    talk.fail(NOBODY);
     ExitCode::from(CHECK_SAYS_NO)
 }

@@ -21,7 +21,7 @@ use super::super::output::{Progress, Talk, print_json, say_line};
 use super::lines::Lines;
 use crate::account::operator;
 use crate::account::transfer::export::{self, Hashes};
-use crate::account::transfer::import::{self, BATCH_LINES, LineIds, Outcome};
+use crate::account::transfer::import::{self, BATCH_LINES, LineIds, Outcome, TotpSecrets, Writing};
 use crate::account::transfer::line::LINE_BYTES_MAX;
 use crate::account::transfer::repeats::{Earlier, Repeat};
 use crate::account::transfer::{Line, LineError};
@@ -47,6 +47,10 @@ pub struct Import {
     /// Read and check every line, and write nothing
     #[arg(long)]
     pub(super) dry_run: bool,
+    /// Read the secrets of authenticator apps (`secret` in `factors`), so that users keep them.
+    /// Without it, accounts come without their second factors
+    #[arg(long)]
+    with_totp_secrets: bool,
 }
 
 #[derive(Args, Debug)]
@@ -64,13 +68,19 @@ struct Tally {
     imported: u64,
     exists: u64,
     refused: u64,
+    /// The imported accounts that lack a factor of their line.
+    without_factors: u64,
+    /// Whether the import reads the secrets of authenticator apps.
+    with_totp_secrets: bool,
     report: Option<BufWriter<File>>,
 }
 
 impl Tally {
-    fn new(report: Option<&Path>) -> Result<Self, Box<dyn Error>> {
-        let report = report.map(report_file).transpose()?.map(BufWriter::new);
-        Ok(Self { imported: 0, exists: 0, refused: 0, report })
+    fn new(import: &Import) -> Result<Self, Box<dyn Error>> {
+        let report = import.errors.as_deref().map(report_file).transpose()?.map(BufWriter::new);
+        let with_totp_secrets = import.with_totp_secrets;
+        let without_factors = 0;
+        Ok(Self { imported: 0, exists: 0, refused: 0, without_factors, with_totp_secrets, report })
     }
 
     fn refuse(&mut self, error: &LineError, progress: &Progress) -> io::Result<()> {
@@ -98,6 +108,7 @@ impl Tally {
             let (member, detail) = match outcome {
                 Outcome::Imported => {
                     self.imported += 1;
+                    self.without_factors += u64::from(line.loses_factors(self.with_totp_secrets));
                     continue;
                 }
                 Outcome::Exists => {
@@ -117,12 +128,23 @@ impl Tally {
         if let Some(report) = &mut self.report {
             report.flush()?;
         }
-        let Self { imported, exists, refused, .. } = self;
+        let Self { imported, exists, refused, without_factors, .. } = self;
         if json {
-            let counts = json!({ "imported": imported, "exists": exists, "refused": refused });
+            let counts = json!({
+                "imported": imported,
+                "exists": exists,
+                "refused": refused,
+                "withoutFactors": without_factors,
+            });
             print_json(talk, &counts);
         } else {
             say_line(&format!("{imported} {word}, {exists} already existed, {refused} refused"));
+            if without_factors > 0 {
+                say_line(&format!(
+                    "{without_factors} of them without some or all of their second factors: these \
+                     users have to add them again"
+                ));
+            }
         }
         Ok(if refused == 0 { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
     }
@@ -156,7 +178,7 @@ impl Error for Stopped {
 /// What an import does with the lines that it has read.
 enum Target<'a> {
     /// It writes their accounts.
-    Write { opened: &'a Opened, ids: LineIds, no_password: String },
+    Write { opened: &'a Opened, writing: Box<Writing> },
     /// It compares them with the accounts of the database.
     Compare { db: Db, ids: LineIds },
     /// It does nothing, because there is no database.
@@ -166,8 +188,8 @@ enum Target<'a> {
 impl Target<'_> {
     async fn take(&self, batch: &[Line]) -> Result<Vec<Outcome>, DatabaseError> {
         match self {
-            Self::Write { opened, ids, no_password } => {
-                import::write(&opened.change(), ids, batch, no_password).await
+            Self::Write { opened, writing } => {
+                import::write(&opened.change(), writing, batch).await
             }
             Self::Compare { db, ids } => import::foresee(db, ids, batch).await,
             Self::Nothing => Ok(vec![Outcome::Imported; batch.len()]),
@@ -199,11 +221,19 @@ pub(super) async fn import(
     json: bool,
     talk: Talk,
 ) -> Result<ExitCode, Box<dyn Error>> {
-    let target = Target::Write {
-        opened,
+    let totp_secrets = if import.with_totp_secrets {
+        let keys = open::keys_in(config, opened.db.clone());
+        let keys = keys.map_err(|fault| fault.to_string())?;
+        TotpSecrets::Read(keys.factor_keys().await?)
+    } else {
+        TotpSecrets::LeftOut
+    };
+    let writing = Writing {
         ids: LineIds::new(&read_master_key(config)?),
         no_password: super::create::hasher(&config.password)?.decoy().to_owned(),
+        totp_secrets,
     };
+    let target = Target::Write { opened, writing: Box::new(writing) };
     read_lines(import, config, &target).await?.finish("imported", json, talk)
 }
 
@@ -215,7 +245,7 @@ async fn read_lines(
     let hashing = Setup::of(&config.password);
     let mut lines = Lines::open(&import.file)?;
     let progress = Progress::bytes(lines.bytes);
-    let mut tally = Tally::new(import.errors.as_deref())?;
+    let mut tally = Tally::new(import)?;
     let mut earlier = Earlier::default();
     let mut batch = Vec::with_capacity(BATCH_LINES);
     let mut at_end = false;

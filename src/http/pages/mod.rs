@@ -24,6 +24,7 @@ pub mod reset_password;
 pub mod site;
 pub mod trouble;
 pub mod undo_email_change;
+pub mod undo_factor;
 pub mod verify_email;
 pub mod words;
 
@@ -43,6 +44,7 @@ pub use mailbox::{Mail, mailbox, message};
 pub use mailbox_locked::{MailboxLocked, mailbox_locked};
 pub use problems::{problem, problems};
 pub use trouble::{Trouble, other_site, trouble, trouble_in};
+pub use undo_factor::{UndoFactor, undo_factor};
 
 /// The `Content-Security-Policy` of the pages. A mail that is shown in a frame has its own policy,
 /// [`mailbox::FRAME_CSP`].

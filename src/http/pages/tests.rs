@@ -97,10 +97,16 @@ fn gallery(words: &str) -> Vec<(String, String)> {
         UndoEmailChange::AddressTaken,
         UndoEmailChange::Invalid,
     ];
+    let undo_first =
+        [UndoFactor::Ready { token, added_at: 0 }, UndoFactor::Undone, UndoFactor::Invalid];
     let mut pages: Vec<(String, String)> = invitation::gallery(words);
     pages.extend(verify.iter().map(|state| (format!("{state:?}"), verify_email(state))));
     pages.extend(reset.iter().map(|state| (format!("{state:?}"), reset_password(state))));
     pages.extend(undo.iter().map(|state| (format!("{state:?}"), undo_email_change(state))));
+    for locale in Locale::ALL {
+        let page = |state| (format!("{locale:?} {state:?}"), undo_factor(state, locale));
+        pages.extend(undo_first.iter().map(page));
+    }
     let troubles = [Trouble::Unavailable, Trouble::TooMany { retry_after_s: 45 }];
     pages.extend(troubles.map(|why| (format!("{why:?}"), trouble("/verify-email", token, why))));
     let german = |why| trouble_in(Locale::De, "/invitation", token, why);

@@ -1,14 +1,9 @@
 //! The notice that an account got its first second factor. The link in this mail removes the factor
 //! if another person, who knows the password, has added it.
 
-use std::time::Duration;
-
-use super::{Link, MailKind, Wanted};
+use super::{Link, MailKind, UNDO_TTL, Wanted};
 use crate::mail::Locale;
 use crate::mail::words::{Facts, Message};
-
-/// How long the first factor can be undone after the notice was sent.
-const UNDO_TTL: Duration = Duration::from_hours(7 * 24);
 
 pub(super) const MAIL: MailKind = MailKind {
     name: "first-factor-added",

@@ -37,7 +37,7 @@ async fn walks(mut place: Place) {
     assert_eq!(kids(&place, "user", "signing"), std::slice::from_ref(&user));
     assert_eq!(kids(&place, "vault", "signing"), std::slice::from_ref(&vault));
     let table = place.run(&["keys", "list"]).expect(0).stdout();
-    assert!(table.starts_with("KID ") && table.lines().count() == 4, "{table}");
+    assert!(table.starts_with("KID ") && table.lines().count() == 5, "{table}");
     let exported = place.run(&["keys", "export-jwks"]).expect(0).stdout();
     assert_eq!(json(&exported), running.anonymous().get("/.well-known/jwks.json").await.json());
     assert!(!exported.contains("\"d\""));

@@ -2,11 +2,13 @@
 //! the daemon has acknowledged the request.
 
 use hyper::Method;
+use latchkey::clock::Clock;
 use serde_json::{Value, json};
 
 use super::facts::Fact;
 use super::{Fault, Stage};
 use crate::client::{Answer, Person};
+use crate::factor_lifecycle::add_totp;
 use crate::mime::Mail;
 use crate::people::{claim, id_of};
 use crate::poll::eventually;
@@ -32,6 +34,7 @@ pub(super) enum UseCase {
     ChangeEmail,
     ConfirmEmail,
     UndoEmail,
+    UndoFactor,
     DeleteAccount,
     RefuseAccount,
     CreateTeam,
@@ -51,7 +54,7 @@ pub(super) enum UseCase {
 }
 
 impl UseCase {
-    pub(super) const ALL: [Self; 31] = [
+    pub(super) const ALL: [Self; 32] = [
         Self::Register,
         Self::Resend,
         Self::Verify,
@@ -67,6 +70,7 @@ impl UseCase {
         Self::ChangeEmail,
         Self::ConfirmEmail,
         Self::UndoEmail,
+        Self::UndoFactor,
         Self::DeleteAccount,
         Self::RefuseAccount,
         Self::CreateTeam,
@@ -104,6 +108,7 @@ impl UseCase {
             | Self::ChangeEmail
             | Self::ConfirmEmail
             | Self::UndoEmail
+            | Self::UndoFactor
             | Self::DeleteAccount
             | Self::RefuseAccount => self.of_an_account(stage).await,
             Self::CreateTeam
@@ -220,6 +225,13 @@ impl UseCase {
                 let form = [("token", notice.token())];
                 let answer = stage.act(anonymous.post_form("/undo-email-change", &form)).await;
                 (answer, Fact::LogsIn(ada.email, ada.password))
+            }
+            Self::UndoFactor => {
+                add_totp(&mut ada, "Phone", Clock::System.now()).await;
+                let mail = stage.mail(&ada.email, "first-factor-added").await;
+                let form = [("token", mail.token())];
+                let answer = stage.act(anonymous.post_form("/undo-factor", &form)).await;
+                (answer, Fact::NoLogin(ada.email, ada.password))
             }
             Self::DeleteAccount => {
                 ada.refresh().await.expect(200);

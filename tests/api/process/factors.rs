@@ -1,0 +1,284 @@
+//! Tests of the operator's commands for second factors.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use super::users::{on_servers, value};
+use super::{PATIENCE, Place, Running};
+use crate::client::Person;
+use crate::factor_lifecycle::{Authenticator, add_totp, challenge, login_factor};
+use crate::poll::eventually;
+
+const EMAIL: &str = "ada@work.example";
+const ADDED: &str = "2024-02-03T04:05:06.000Z";
+/// The secret of the test vectors in RFC 6238, appendix B.
+const SECRET: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
+
+fn now() -> i64 {
+    latchkey::clock::Clock::System.now()
+}
+
+async fn with_totp(running: &Running) -> Person {
+    let mut ada = Person::register(&running.client, EMAIL).await;
+    let mail = running.mail_to(EMAIL, 0).await;
+    ada.verify(mail.token()).await.expect(200);
+    add_totp(&mut ada, "Ada's phone", now()).await;
+    ada
+}
+
+fn exported(place: &Place) -> Value {
+    let out = place.run(&["users", "export", "--with-password-hashes"]).expect(0).stdout();
+    value(out.lines().next().expect("one account"))
+}
+
+async fn an_operator_resets_factors(mut place: Place) {
+    let running = place.start().await;
+    let ada = with_totp(&running).await;
+    let shown = value(&place.run(&["users", "show", EMAIL, "--json"]).expect(0).stdout());
+    let factor = &shown["factors"][0];
+    assert_eq!((&factor["kind"], &factor["name"]), (&json!("totp"), &json!("Ada's phone")));
+    assert_eq!(shown["recoveryCodesLeft"], 10);
+    let text = place.run(&["users", "show", EMAIL]).expect(0).stdout();
+    assert!(text.contains("Ada's phone") && text.contains("10 recovery codes"), "{text}");
+    let line = exported(&place);
+    let factors = line["factors"].as_array().expect("a list");
+    let members: Vec<&String> = factors[0].as_object().expect("an object").keys().collect();
+    assert_eq!(members, ["createdAt", "kind", "name"], "no secret: {line}");
+    let checked = place.run(&["doctor"]).stdout();
+    assert!(checked.contains("the 1 oldest secrets can be decrypted"), "{checked}");
+
+    let waiting = challenge(&running.client, EMAIL, &ada.password).await;
+    let reset = place.run(&["users", "reset-factors", EMAIL, "--json"]).expect(0).stdout();
+    assert_eq!(value(&reset)["changed"], true);
+    ada.me().await.expect_problem(401, "invalid-token");
+    let late = login_factor(&running.client, &waiting, "123456").await;
+    late.expect_problem(401, "challenge-invalid");
+    running.anonymous().login(EMAIL, &ada.password).await.expect(200);
+    let again = place.run(&["users", "reset-factors", EMAIL]).expect(0);
+    assert!(again.stderr().contains("no second factor (no change)"), "{}", again.stderr());
+    let unknown = place.run(&["users", "reset-factors", "nobody@work.example"]).expect(1);
+    assert!(unknown.stderr().contains("there is no account"), "{}", unknown.stderr());
+    place.run(&["users", "reset-factors", "not-an-address"]).expect(2);
+    assert_eq!(exported(&place)["factors"], json!([]));
+    let events = place.run(&["audit", "export"]).expect(0).stdout();
+    assert_eq!(events.matches("\"factor.reset\"").count(), 1, "{events}");
+    let checked = place.run(&["doctor"]).stdout();
+    assert!(checked.contains("no user has an authenticator app"), "{checked}");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn an_operator_resets_factors_embedded() {
+    an_operator_resets_factors(Place::new()).await;
+}
+
+#[tokio::test]
+async fn an_operator_resets_factors_on_servers() {
+    let (place, _database) = on_servers().await;
+    an_operator_resets_factors(place).await;
+}
+
+#[tokio::test]
+async fn the_user_gets_a_mail_about_reset_factors_embedded() {
+    let mut place = Place::new();
+    let running = place.start().await;
+    with_totp(&running).await;
+    place.run(&["users", "reset-factors", EMAIL]).expect(0);
+    eventually("the mail", PATIENCE, async || {
+        let mails = running.mails_to(EMAIL).await;
+        mails.iter().any(|mail| mail.subject.contains("were removed")).then_some(())
+    })
+    .await;
+    running.stop().await;
+}
+
+struct Told {
+    /// The counts of imported accounts, of refused lines and of accounts without their factors.
+    counts: [u64; 3],
+    errors: String,
+}
+
+/// Imports these lines. A dry run before the import must print the same.
+fn import(place: &Place, lines: &[Value], arguments: &[&str]) -> Told {
+    let text: Vec<String> = lines.iter().map(Value::to_string).collect();
+    fs::write(place.path("people.jsonl"), text.join("\n")).expect("written");
+    let run = |more: &[&str]| {
+        let all = [&["users", "import", "people.jsonl", "--json"], arguments, more].concat();
+        let ended = place.run(&all);
+        let told = value(&ended.stdout());
+        let counts = ["imported", "refused", "withoutFactors"]
+            .map(|name| told[name].as_u64().expect("a number"));
+        let ended = ended.expect(i32::from(counts[1] > 0));
+        Told { counts, errors: ended.stderr() }
+    };
+    let dry = run(&["--dry-run"]);
+    let wet = run(&[]);
+    assert_eq!((dry.counts, &dry.errors), (wet.counts, &wet.errors));
+    wet
+}
+
+fn line(email: &str, factors: &Value) -> Value {
+    let hash = "$2y$05$abcdefghijklmnopqrstuu5s2v8.iXieOjg/.AySBTTZIIVFJeBui";
+    json!({
+        "email": email, "name": "Ada", "passwordHash": hash, "emailVerified": true,
+        "factors": factors,
+    })
+}
+
+fn totp(secret: Option<&str>) -> Value {
+    let mut totp = json!({ "kind": "totp", "name": "Phone", "createdAt": ADDED });
+    if let Some(secret) = secret {
+        totp["secret"] = json!(secret);
+    }
+    totp
+}
+
+async fn an_import_brings_totp_secrets(mut place: Place) {
+    let running = place.start().await;
+    // The account of this hash comes from a real password, so the test sets one by an export.
+    let grace = Person::register(&running.client, "grace@work.example").await;
+    let mail = running.mail_to("grace@work.example", 0).await;
+    running.anonymous().verify(mail.token()).await.expect(200);
+    let hash = exported(&place)["passwordHash"].clone();
+    let mut ada = line(EMAIL, &json!([totp(Some(SECRET))]));
+    ada["passwordHash"] = hash;
+    let passkey = json!({ "kind": "passkey", "name": "Laptop" });
+    let lines = [
+        ada.clone(),
+        line("bob@work.example", &json!([totp(None)])),
+        line("eve@work.example", &json!([passkey, totp(Some("gezdgnbvgy3tqojqgezdgnbvgy======"))])),
+        line("kim@work.example", &json!([])),
+    ];
+    let told = import(&place, &lines, &["--with-totp-secrets"]);
+    assert_eq!(told.counts, [4, 0, 2], "{}", told.errors);
+
+    let asked = challenge(&running.client, EMAIL, &grace.password).await;
+    let authenticator = Authenticator::new(SECRET);
+    let entered = login_factor(&running.client, &asked, &authenticator.code_at(now())).await;
+    let tokens = entered.tokens();
+    let user = running.client.bearer(&tokens.user);
+    let listed = user.get("/api/me/factors").await.expect(200).json();
+    let factor = &listed["items"][0];
+    assert_eq!((&factor["name"], &factor["createdAt"]), (&json!("Phone"), &json!(ADDED)));
+    assert_eq!(listed["recoveryCodesLeft"], 0);
+    user.post_json("/api/me/recovery-codes", json!({})).await.expect(200);
+    let text = place.run(&["users", "export"]).expect(0).stdout();
+    assert!(!text.contains("secret") && !text.contains(SECRET), "{text}");
+    // The same file without the secrets describes the same accounts.
+    assert_eq!(import(&place, &lines, &[]).counts, [0, 0, 0]);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn an_import_brings_totp_secrets_embedded() {
+    an_import_brings_totp_secrets(Place::new().set("secrets.master_key", &"A".repeat(43))).await;
+}
+
+#[tokio::test]
+async fn an_import_brings_totp_secrets_on_servers() {
+    let (place, _database) = on_servers().await;
+    an_import_brings_totp_secrets(place).await;
+}
+
+#[tokio::test]
+async fn an_import_says_which_accounts_came_without_their_factors_embedded() {
+    let place = Place::new().set("secrets.master_key", &"A".repeat(43));
+    place.run(&["migrate", "up"]).expect(0);
+    let lines = [
+        line("a@work.example", &json!([totp(None)])),
+        line("b@work.example", &json!([totp(Some(SECRET))])),
+        line("c@work.example", &json!(null)),
+    ];
+    assert_eq!(import(&place, &lines, &[]).counts, [3, 0, 2]);
+    let shown =
+        value(&place.run(&["users", "show", "b@work.example", "--json"]).expect(0).stdout());
+    assert_eq!(shown["factors"], json!([]));
+    fs::write(place.path("more.jsonl"), line("d@work.example", &json!([totp(None)])).to_string())
+        .expect("written");
+    let told = place.run(&["users", "import", "more.jsonl"]).expect(0).stderr();
+    assert!(told.contains("1 of them without some or all of their second factors"), "{told}");
+}
+
+#[tokio::test]
+async fn a_wrong_factor_in_a_line_is_refused_and_its_secret_never_told_embedded() {
+    let place = Place::new().set("secrets.master_key", &"A".repeat(43));
+    place.run(&["migrate", "up"]).expect(0);
+    let with = |member: &str, value: Value| {
+        let mut factor = totp(Some(SECRET));
+        factor[member] = value;
+        json!([factor])
+    };
+    for (factors, word) in [
+        (with("secret", json!("not base32 at all!")), "base32"),
+        (with("secret", json!("GEZDGNBVGY3TQOJQ")), "16 to 64 bytes"),
+        (with("secret", json!(7)), "wrong type"),
+        (with("kind", json!("sms")), "neither"),
+        (with("kind", json!("passkey")), "only a factor of the kind"),
+        (with("name", json!("")), "name"),
+        (with("createdAt", json!("yesterday")), "RFC 3339"),
+        (with("createdAt", json!("1969-12-31T23:59:59Z")), "1970"),
+        (with("GEZDGNBV", json!(1)), "unknown member"),
+        (json!([totp(Some(SECRET)), totp(None)]), "at most one"),
+        (json!(vec![json!({ "kind": "passkey", "name": "Key" }); 11]), "more than 10"),
+        (json!("none"), "wrong type"),
+    ] {
+        let lines = [line("ada@work.example", &factors)];
+        for arguments in [&[][..], &["--with-totp-secrets"]] {
+            let told = import(&place, &lines, arguments);
+            assert_eq!(told.counts, [0, 1, 0], "{factors}");
+            assert!(told.errors.contains(word), "{word}: {}", told.errors);
+            assert!(!told.errors.contains("GEZDGNBV"), "{}", told.errors);
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_key_of_second_factors_cannot_be_retired_embedded() {
+    let mut place = Place::new();
+    let running = place.start().await;
+    with_totp(&running).await;
+    let keys = value(&place.run(&["keys", "list", "--json"]).expect(0).stdout());
+    let keys = keys.as_array().expect("a list").clone();
+    let key = keys.iter().find(|key| key["kind"] == "factor").expect("a key of second factors");
+    let kid = key["kid"].as_str().expect("a kid");
+    assert!(place.run(&["keys", "list"]).expect(0).stdout().contains("factor"));
+    for dry in [&["--dry-run"][..], &[]] {
+        let refused = place.run(&[&["keys", "retire", kid], dry].concat()).expect(1);
+        assert!(refused.stderr().contains("authenticator apps"), "{}", refused.stderr());
+        assert!(refused.stdout().is_empty());
+    }
+    let after = value(&place.run(&["keys", "list", "--json"]).expect(0).stdout());
+    assert_eq!(after.as_array(), Some(&keys));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn factors_survive_a_start_with_a_wrong_master_key_embedded() {
+    let mut place = Place::new();
+    let running = place.start().await;
+    let mut ada = Person::register(&running.client, EMAIL).await;
+    let mail = running.mail_to(EMAIL, 0).await;
+    ada.verify(mail.token()).await.expect(200);
+    // The code of this step confirms the app, so the login uses the code of the next step.
+    let authenticator = add_totp(&mut ada, "Phone", now() - 30_000).await;
+    running.stop().await;
+    let mut place = place.set("secrets.master_key", "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=");
+    let checked = place.run(&["doctor"]).expect(3).stdout();
+    assert!(checked.contains("1 of the 1 oldest secrets cannot be decrypted"), "{checked}");
+    assert!(checked.contains("no second factor is accepted any more"), "{checked}");
+    let running = place.start().await;
+    let asked = challenge(&running.client, EMAIL, &ada.password).await;
+    let code = authenticator.code_at(now());
+    let unread = login_factor(&running.client, &asked, &code).await;
+    unread.expect_problem(503, "dependency-unavailable");
+    running.stop().await;
+
+    let mut place = place.without("LATCHKEY_SECRETS__MASTER_KEY");
+    let running = place.start().await;
+    let asked = challenge(&running.client, EMAIL, &ada.password).await;
+    login_factor(&running.client, &asked, &authenticator.code_at(now())).await.expect(200);
+    let checked = place.run(&["doctor"]).stdout();
+    assert!(checked.contains("the 1 oldest secrets can be decrypted"), "{checked}");
+    running.stop().await;
+}
