@@ -15,7 +15,7 @@ use crate::http::member::change_context;
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
 use crate::secret::{Secret, sha256};
-use crate::team::joining::{self, Offer, Shown};
+use crate::team::joining::{self, Invitee, Offer, Shown};
 use crate::telemetry::labels::TenancyChange;
 use crate::user::EmailAddress;
 
@@ -79,7 +79,8 @@ async fn accept(
         return Err(Code::EmailUnverified.into());
     }
     let digest = sha256(token.as_bytes());
-    joining::accept(&change_context(app, request), standing.id, Shown::Link(&digest), room(app))
+    let invitee = Invitee { user_id: standing.id, has_two_factors: false };
+    joining::accept(&change_context(app, request), invitee, Shown::Link(&digest), room(app))
         .await?;
     app.metrics.tenancy_changes.one(TenancyChange::InvitationAccepted);
     Ok(())
@@ -95,6 +96,9 @@ const fn advice(code: Code) -> Option<&'static str> {
             "Your address is not confirmed yet. Open the link in the confirmation mail first."
         }
         Code::AccountDisabled => "The account is disabled. Only the operator can enable it.",
+        Code::TeamFactorRequired => {
+            "The team requires a second factor. Log in with it where you have your account and accept the invitation there."
+        }
         Code::CaptchaInvalid => {
             "There were too many wrong passwords. Log in where you have your account and accept the invitation there."
         }
