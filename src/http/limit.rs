@@ -125,8 +125,8 @@ pub async fn known_session(app: &App, request: &Request) -> Result<Option<KnownS
             sid: principal.session.sid,
             address: principal.standing.email_normal,
         })),
-        Err(Refused::Invalid) => Ok(None),
         Err(Refused::Unavailable(unavailable)) => Err(unavailable.into()),
+        Err(Refused::Invalid | Refused::FactorRequired(_)) => Ok(None),
     }
 }
 

@@ -7,7 +7,7 @@ use super::request::Request;
 use crate::admission::InvitationLimit;
 use crate::app::App;
 use crate::audit::ChangeContext;
-use crate::http::limit;
+use crate::http::{fresh, limit};
 use crate::problem::{Code, FieldError, Problem};
 use crate::session::Principal;
 use crate::session::account_status::Membership;
@@ -36,9 +36,10 @@ impl Member {
     /// # Errors
     /// [`Code::EmailUnverified`] if the caller's email address is not verified, whatever the path
     /// is. [`Code::NotFound`] if the team id is invalid or unknown, or if the caller is not a
-    /// member of the team. [`Code::Forbidden`] if the caller's role does not have the permission,
-    /// or if the operator has disabled the team and the permission does not hold in a disabled
-    /// team.
+    /// member of the team. [`Code::TeamFactorRequired`] if the team requires a second factor and
+    /// the session has none, unless the permission holds without one. [`Code::Forbidden`] if the
+    /// caller's role does not have the permission, or if the operator has disabled the team and the
+    /// permission does not hold in a disabled team.
     pub async fn of(app: &App, request: &Request, permission: Permission) -> Result<Self, Problem> {
         let team_id = request.id("tid").unwrap_or_default();
         let (user_id, claims, _pass) = limit::account(app, request, Expiry::Enforced).await?;
@@ -47,6 +48,9 @@ impl Member {
         let membership =
             membership.filter(|membership| membership.team_id == team_id).ok_or(Code::NotFound)?;
         let role = membership.role;
+        if caller.is_locked() && !permission.holds_without_factor() {
+            return Err(fresh::team_factor(app, &caller).await);
+        }
         if !permission.is_granted_to(role) {
             return Err(Code::Forbidden.into());
         }
@@ -60,6 +64,14 @@ impl Member {
     /// Whether the team is enabled. The operator can disable it.
     pub fn is_active(&self) -> bool {
         self.caller.standing.membership.as_ref().is_some_and(Membership::is_active)
+    }
+
+    /// Refuses the caller if the team requires a second factor and the session has none.
+    pub async fn require_factor(&self, app: &App) -> Result<(), Problem> {
+        if !self.caller.is_locked() {
+            return Ok(());
+        }
+        Err(fresh::team_factor(app, &self.caller).await)
     }
 
     pub fn team_id(&self) -> Uuid {
@@ -86,6 +98,7 @@ impl From<Refusal> for Problem {
             Refusal::TeamDisabled => Self::new(Code::Forbidden).detail(
                 "The operator has disabled this team. Its members can only view the team and leave it. Its owners can also delete the team.",
             ),
+            Refusal::FactorRequired => Code::TeamFactorRequired.into(),
             Refusal::Conflict(detail) => Self::new(Code::Conflict).detail(detail),
             Refusal::LinkInvalid => Code::TokenInvalid.into(),
             Refusal::OtherAddress => Code::OtherAddress.into(),

@@ -70,6 +70,12 @@ impl Operation {
 
     /// Creates an operation on the team in the path, for all of its members.
     pub fn of_team(id: &'static str, tag: Tag, summary: &'static str) -> Self {
+        Self::of_seen_team(id, tag, summary).fails(&[Code::TeamFactorRequired])
+    }
+
+    /// Creates an operation on the team in the path, for all of its members, also for those whose
+    /// session lacks the second factor that the team requires.
+    pub fn of_seen_team(id: &'static str, tag: Tag, summary: &'static str) -> Self {
         Self::new(id, tag, summary).bearer().path("tid", "The id of the team.").fails(&[
             Code::InvalidToken,
             Code::EmailUnverified,

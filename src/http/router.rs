@@ -256,7 +256,7 @@ pub const ROUTES: &[Route] = &[
     route!(Get "/api/captcha" open api::meta::captcha),
     route!(Get "/api/teams" verified api::team::list),
     route!(Post "/api/teams" verified api::team::create),
-    route!(Get "/api/teams/{tid}" team ReadTeam api::team::show),
+    route!(Get "/api/teams/{tid}" team SeeTeam api::team::show),
     route!(Patch "/api/teams/{tid}" team ManageTeam api::team::update),
     route!(Delete "/api/teams/{tid}" team DeleteTeam api::team::delete; Any),
     route!(Post "/api/teams/{tid}/switch" team UseTeam api::team::switch),

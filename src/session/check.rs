@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::database::Db;
 use crate::problem::{Code, Problem, Unavailable};
 use crate::session::account_status::{AccountStatus, SessionRow, StatusQuery, TokenRow};
-use crate::session::proof;
+use crate::session::proof::{self, Level};
 use crate::store::{Session, Store};
 use crate::team::keys::KnownKey;
 use crate::team::roles::scope_of;
@@ -32,11 +32,25 @@ pub struct Principal {
     pub standing: AccountStatus,
 }
 
+impl Principal {
+    /// The level of the session.
+    pub fn level(&self) -> Level {
+        proof::level(&self.session, &self.standing)
+    }
+
+    /// Whether the team of the membership requires a second factor, and the session has none.
+    pub fn is_locked(&self) -> bool {
+        self.standing.membership.as_ref().is_some_and(|team| team.is_locked_for(self.level()))
+    }
+}
+
 /// Why a token is refused.
 #[derive(Debug)]
 pub enum Refused {
     /// The token is not valid. The client does not learn why.
     Invalid,
+    /// The vaultToken is valid, but its team requires a second factor, and the session has none.
+    FactorRequired(Box<Principal>),
     /// A dependency fails, so the token cannot be checked.
     Unavailable(Unavailable),
 }
@@ -45,6 +59,7 @@ impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
         match refused {
             Refused::Invalid => Code::InvalidToken.into(),
+            Refused::FactorRequired(_) => Code::StepUpRequired.into(),
             Refused::Unavailable(unavailable) => unavailable.into(),
         }
     }
@@ -104,7 +119,8 @@ impl Check<'_> {
             .map_err(|_| Refused::Invalid)
     }
 
-    /// Checks whether a vaultToken is valid now. The caller has verified its claims.
+    /// Checks whether a vaultToken is valid now. The caller has verified its claims. Returns the
+    /// session and the user of the token, or none if the token belongs to a project key.
     ///
     /// The check of a session's token needs one read of the token store and one SELECT. The check
     /// of a project key's token needs only the SELECT. The token is refused in these cases:
@@ -112,17 +128,18 @@ impl Check<'_> {
     /// - The token names no team, or the team is disabled.
     /// - The session of the token has ended.
     /// - The membership has changed since the token was issued.
-    /// - The team requires a second factor, and the session has none.
+    /// - The team requires a second factor, and the session has none. This is
+    ///   [`Refused::FactorRequired`].
     /// - The project key of the token is revoked or expired.
     /// - The token itself is revoked.
-    pub async fn vault_is_live(&self, claims: &VaultClaims) -> Result<(), Refused> {
+    pub async fn vault_is_live(&self, claims: &VaultClaims) -> Result<Option<Principal>, Refused> {
         let id = |text: &str| text.parse::<Uuid>().map_err(|_| Refused::Invalid);
         let subject = id(&claims.sub)?;
         let team = id(claims.tid.as_deref().ok_or(Refused::Invalid)?)?;
         let project = claims.pid.as_deref().map(id).transpose()?;
         match &claims.sid {
-            Some(sid) => self.member_is_live(claims, (subject, sid), team, project).await,
-            None => self.key_is_live(claims, subject, team, project).await,
+            Some(sid) => self.member_is_live(claims, (subject, sid), team, project).await.map(Some),
+            None => self.key_is_live(claims, subject, team, project).await.map(|()| None),
         }
     }
 
@@ -151,7 +168,7 @@ impl Check<'_> {
         (user_id, sid): (Uuid, &str),
         team: Uuid,
         project: Option<Uuid>,
-    ) -> Result<(), Refused> {
+    ) -> Result<Principal, Refused> {
         let session =
             self.store.session(user_id, sid, self.clock.now()).await?.ok_or(Refused::Invalid)?;
         let place = StatusQuery { sid, team: Some(team), project, jti: &claims.jti };
@@ -166,16 +183,15 @@ impl Check<'_> {
                 && Some(membership.role.name()) == claims.role.as_deref()
                 && membership.project.as_ref().map(|(id, _)| *id) == project
         });
-        let is_locked = standing
-            .membership
-            .as_ref()
-            .is_some_and(|it| it.is_locked_for(proof::level(&session, &standing)));
-        let good = same
-            && !is_locked
-            && standing.is_verified()
-            && standing.token == TokenRow::Absent
-            && session.epoch == standing.session_epoch;
-        if good { Ok(()) } else { Err(Refused::Invalid) }
+        let good = same && standing.is_verified() && standing.token == TokenRow::Absent;
+        if !good {
+            return Err(Refused::Invalid);
+        }
+        let principal = Self::join(session, standing)?;
+        if principal.is_locked() {
+            return Err(Refused::FactorRequired(Box::new(principal)));
+        }
+        Ok(principal)
     }
 
     /// Returns the principal of a userToken. The caller has verified the claims. While a session is

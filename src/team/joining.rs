@@ -58,6 +58,14 @@ pub enum Shown<'a> {
     Id(Uuid),
 }
 
+/// The user who accepts an invitation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Invitee {
+    pub user_id: Uuid,
+    /// Whether the user has proven two factors. A team can require this.
+    pub has_two_factors: bool,
+}
+
 /// The limits for memberships.
 #[derive(Clone, Copy, Debug)]
 pub struct Room {
@@ -116,7 +124,7 @@ pub async fn offer_of(db: &Db, digest: &str, now: UnixMillis) -> Result<Option<O
 /// after the team is locked.
 pub async fn accept(
     cx: &ChangeContext<'_>,
-    user_id: Uuid,
+    Invitee { user_id, has_two_factors }: Invitee,
     shown: Shown<'_>,
     room: Room,
 ) -> Result<MyTeam, Refusal> {
@@ -128,6 +136,9 @@ pub async fn accept(
     let (invitation, team) = lock(&tx, &seen, cx.now).await?.ok_or_else(|| shown.gone())?;
     if team.status == TeamState::Disabled {
         return Err(Refusal::TeamDisabled);
+    }
+    if team.require_factor && !has_two_factors {
+        return Err(Refusal::FactorRequired);
     }
     let role = Role::from_name(&invitation.role).ok_or(Refusal::Forbidden)?;
     if !inviter_may(&tx, &invitation, role).await? {

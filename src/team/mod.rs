@@ -44,6 +44,8 @@ pub enum Refusal {
     Forbidden,
     /// The operator has disabled the team. Members can only read, leave and delete a disabled team.
     TeamDisabled,
+    /// The team requires a second factor, and the user's session has none.
+    FactorRequired,
     /// The current state of the team does not allow the change. The text is a sentence for the
     /// response.
     Conflict(String),

@@ -35,7 +35,8 @@ macro_rules! permissions {
 }
 
 permissions! {
-    ReadTeam Viewer "see the team, its projects and its members";
+    SeeTeam Viewer "see the team";
+    ReadTeam Viewer "see the team's projects and members";
     UseTeam Viewer "switch a session to the team";
     LeaveTeam Viewer "leave the team";
     ManageTeam Admin "change the team's name and slug";
@@ -43,6 +44,7 @@ permissions! {
     ManageMembers Admin "change the roles of members and remove members, up to one's own role";
     ManageInvitations Admin "list invitations, and create, resend and revoke those with a role up to one's own";
     ManageKeys Admin "create, list and revoke the keys of projects";
+    RequireFactor Owner "require a second factor of the members";
     DeleteTeam Owner "delete the team";
 }
 
@@ -56,7 +58,13 @@ impl Permission {
     /// read and leave a disabled team. Owners can still delete it, because otherwise they could not
     /// delete their own accounts.
     pub const fn holds_while_disabled(self) -> bool {
-        matches!(self, Self::ReadTeam | Self::LeaveTeam | Self::DeleteTeam)
+        matches!(self, Self::SeeTeam | Self::ReadTeam | Self::LeaveTeam | Self::DeleteTeam)
+    }
+
+    /// Whether the permission holds if the team requires a second factor and the member's session
+    /// has none. The member can still see that the team requires one, and can leave.
+    pub const fn holds_without_factor(self) -> bool {
+        matches!(self, Self::SeeTeam | Self::LeaveTeam)
     }
 }
 

@@ -204,21 +204,41 @@ pub async fn show(db: &Db, team_id: Uuid, role: Role) -> Result<Option<MyTeam>, 
     Ok(found.map(|team| MyTeam::of(team, role)))
 }
 
-/// Changes a team's name and slug.
+/// The changes of a team. A value that is none stays as it is.
+#[derive(Clone, Debug, Default)]
+pub struct TeamUpdate {
+    pub name: Option<String>,
+    pub slug: Option<Slug>,
+    /// Whether members need a session with two factors to use the team. Only an owner can change
+    /// this.
+    pub require_factor: Option<bool>,
+}
+
+impl TeamUpdate {
+    /// The permission that the changes need.
+    pub const fn permission(&self) -> Permission {
+        if self.require_factor.is_some() {
+            Permission::RequireFactor
+        } else {
+            Permission::ManageTeam
+        }
+    }
+}
+
+/// Changes a team.
 pub async fn update(
     cx: &ChangeContext<'_>,
     actor: Actor,
-    (name, slug): (Option<&str>, Option<Slug>),
+    update: TeamUpdate,
 ) -> Result<MyTeam, Refusal> {
-    let act = change::begin(cx, actor, None, Permission::ManageTeam).await?;
-    let mut team = find(&act.tx, actor.team_id).await?;
-    let before = team.clone();
-    if let Some(name) = name {
-        name.clone_into(&mut team.name);
-    }
-    if let Some(slug) = slug {
+    let act = change::begin(cx, actor, None, update.permission()).await?;
+    let before = find(&act.tx, actor.team_id).await?;
+    let mut team = before.clone();
+    team.name = update.name.unwrap_or(team.name);
+    if let Some(slug) = update.slug {
         slug.as_str().clone_into(&mut team.slug);
     }
+    team.require_factor = update.require_factor.unwrap_or(team.require_factor);
     if team == before {
         return Ok(MyTeam::of(team, act.role));
     }
@@ -226,6 +246,7 @@ pub async fn update(
         .set(team::ActiveModel {
             name: Set(team.name.clone()),
             slug: Set(team.slug.clone()),
+            require_factor: Set(team.require_factor),
             ..Default::default()
         })
         .filter(team::Column::Id.eq(actor.team_id))
@@ -233,7 +254,12 @@ pub async fn update(
         .await;
     conflicts(changed)?;
     let role = act.role;
-    act.commit(Action::TeamUpdated, None, Detail::none()).await?;
+    let detail = match (before.require_factor, team.require_factor) {
+        (false, true) => Detail::none().word("factor", "required"),
+        (true, false) => Detail::none().word("factor", "not-required"),
+        _ => Detail::none(),
+    };
+    act.commit(Action::TeamUpdated, None, detail).await?;
     Ok(MyTeam::of(team, role))
 }
 

@@ -80,6 +80,7 @@ mod smtp;
 mod store_suite;
 mod stored_secrets;
 mod sweeps;
+mod team_policy;
 mod teams;
 mod telemetry;
 mod threats;

@@ -103,6 +103,7 @@ both!(the_list_shows_where_one_is_logged_in, async |app| {
     assert_eq!((&this["current"], &that["current"]), (&json!(true), &json!(false)));
     assert_eq!(this["amr"], json!(["email"]));
     assert_eq!(that["amr"], json!(["pwd"]));
+    assert_eq!((&this["acr"], &that["acr"]), (&json!("aal1"), &json!("aal1")));
     assert_eq!(that["userAgent"], "Phone/1.0");
     assert_eq!(that["ip"], "127.0.0.1");
     let mut members: Vec<&str> =
@@ -110,7 +111,7 @@ both!(the_list_shows_where_one_is_logged_in, async |app| {
     members.sort_unstable();
     assert_eq!(
         members,
-        ["amr", "createdAt", "current", "expiresAt", "ip", "lastSeenAt", "sid", "userAgent"]
+        ["acr", "amr", "createdAt", "current", "expiresAt", "ip", "lastSeenAt", "sid", "userAgent"]
     );
     for time in ["createdAt", "lastSeenAt", "expiresAt"] {
         let time = that[time].as_str().expect("a time");

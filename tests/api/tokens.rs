@@ -12,7 +12,8 @@ fn names(value: &Value) -> Vec<&str> {
     value.as_object().expect("an object").keys().map(String::as_str).collect()
 }
 
-const USER: [&str; 14] = [
+const USER: [&str; 15] = [
+    "acr",
     "amr",
     "aud",
     "auth_time",
@@ -44,8 +45,25 @@ both!(claims_before_the_address_is_proven, async |app| {
         assert_eq!(user[name], at, "{name}");
     }
     let vault = claims(&person.vault_token);
-    let expected = ["aud", "client_id", "exp", "iat", "iss", "jti", "nbf", "scope", "sid", "sub"];
+    let expected = [
+        "acr",
+        "amr",
+        "aud",
+        "auth_time",
+        "client_id",
+        "exp",
+        "iat",
+        "iss",
+        "jti",
+        "nbf",
+        "scope",
+        "sid",
+        "sub",
+    ];
     assert_eq!(names(&vault), expected);
+    for name in ["acr", "amr", "auth_time"] {
+        assert_eq!(vault[name], user[name], "{name}");
+    }
     assert_eq!(vault["scope"], "");
     assert_eq!(vault["client_id"], "latchkey");
     assert_eq!((&vault["iss"], &vault["aud"]), (&json!(PUBLIC_URL), &json!("vault")));
@@ -62,7 +80,10 @@ both!(claims_after_the_address_is_proven, async |app| {
     assert_eq!(user["amr"], json!(["email"]));
     let vault = claims(&person.vault_token);
     let expected = [
+        "acr",
+        "amr",
         "aud",
+        "auth_time",
         "client_id",
         "exp",
         "iat",

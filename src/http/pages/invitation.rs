@@ -18,7 +18,8 @@ use crate::http::request::Request;
 use crate::mail::Locale;
 use crate::problem::{Code, Problem};
 use crate::secret::{Secret, sha256};
-use crate::team::joining::{self, Offer, Shown};
+use crate::session::Level;
+use crate::team::joining::{self, Invitee, Offer, Shown};
 use crate::telemetry::labels::TenancyChange;
 use crate::user::EmailAddress;
 
@@ -132,8 +133,11 @@ async fn join(app: &App, request: &Request, token: &str, user: &ProvenUser) -> R
     if !user.account.is_verified() {
         return Err(Code::EmailUnverified.into());
     }
-    let (change, digest) = (change_context(app, request), sha256(token.as_bytes()));
-    joining::accept(&change, user.account.id, Shown::Link(&digest), room(app)).await?;
+    let digest = sha256(token.as_bytes());
+    let has_two_factors = user.proof.level == Level::Aal2;
+    let invitee = Invitee { user_id: user.account.id, has_two_factors };
+    joining::accept(&change_context(app, request), invitee, Shown::Link(&digest), room(app))
+        .await?;
     app.metrics.tenancy_changes.one(TenancyChange::InvitationAccepted);
     Ok(())
 }
@@ -243,6 +247,10 @@ const fn advice(locale: Locale, code: Code) -> Option<&'static str> {
         Code::AccountDisabled => (
             "The account is disabled. Only the operator can enable it.",
             "Das Konto ist gesperrt. Nur der Betreiber kann es entsperren.",
+        ),
+        Code::TeamFactorRequired => (
+            "The team requires a second factor. Add one where you have your account, and accept the invitation there.",
+            "Das Team verlangt einen zweiten Faktor. Fügen Sie ihn dort hinzu, wo Sie Ihr Konto haben, und nehmen Sie die Einladung dort an.",
         ),
         Code::CaptchaInvalid => (
             "There were too many wrong passwords. Log in where you have your account and accept the invitation there.",

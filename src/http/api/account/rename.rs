@@ -27,7 +27,7 @@ pub async fn handle(
     let new_name = name.as_str().to_owned();
     caller.standing.name.clone_from(&new_name);
     app.accounts.rename(request.call(), caller.standing.id, new_name).await?;
-    Ok(answer::json(&Me::from(&caller.standing)))
+    Ok(answer::json(&Me::from(&caller)))
 }
 
 pub fn operation() -> Operation {

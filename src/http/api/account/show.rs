@@ -9,7 +9,6 @@ use crate::http::answer::{self, Answer};
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
-use crate::session::AccountStatus;
 use crate::session::Principal;
 
 /// A user, with the team and the project that the session uses.
@@ -41,6 +40,10 @@ struct Team {
     name: String,
     /// The role of the user: `owner`, `admin`, `member` or `viewer`.
     role: String,
+    /// This member is present only if the session cannot use the team. Its value is the code of the
+    /// problem that requests about the team get: `team-factor-required`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    locked: Option<&'static str>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -51,8 +54,9 @@ struct Project {
     name: String,
 }
 
-impl From<&AccountStatus> for Me {
-    fn from(standing: &AccountStatus) -> Self {
+impl From<&Principal> for Me {
+    fn from(caller: &Principal) -> Self {
+        let standing = &caller.standing;
         let membership = standing.membership.as_ref();
         let project = membership.and_then(|membership| membership.project.as_ref());
         Self {
@@ -65,6 +69,7 @@ impl From<&AccountStatus> for Me {
                 id: membership.team_id.to_string(),
                 name: membership.team_name.clone(),
                 role: membership.role.name().to_owned(),
+                locked: caller.is_locked().then(|| Code::TeamFactorRequired.name()),
             }),
             project: project.map(|(id, name)| Project { id: id.to_string(), name: name.clone() }),
         }
@@ -72,7 +77,7 @@ impl From<&AccountStatus> for Me {
 }
 
 pub async fn handle(_: &App, _: &mut Request, caller: Principal) -> Result<Answer, Problem> {
-    Ok(answer::json(&Me::from(&caller.standing)))
+    Ok(answer::json(&Me::from(&caller)))
 }
 
 pub fn operation() -> Operation {

@@ -1,15 +1,17 @@
 //! `POST /api/me/invitations/{iid}/accept`: lets the caller join a team with an invitation from the
 //! caller's own list.
 
-use super::room;
+use super::{invitee, room};
 use crate::app::App;
 use crate::http::answer::{self, Answer};
 use crate::http::api::team::TeamView;
+use crate::http::fresh;
 use crate::http::member::change_context;
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
 use crate::session::Principal;
+use crate::team::Refusal;
 use crate::team::joining::{self, Shown};
 use crate::telemetry::labels::TenancyChange;
 
@@ -20,7 +22,10 @@ pub async fn handle(
 ) -> Result<Answer, Problem> {
     let shown = Shown::Id(request.id("iid")?);
     let change = change_context(app, request);
-    let team = joining::accept(&change, caller.standing.id, shown, room(app)).await?;
+    let team = match joining::accept(&change, invitee(&caller), shown, room(app)).await {
+        Err(Refusal::FactorRequired) => return Err(fresh::team_factor(app, &caller).await),
+        accepted => accepted?,
+    };
     app.metrics.tenancy_changes.one(TenancyChange::InvitationAccepted);
     Ok(answer::json(&TeamView::from(team)))
 }
@@ -38,6 +43,7 @@ pub fn operation() -> Operation {
             Code::InvalidToken,
             Code::Forbidden,
             Code::EmailUnverified,
+            Code::TeamFactorRequired,
             Code::NotFound,
             Code::Conflict,
         ])

@@ -17,8 +17,9 @@ use crate::app::App;
 use crate::audit::RequestOrigin;
 use crate::clock::rfc3339;
 use crate::mail::MailData;
+use crate::session::{Level, Principal};
 use crate::team::invitations::{Invitation, Post};
-use crate::team::joining::Room;
+use crate::team::joining::{Invitee, Room};
 
 /// An invitation, as the admins of the team see it.
 #[derive(Serialize, ToSchema)]
@@ -65,6 +66,12 @@ fn post<'a>(app: &'a App, origin: &'a RequestOrigin) -> Post<'a> {
         per_day: app.config.teams.invitations_per_day,
         admission: &app.admission,
     }
+}
+
+/// The caller who accepts an invitation.
+fn invitee(caller: &Principal) -> Invitee {
+    let has_two_factors = caller.level() == Level::Aal2;
+    Invitee { user_id: caller.standing.id, has_two_factors }
 }
 
 /// The limits that apply when a user joins a team.

@@ -17,6 +17,9 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
     // not allowed to manage members gets the same response for every other id, so the response does
     // not reveal whether the id belongs to a member.
     let is_self = user_id.as_ref().is_ok_and(|id| *id == member.actor.user_id);
+    if !is_self {
+        member.require_factor(app).await?;
+    }
     if !is_self && !Permission::ManageMembers.is_granted_to(member.role) {
         return Err(Code::Forbidden.into());
     }
@@ -37,7 +40,7 @@ pub fn operation() -> Operation {
         .describes(
             "Send your own id to leave the team. The membership ends at once. The user's sessions \
              continue in another team of the user, or in no team. The last owner can neither leave \
-             nor be removed.",
+             nor be removed. If the team requires a second factor, you can leave without one.",
         )
         .path("userId", "The id of the user.")
         .gives_nothing("The membership has ended.")

@@ -8,6 +8,7 @@ use crate::http::answer::{self, Answer};
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::Problem;
+use crate::session::Level;
 use crate::team::roles::SCOPES;
 
 pub async fn handle(app: &App, _: &mut Request) -> Result<Answer, Problem> {
@@ -27,7 +28,8 @@ pub async fn handle(app: &App, _: &mut Request) -> Result<Answer, Problem> {
         "revocation_endpoint_auth_methods_supported": ["none", "client_secret_basic", "client_secret_post"],
         "response_types_supported": ["token"],
         "subject_types_supported": ["public"],
-        "claims_supported": ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "sid", "tid", "role", "pid", "scope", "mep"],
+        "claims_supported": ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "sid", "tid", "role", "pid", "scope", "mep", "acr", "amr", "auth_time"],
+        "acr_values_supported": [Level::Aal1.name(), Level::Aal2.name()],
         "service_documentation": format!("{url}/docs"),
     });
     Ok(super::jwks::public(answer::json(&document)))

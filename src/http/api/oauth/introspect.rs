@@ -17,7 +17,7 @@ use crate::http::limit::{self, Holder};
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
-use crate::session::Refused;
+use crate::session::{Principal, Refused, proof};
 use crate::telemetry::labels::Introspected;
 use crate::telemetry::typed::Outcome;
 use crate::token::{Expiry, UserClaims, VaultClaims};
@@ -95,6 +95,18 @@ pub struct Introspection {
     /// The epoch of the user's membership in the team.
     #[serde(skip_serializing_if = "Option::is_none")]
     mep: Option<i32>,
+    /// The level of the session: `aal1` (one factor) or `aal2` (two factors). A token of a project
+    /// key does not have this member.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acr: Option<&'static str>,
+    /// The methods of the session's newest proof (RFC 8176). A token of a project key does not have
+    /// this member.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    amr: Option<Vec<String>>,
+    /// When the user last proved themselves at the level of `acr` (NumericDate). A token of a project
+    /// key does not have this member.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth_time: Option<i64>,
 }
 
 pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem> {
@@ -118,7 +130,11 @@ async fn introspect(app: &App, request: &mut Request) -> Result<Introspection, P
     let found = match app.check().vault_claims(token).await {
         Ok(claims) if client.sees_team(claims.tid.as_deref()) => {
             let _pass = limit::permit_of(app, request, &claims).await?;
-            app.check().vault_is_live(&claims).await.map(|()| claims.into())
+            let checked = app.check().vault_is_live(&claims).await;
+            checked.map(|principal| match principal {
+                Some(principal) => Introspection::from(claims).proven(&principal),
+                None => claims.into(),
+            })
         }
         Err(Refused::Invalid) if client.sees_users() => {
             return user(app, request, token).await;
@@ -138,15 +154,30 @@ async fn user(app: &App, request: &Request, token: &str) -> Result<Introspection
         Err(refused) => return told(Err(refused)),
     };
     let _pass = limit::permit(app, request, Holder::Account(user_id)).await?;
-    told(check.caller_of(user_id, &claims).await.map(|_| claims.into()))
+    let checked = check.caller_of(user_id, &claims).await;
+    told(checked.map(|principal| Introspection::from(claims).proven(&principal)))
 }
 
 /// An invalid token is reported as inactive, without a reason. A token that cannot be checked
 /// becomes a problem.
 fn told(found: Result<Introspection, Refused>) -> Result<Introspection, Problem> {
     match found {
-        Err(Refused::Invalid) => Ok(Introspection::default()),
+        Err(Refused::Invalid | Refused::FactorRequired(_)) => Ok(Introspection::default()),
         found => found.map_err(Problem::from),
+    }
+}
+
+impl Introspection {
+    /// Adds how the user has authenticated. The session's record says this, not the token, because
+    /// the level of a session can fall while the token is valid.
+    fn proven(self, principal: &Principal) -> Self {
+        let Principal { session, standing } = principal;
+        Self {
+            acr: Some(principal.level().name()),
+            amr: Some(proof::methods(session, standing)),
+            auth_time: Some(session.auth_time.div_euclid(1000)),
+            ..self
+        }
     }
 }
 
@@ -201,8 +232,8 @@ pub fn operation() -> Operation {
             "This endpoint follows RFC 7662. A client of `introspection.clients` may introspect every \
              token. A project key may introspect only the vaultTokens of its own team. If a token \
              is not active, the response is exactly `{\"active\":false}`. A token is inactive as \
-             soon as its session or its membership has ended, or as soon as the token or its key \
-             is revoked. Errors also have the member `error` of the RFC.",
+             soon as its session or its membership has ended, as soon as the token or its key is \
+             revoked, or as soon as the team requires a second factor that the session lacks. Errors also have the member `error` of the RFC.",
         )
         .basic()
         .takes_form::<IntrospectRequest>()

@@ -10,10 +10,11 @@ use hyper::header::{HeaderName, HeaderValue};
 
 use crate::app::App;
 use crate::http::answer::{self, Answer};
-use crate::http::limit;
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
+use crate::http::{fresh, limit};
 use crate::problem::{Code, Problem};
+use crate::session::{Level, Refused};
 use crate::telemetry::labels::ForwardAuth;
 use crate::telemetry::typed::Outcome;
 use crate::token::VaultClaims;
@@ -62,7 +63,12 @@ async fn answer_for(
     let token = request.bearer()?.ok_or(Code::InvalidToken)?;
     let claims = app.check().vault_claims(token).await?;
     let _pass = limit::permit_of(app, request, &claims).await?;
-    app.check().vault_is_live(&claims).await?;
+    match app.check().vault_is_live(&claims).await {
+        Err(Refused::FactorRequired(caller)) => {
+            return Err(fresh::step_up(app, &caller, Level::Aal2).await);
+        }
+        checked => checked.map(drop)?,
+    }
     if !conditions.hold(&claims) {
         return Err(Problem::new(Code::Forbidden)
             .detail("The token belongs to another team or project, or it does not have all required scopes."));
@@ -144,7 +150,8 @@ pub fn operation() -> Operation {
              before they forward the client's request. If the token is a live vaultToken with a \
              team, the response is a 200 without a body. Its headers are `X-Latchkey-Subject`, `X-Latchkey-Team`, \
              `X-Latchkey-Project`, `X-Latchkey-Role` and `X-Latchkey-Scope`. The query parameters \
-             restrict which tokens are accepted.",
+             restrict which tokens are accepted. If the team requires a second factor and the session \
+             of the token has none, the response is a 401 with the challenge of RFC 9470.",
         )
         .bearer_of("vaultToken")
         .query("team", "Accept only tokens of this team. For another token, the response is a 403.")
@@ -155,7 +162,7 @@ pub fn operation() -> Operation {
              response is a 403.",
         )
         .gives_empty("The proxy may forward the client's request.")
-        .fails(&[Code::InvalidToken, Code::Forbidden, Code::MalformedRequest])
+        .fails(&[Code::InvalidToken, Code::StepUpRequired, Code::Forbidden, Code::MalformedRequest])
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::http::openapi::{Operation, Tag};
 use crate::http::paging::Page;
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
-use crate::session::{self, Principal};
+use crate::session::{self, Principal, proof};
 
 /// A page of the sessions of a user.
 #[derive(Serialize, ToSchema)]
@@ -58,8 +58,10 @@ struct SessionView {
     ip: String,
     /// The user agent of the client at the last refresh.
     user_agent: String,
-    /// How the user authenticated when the session was opened (RFC 8176).
+    /// The methods of the newest proof in this session (RFC 8176).
     amr: Vec<String>,
+    /// The level of the session: `aal1` (one factor) or `aal2` (two factors).
+    acr: &'static str,
 }
 
 pub async fn handle(
@@ -77,6 +79,8 @@ pub async fn handle(
     let items = sessions
         .into_iter()
         .map(|session| SessionView {
+            amr: proof::methods(&session, &caller.standing),
+            acr: proof::level(&session, &caller.standing).name(),
             current: session.sid == caller.session.sid,
             created_at: rfc3339(session.created_at),
             last_seen_at: rfc3339(session.seen_at),
@@ -84,7 +88,6 @@ pub async fn handle(
             sid: session.sid,
             ip: session.ip,
             user_agent: session.user_agent,
-            amr: session.amr,
         })
         .collect();
     Ok(answer::json(&Sessions { items, next }))

@@ -1,6 +1,6 @@
 //! `POST /api/teams`: creates a team that the caller owns.
 
-use super::{NewName, TeamView};
+use super::{NewName, TeamWithPolicy};
 use crate::app::App;
 use crate::http::answer::{self, Answer};
 use crate::http::body_type::RequestBody;
@@ -23,7 +23,7 @@ pub async fn handle(
         teams::create(&change_context(app, request), user_id, (name.as_str(), slug), teams_max)
             .await?;
     app.metrics.tenancy_changes.one(TenancyChange::TeamCreated);
-    Ok(answer::json(&TeamView::from(made)))
+    Ok(answer::json(&TeamWithPolicy::from(made)))
 }
 
 pub fn operation() -> Operation {
@@ -34,7 +34,7 @@ pub fn operation() -> Operation {
         )
         .bearer()
         .takes::<NewName>()
-        .gives::<TeamView>("The team.")
+        .gives::<TeamWithPolicy>("The team.")
         .fails(&[
             Code::MalformedRequest,
             Code::InvalidToken,

@@ -49,6 +49,23 @@ impl From<MyTeam> for TeamView {
     }
 }
 
+/// A team, with its policy.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TeamWithPolicy {
+    #[serde(flatten)]
+    team: TeamView,
+    /// Whether members need a session with two factors (`aal2`) to use the team.
+    require_factor: bool,
+}
+
+impl From<MyTeam> for TeamWithPolicy {
+    fn from(team: MyTeam) -> Self {
+        let require_factor = team.require_factor;
+        Self { team: team.into(), require_factor }
+    }
+}
+
 request_body! {
     /// The name and the slug of a new team or project.
     pub struct NewName {
@@ -61,13 +78,26 @@ request_body! {
 }
 
 request_body! {
-    /// The changes of a team or project. If a member of the body is missing, its value stays as it
+    /// The changes of a project. If a member of the body is missing, its value stays as it
     /// is.
     pub struct ChangedName {
         /// The new name, 1 to 100 characters.
         name: Option<PersonName>,
         /// The new slug, 1 to 63 characters of `a-z`, `0-9` and `-`.
         slug: Option<Slug>,
+    }
+}
+
+request_body! {
+    /// The changes of a team. If a member of the body is missing, its value stays as it is.
+    pub struct ChangedTeam {
+        /// The new name, 1 to 100 characters.
+        name: Option<PersonName>,
+        /// The new slug, 1 to 63 characters of `a-z`, `0-9` and `-`.
+        slug: Option<Slug>,
+        /// Whether members need a session with two factors (`aal2`) to use the team. Only an owner
+        /// with a fresh proof of two factors can send this member.
+        require_factor as "requireFactor": Option<bool>,
     }
 }
 

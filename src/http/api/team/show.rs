@@ -1,6 +1,6 @@
 //! `GET /api/teams/{tid}`: shows one team.
 
-use super::TeamView;
+use super::TeamWithPolicy;
 use crate::app::App;
 use crate::http::answer::{self, Answer};
 use crate::http::member::Member;
@@ -11,9 +11,14 @@ use crate::team::teams;
 
 pub async fn handle(app: &App, _: &mut Request, member: Member) -> Result<Answer, Problem> {
     let found = teams::show(&app.db, member.team_id(), member.role).await?;
-    Ok(answer::json(&TeamView::from(found.ok_or(Code::NotFound)?)))
+    Ok(answer::json(&TeamWithPolicy::from(found.ok_or(Code::NotFound)?)))
 }
 
 pub fn operation() -> Operation {
-    Operation::of_team("showTeam", Tag::Team, "Show a team").gives::<TeamView>("The team.")
+    Operation::of_seen_team("showTeam", Tag::Team, "Show a team")
+        .describes(
+            "Every member can see the team, also in a session without the second factor that the \
+             team requires.",
+        )
+        .gives::<TeamWithPolicy>("The team.")
 }

@@ -53,7 +53,8 @@ pub fn operation() -> Operation {
     Operation::of_roles("switchTeam", Tag::Team, "Switch to another team or project")
         .describes(
             "The response has tokens of the same session for this team. Your current userToken is \
-             not replaced. Your next login starts in the team and project that you chose last.",
+             not replaced. If the team requires a second factor and your session has none, the \
+             response is a 403 `team-factor-required`. Your next login starts in the team and project that you chose last.",
         )
         .takes::<SwitchTeam>()
         .optional()
