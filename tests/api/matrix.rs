@@ -135,8 +135,12 @@ fn row(route: &Route) -> Option<Row> {
         | ("POST", "/api/change-password" | "/api/change-email" | "/api/step-up") => {
             Row::Person(empty(), 422)
         }
-        ("POST", "/api/me/factors/totp" | "/api/me/factors/{id}/confirm")
-        | ("PATCH", "/api/me/factors/{id}") => Row::Verified(empty(), 422),
+        // The callers without a factor have logged in by mail, and the first factor needs the
+        // password.
+        ("POST", "/api/me/factors/totp") => Row::Verified(empty(), 401),
+        ("POST", "/api/me/factors/{id}/confirm") | ("PATCH", "/api/me/factors/{id}") => {
+            Row::Verified(empty(), 422)
+        }
         ("DELETE", "/api/me/factors/{id}") => Row::Verified(None, 404),
         ("POST", "/api/me/recovery-codes") => Row::Verified(None, 409),
         ("GET", "/api/teams" | "/api/me/invitations") => Row::Verified(None, 200),
@@ -241,6 +245,7 @@ fn expected(route: &Route, row: &Row, who: Who, object: &Object) -> Option<u16> 
         }),
         Row::Verified(..) | Row::Team(..) if who == Who::Unverified => 403,
         Row::Verified(_, status) => known(match (route.path, who) {
+            ("/api/me/factors/totp", Who::TwoFactors) => 422,
             ("/api/me/recovery-codes", Who::TwoFactors) => 200,
             _ => *status,
         }),
