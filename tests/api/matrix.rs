@@ -115,6 +115,21 @@ fn of_live_session(who: Who, status: u16) -> u16 {
     if who == Who::Expired || who.is_known() { status } else { 401 }
 }
 
+/// The row of a route for the factors of the caller's account.
+fn row_of_factors(route: &Route) -> Option<Row> {
+    Some(match (route.method.name(), route.path) {
+        // The callers without a factor have logged in by mail, and the first factor needs the
+        // password.
+        ("POST", "/api/me/factors/totp") => Row::Verified(Some(json!({})), 401),
+        ("POST", "/api/me/factors/{id}/confirm") | ("PATCH", "/api/me/factors/{id}") => {
+            Row::Verified(Some(json!({})), 422)
+        }
+        ("DELETE", "/api/me/factors/{id}") => Row::Verified(None, 404),
+        ("POST", "/api/me/recovery-codes") => Row::Verified(None, 409),
+        _ => return None,
+    })
+}
+
 fn row(route: &Route) -> Option<Row> {
     let empty = || Some(json!({}));
     Some(match (route.method.name(), route.path) {
@@ -135,10 +150,6 @@ fn row(route: &Route) -> Option<Row> {
         | ("POST", "/api/change-password" | "/api/change-email" | "/api/step-up") => {
             Row::Person(empty(), 422)
         }
-        ("POST", "/api/me/factors/totp" | "/api/me/factors/{id}/confirm")
-        | ("PATCH", "/api/me/factors/{id}") => Row::Verified(empty(), 422),
-        ("DELETE", "/api/me/factors/{id}") => Row::Verified(None, 404),
-        ("POST", "/api/me/recovery-codes") => Row::Verified(None, 409),
         ("GET", "/api/teams" | "/api/me/invitations") => Row::Verified(None, 200),
         ("POST", "/api/teams" | "/api/invitations/accept") => Row::Verified(empty(), 422),
         (
@@ -225,7 +236,7 @@ fn row(route: &Route) -> Option<Row> {
             | "/dev/mailbox/{id}/html",
         )
         | ("DELETE", "/dev/mailbox/messages") => Row::Public,
-        _ => return None,
+        _ => return row_of_factors(route),
     })
 }
 
@@ -243,6 +254,7 @@ fn expected(route: &Route, row: &Row, who: Who, object: &Object) -> Option<u16> 
         }),
         Row::Verified(..) | Row::Team(..) if who == Who::Unverified => 403,
         Row::Verified(_, status) => known(match (route.path, who) {
+            ("/api/me/factors/totp", Who::TwoFactors) => 422,
             ("/api/me/recovery-codes", Who::TwoFactors) => 200,
             _ => *status,
         }),

@@ -37,10 +37,10 @@ async fn put_passkeys(app: &TestApp, person: &Person, count: usize) {
 both!(a_factor_shows_when_it_was_used, async |app| {
     let user = enrolled(app, ADA).await;
     log_in(app, &app.anonymous(), &user).await.expect(200);
-    let used = latchkey::clock::rfc3339(app.clock.now());
+    let now = latchkey::clock::rfc3339(app.clock.now());
     let list = user.person.factors().await.expect(200).json();
-    assert_eq!(list["items"][0]["lastUsedAt"], used.as_str());
-    assert_ne!(list["items"][0]["createdAt"], used.as_str());
+    assert_eq!(list["items"][0]["lastUsedAt"], now.as_str());
+    assert_ne!(list["items"][0]["createdAt"], now.as_str());
     app.mail_to(ADA).await;
 });
 
