@@ -76,7 +76,7 @@ impl Invited {
 }
 
 fn code(app: &TestApp, secret: &str, steps: i64) -> String {
-    let secret = Secret::try_from_base32(secret.to_owned()).expect("base32");
+    let secret = Secret::try_from_base32(secret).expect("base32");
     let seconds = app.clock.now() / 1000 + 30 * steps;
     let totp = Builder::new().with_secret(secret).build_noncompliant();
     totp.generate(u64::try_from(seconds).expect("after 1970")).to_string()
@@ -148,7 +148,7 @@ both!(a_challenge_of_a_page_opens_no_session_and_ends_with_its_time, async |app|
     refused.expect_problem(401, "challenge-invalid");
     let ended = invited.send(app, of_login, ("code", &code), 422).await;
     assert!(ended.contains("Enter your password again."), "{ended}");
-    app.clock.advance(Duration::from_secs(300));
+    app.clock.advance(Duration::from_mins(5));
     let code = invited.next_code(app);
     let late = invited.send(app, &of_page, ("code", &code), 422).await;
     assert!(late.contains("The time to enter a code is over"), "{late}");
