@@ -78,7 +78,7 @@ impl From<StepUpRequired> for Problem {
             .member("acrValues", vec![level])
             .member("maxAge", seconds)
             .member("methods", methods);
-        Self { challenge: Some(challenge), ..problem }
+        Self { challenge: Some(challenge.into()), ..problem }
     }
 }
 

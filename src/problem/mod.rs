@@ -43,7 +43,7 @@ pub struct Problem {
     /// Further members of the response, for example `difficulty` of [`Code::CaptchaInvalid`].
     pub members: Vec<(&'static str, Value)>,
     /// The parameters of the Bearer challenge, for [`Code::StepUpRequired`].
-    pub challenge: Option<String>,
+    pub challenge: Option<Box<str>>,
     /// The `error` member that the OAuth RFCs define. Only OAuth endpoints set it.
     pub oauth: Option<OauthError>,
     /// The internal cause. It is logged once and never sent to the client.

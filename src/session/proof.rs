@@ -91,7 +91,7 @@ pub fn renew(session: &mut Session, (level, proof): (Level, &Proof), now: UnixMi
     if proof.level < level {
         return false;
     }
-    session.acr = proof.level.name().to_owned();
+    proof.level.name().clone_into(&mut session.acr);
     session.amr = proof.methods.iter().map(|&method| method.to_owned()).collect();
     session.auth_time = now;
     session.fresh = true;
