@@ -22,9 +22,10 @@ pub struct NewFactor {
 }
 
 /// The result of adding a factor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Added {
     Now {
+        factor: Box<Factor>,
         /// The account's new epoch, if this is its first factor.
         epoch: Option<i32>,
         /// The number of factors.
@@ -38,6 +39,26 @@ pub enum Added {
     Gone,
 }
 
+/// The user who changes the factors, as the check of the request saw the account. If the sessions of
+/// the account have ended since then, the change is refused: another person has perhaps taken the
+/// account back in the meantime, or has got its first factor.
+#[derive(Clone, Copy, Debug)]
+pub struct FactorOwner {
+    pub user_id: Uuid,
+    pub session_epoch: i32,
+}
+
+impl FactorOwner {
+    /// Locks the user's row. Returns none if the account no longer exists, may not be used, or has
+    /// another epoch.
+    async fn lock(self, tx: &Transaction) -> Result<Option<User>, DbErr> {
+        let user = table::lock(tx, self.user_id).await?;
+        Ok(user.filter(|user| {
+            user.session_epoch == self.session_epoch && !register::is_disabled(user)
+        }))
+    }
+}
+
 /// The result of removing a factor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Removed {
@@ -49,24 +70,26 @@ pub enum Removed {
 
 pub(super) async fn add(
     cx: &ChangeContext<'_>,
+    owner: FactorOwner,
     NewFactor { factor, digests }: NewFactor,
 ) -> Result<Added, DbErr> {
-    let (user_id, id, kind) = (factor.user_id, factor.id, factor.kind);
+    let (user_id, id, kind) = (owner.user_id, factor.id, factor.kind);
     let tx = cx.db.begin().await?;
-    let Some(user) = table::lock(&tx, user_id).await? else { return Ok(Added::Gone) };
-    if user.verified_at.is_none() || register::is_disabled(&user) {
-        return Ok(Added::Gone);
-    }
+    let user = owner.lock(&tx).await?.filter(|user| user.verified_at.is_some());
+    let Some(user) = user else { return Ok(Added::Gone) };
     let before = factors::of_user(&tx, user_id).await?;
     if before.iter().any(|it| it.id == id) {
         return Ok(Added::Gone);
     }
     let replaces = |it: &&Factor| kind == FactorKind::Totp && it.kind == kind;
     let kept = before.iter().filter(|it| !replaces(it)).count();
+    let replaced = before.iter().find(replaces).map(|it| it.id);
     if u64::try_from(kept).unwrap_or(u64::MAX) >= FACTORS_MAX {
         return Ok(Added::TooMany);
     }
-    factors::insert(&tx, factor).await?;
+    // The time comes from the worker, as for every other change, so that an undo finds the factor.
+    let factor = Factor { created_at: cx.now, ..factor };
+    factors::insert(&tx, factor.clone()).await?;
     let count = i32::try_from(kept).unwrap_or(i32::MAX - 1) + 1;
     table::set_factor_count(&tx, user_id, count, cx.now).await?;
     let mut epoch = None;
@@ -74,7 +97,10 @@ pub(super) async fn add(
         factors::replace_codes(&tx, user_id, digests).await?;
         epoch = Some(table::next_epoch(&tx, user_id, cx.now).await?);
     }
-    let detail = Detail::none().id("factor", id).word("kind", FactorMethod::from(kind).name());
+    let mut detail = Detail::none().id("factor", id).word("kind", FactorMethod::from(kind).name());
+    if let Some(replaced) = replaced {
+        detail = detail.id("replaced", replaced);
+    }
     cx.record_own(&tx, Action::FactorAdded, user_id, detail).await?;
     if before.is_empty() {
         let first = first_factor::ActiveModel {
@@ -94,19 +120,25 @@ pub(super) async fn add(
         notify(cx, &tx, user_id, NoticeKind::FactorAdded).await?;
     }
     tx.commit().await?;
-    Ok(Added::Now { epoch, count, version: user.factor_version + 1 })
+    Ok(Added::Now { factor: Box::new(factor), epoch, count, version: user.factor_version + 1 })
 }
 
 pub(super) async fn rename(
     cx: &ChangeContext<'_>,
-    (user_id, id): (Uuid, Uuid),
+    (owner, id): (FactorOwner, Uuid),
     name: String,
 ) -> Result<Option<Factor>, DbErr> {
+    let user_id = owner.user_id;
     let tx = cx.db.begin().await?;
-    if table::lock(&tx, user_id).await?.is_none() {
+    if owner.lock(&tx).await?.is_none() {
         return Ok(None);
     }
-    let Some(factor) = factors::rename(&tx, (user_id, id), name).await? else { return Ok(None) };
+    let Some(factor) = factors::find(&tx, (user_id, id)).await? else { return Ok(None) };
+    if factor.name == name {
+        return Ok(Some(factor));
+    }
+    factors::rename(&tx, id, &name).await?;
+    let factor = Factor { name, ..factor };
     let detail = Detail::none().id("factor", id);
     cx.record_own(&tx, Action::FactorRenamed, user_id, detail).await?;
     tx.commit().await?;
@@ -115,10 +147,11 @@ pub(super) async fn rename(
 
 pub(super) async fn remove(
     cx: &ChangeContext<'_>,
-    (user_id, id): (Uuid, Uuid),
+    (owner, id): (FactorOwner, Uuid),
 ) -> Result<Removed, DbErr> {
+    let user_id = owner.user_id;
     let tx = cx.db.begin().await?;
-    let Some(user) = table::lock(&tx, user_id).await? else { return Ok(Removed::Gone) };
+    let Some(user) = owner.lock(&tx).await? else { return Ok(Removed::Gone) };
     let Some(factor) = factors::delete(&tx, (user_id, id)).await? else {
         return Ok(Removed::Gone);
     };
@@ -134,11 +167,12 @@ pub(super) async fn remove(
 /// Replaces the recovery codes. Returns false if the account has no factor.
 pub(super) async fn replace_codes(
     cx: &ChangeContext<'_>,
-    user_id: Uuid,
+    owner: FactorOwner,
     digests: Vec<String>,
 ) -> Result<bool, DbErr> {
+    let user_id = owner.user_id;
     let tx = cx.db.begin().await?;
-    let user = table::lock(&tx, user_id).await?;
+    let user = owner.lock(&tx).await?;
     if user.is_none_or(|user| user.factor_count == 0) {
         return Ok(false);
     }

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::factor_changes::{Added, NewFactor, Removed};
+use super::factor_changes::{Added, FactorOwner, NewFactor, Removed};
 use super::{AccountError, AccountService};
 use crate::admission::Client;
 use crate::clock::{UnixMillis, millis};
@@ -121,15 +121,20 @@ impl AccountService<'_> {
             Factor { id, user_id, kind, name, sealed, last_step, created_at, last_used_at };
         let codes: Vec<RecoveryCode> = (0..CODES).map(|_| RecoveryCode::random()).collect();
         let digests = codes.iter().map(|code| code.digest(&keys, user_id)).collect();
-        let new = NewFactor { factor: factor.clone(), digests };
-        let (epoch, count, version) = match self.accounts.add_factor(client.call(), new).await? {
-            Added::Now { epoch, count, version } => (epoch, count, version),
+        let new = NewFactor { factor, digests };
+        let owner = owner_of(&principal);
+        let added = self.accounts.add_factor(client.call(), owner, new).await?;
+        let (factor, epoch, count, version) = match added {
+            Added::Now { factor, epoch, count, version } => (*factor, epoch, count, version),
             Added::TooMany => return Err(AccountError::TooManyFactors),
             Added::Gone => return Err(AccountError::NoSuchFactor),
         };
         self.deliveries.wake();
         self.metrics.factor_changes.one((label(kind), FactorChange::Added));
-        let end = |_: Option<&Enrolment>| (Change::End, ());
+        let end = |found: Option<&Enrolment>| match found {
+            Some(it) if it.id == id => (Change::End, ()),
+            _ => (Change::Keep, ()),
+        };
         if let Err(error) =
             self.store.change_pending(&PendingKey::Enrolment(user_id), now, end).await
         {
@@ -157,14 +162,24 @@ impl AccountService<'_> {
         let now = self.clock.now();
         let first = session.amr.first().map_or("", String::as_str);
         let proof = Proof::of_code(first, method);
+        let seen = standing.session_epoch;
         let change = |it: &mut crate::store::Session| {
-            it.epoch = epoch.unwrap_or(it.epoch);
+            // A session that has ended in the meantime keeps its epoch, so that it stays ended.
+            if it.epoch == seen {
+                it.epoch = epoch.unwrap_or(seen);
+            }
             renew(it, (level(it, &standing), &proof), now);
         };
         let session = self.store.set_session_proof(&session, now, change).await?;
         let session = session.ok_or(AccountError::SessionGone)?;
         if epoch.is_some() {
-            self.store.end_sessions(standing.id, Some(&session.sid)).await?;
+            if let Err(error) = self.store.end_sessions(standing.id, Some(&session.sid)).await {
+                tracing::warn!(
+                    error = %error,
+                    "cannot delete ended sessions from the token store: they are invalid, and stay \
+                     there until they expire"
+                );
+            }
             self.metrics.sessions_revoked.one(EndReason::FactorAdded);
         }
         Ok(self.sessions.tokens(&session, &standing)?)
@@ -191,10 +206,11 @@ impl AccountService<'_> {
     pub async fn rename_factor(
         &self,
         client: &Client<'_>,
-        (user_id, id): (Uuid, Uuid),
+        (principal, id): (&Principal, Uuid),
         name: String,
     ) -> Result<Factor, AccountError> {
-        let renamed = self.accounts.rename_factor(client.call(), (user_id, id), name).await?;
+        let of = (owner_of(principal), id);
+        let renamed = self.accounts.rename_factor(client.call(), of, name).await?;
         renamed.ok_or(AccountError::NoSuchFactor)
     }
 
@@ -202,9 +218,9 @@ impl AccountService<'_> {
     pub async fn remove_factor(
         &self,
         client: &Client<'_>,
-        (user_id, id): (Uuid, Uuid),
+        (principal, id): (&Principal, Uuid),
     ) -> Result<(), AccountError> {
-        match self.accounts.remove_factor(client.call(), (user_id, id)).await? {
+        match self.accounts.remove_factor(client.call(), (owner_of(principal), id)).await? {
             Removed::Now(kind) => {
                 self.metrics.factor_changes.one((label(kind), FactorChange::Removed));
             }
@@ -218,12 +234,17 @@ impl AccountService<'_> {
     pub async fn new_recovery_codes(
         &self,
         client: &Client<'_>,
-        user_id: Uuid,
+        principal: &Principal,
     ) -> Result<Vec<RecoveryCode>, AccountError> {
+        let user_id = principal.standing.id;
         let keys = self.keys.current().factors.clone();
         let codes: Vec<RecoveryCode> = (0..CODES).map(|_| RecoveryCode::random()).collect();
         let digests = codes.iter().map(|code| code.digest(&keys, user_id)).collect();
-        if !self.accounts.replace_recovery_codes(client.call(), user_id, digests).await? {
+        if !self
+            .accounts
+            .replace_recovery_codes(client.call(), owner_of(principal), digests)
+            .await?
+        {
             return Err(AccountError::NoFactor);
         }
         self.deliveries.wake();
@@ -236,6 +257,10 @@ const fn label(kind: FactorKind) -> FactorKindLabel {
         FactorKind::Totp => FactorKindLabel::Totp,
         FactorKind::Passkey => FactorKindLabel::Passkey,
     }
+}
+
+fn owner_of(Principal { standing, .. }: &Principal) -> FactorOwner {
+    FactorOwner { user_id: standing.id, session_epoch: standing.session_epoch }
 }
 
 /// The key of second factors cannot encrypt or decrypt a secret.

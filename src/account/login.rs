@@ -7,7 +7,7 @@ use crate::admission::budgets::Budget;
 use crate::admission::device::Device;
 use crate::admission::{Ask, Client, KnownSession};
 use crate::client_key::ClientKey;
-use crate::clock::millis;
+use crate::clock::{CLOCKS_APART_MAX, millis};
 use crate::password::{OldHash, Verdict};
 use crate::secret::Secret;
 use crate::session::{
@@ -165,6 +165,11 @@ impl AccountService<'_> {
         match self.sessions.enter(account, (first, purpose), is_trusted, device_id).await? {
             Entry::Open(proof) => Ok(proof),
             Entry::FactorRequired(required) => {
+                let digest = self.chain.log_name(&account.email_normal);
+                tracing::info!(
+                    account = digest,
+                    "the first proof is right, a second factor is required"
+                );
                 self.metrics.login_challenges.one(ChallengeOutcome::Issued);
                 Err(AccountError::FactorRequired(required))
             }
@@ -175,11 +180,13 @@ impl AccountService<'_> {
     /// `factors.trust_device_ttl` ago, and neither the password nor the factors have changed since
     /// then.
     fn is_trusted(&self, account: &AccountStatus, device: Option<Device>) -> bool {
-        let until = |since: i64| since.saturating_add(millis(self.config.factors.trust_device_ttl));
+        let ttl = millis(self.config.factors.trust_device_ttl);
         device.and_then(|device| device.trust()).is_some_and(|trust| {
+            // A time in the future was read before a clock was set back, so the age is unknown.
+            let age = self.clock.now().saturating_sub(trust.since);
             trust.session_epoch == account.session_epoch
                 && trust.factor_version == account.factor_version
-                && self.clock.now() < until(trust.since)
+                && (-millis(CLOCKS_APART_MAX)..ttl).contains(&age)
         })
     }
 

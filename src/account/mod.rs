@@ -27,7 +27,7 @@ mod worker;
 
 pub use change::{Asked, Confirmed, Undone, sweep_email_changes};
 pub use codes::FactorCode;
-pub use factor_changes::{Added, NewFactor, Removed};
+pub use factor_changes::{Added, FactorOwner, NewFactor, Removed};
 pub use factor_login::{StepUp, TrustDevice};
 pub use factor_undo::{FactorUndone, sweep_first_factors};
 pub use factors::{ConfirmedFactor, Factors, NewTotp};

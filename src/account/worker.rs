@@ -7,8 +7,9 @@ use uuid::Uuid;
 use super::recovery::NewPassword;
 use super::register::Resent;
 use super::{
-    Added, Asked, Confirmed, Deleted, FactorUndone, NewFactor, Registered, Registration, Removed,
-    Reset, Undone, Verified, change, factor_changes, factor_undo, leaving, recovery, register,
+    Added, Asked, Confirmed, Deleted, FactorOwner, FactorUndone, NewFactor, Registered,
+    Registration, Removed, Reset, Undone, Verified, change, factor_changes, factor_undo, leaving,
+    recovery, register,
 };
 use crate::actor::{FlatReply, Pool, Worker, WorkerError};
 use crate::audit::{Chain, ChangeContext, RequestOrigin};
@@ -57,12 +58,12 @@ pub enum UseCase {
     RefuseEmailChange(Uuid, Done<Undone>),
     Rename(Uuid, String, Done<()>),
     Delete(Uuid, Done<Deleted>),
-    AddFactor(NewFactor, Done<Added>),
-    /// Renames a factor of a user. The ids are those of the user and of the factor.
-    RenameFactor((Uuid, Uuid), String, Done<Option<Factor>>),
-    /// Removes a factor of a user. The ids are those of the user and of the factor.
-    RemoveFactor((Uuid, Uuid), Done<Removed>),
-    ReplaceRecoveryCodes(Uuid, Vec<String>, Done<bool>),
+    AddFactor(FactorOwner, NewFactor, Done<Added>),
+    /// Renames a factor of a user. The id is that of the factor.
+    RenameFactor((FactorOwner, Uuid), String, Done<Option<Factor>>),
+    /// Removes a factor of a user. The id is that of the factor.
+    RemoveFactor((FactorOwner, Uuid), Done<Removed>),
+    ReplaceRecoveryCodes(FactorOwner, Vec<String>, Done<bool>),
     SpendRecoveryCode(Uuid, String, Done<bool>),
     /// Undoes a first factor. The id is that of its row in `first_factors`.
     UndoFirstFactor(Uuid, Done<FactorUndone>),
@@ -204,39 +205,38 @@ impl Accounts {
     pub async fn add_factor(
         &self,
         call: (Instant, RequestOrigin),
+        owner: FactorOwner,
         new: NewFactor,
     ) -> Result<Added, Unavailable> {
-        self.run(call, |reply| UseCase::AddFactor(new, reply)).await
+        self.run(call, |reply| UseCase::AddFactor(owner, new, reply)).await
     }
 
-    /// Renames a factor. `ids` are the ids of the user and of the factor. Returns none if the user
-    /// has no such factor.
+    /// Renames a factor. Returns none if the user has no such factor.
     pub async fn rename_factor(
         &self,
         call: (Instant, RequestOrigin),
-        ids: (Uuid, Uuid),
+        of: (FactorOwner, Uuid),
         name: String,
     ) -> Result<Option<Factor>, Unavailable> {
-        self.run(call, |reply| UseCase::RenameFactor(ids, name, reply)).await
+        self.run(call, |reply| UseCase::RenameFactor(of, name, reply)).await
     }
 
-    /// Removes a factor. `ids` are the ids of the user and of the factor.
     pub async fn remove_factor(
         &self,
         call: (Instant, RequestOrigin),
-        ids: (Uuid, Uuid),
+        of: (FactorOwner, Uuid),
     ) -> Result<Removed, Unavailable> {
-        self.run(call, |reply| UseCase::RemoveFactor(ids, reply)).await
+        self.run(call, |reply| UseCase::RemoveFactor(of, reply)).await
     }
 
     /// Replaces the recovery codes. Returns false if the account has no factor.
     pub async fn replace_recovery_codes(
         &self,
         call: (Instant, RequestOrigin),
-        user_id: Uuid,
+        owner: FactorOwner,
         digests: Vec<String>,
     ) -> Result<bool, Unavailable> {
-        self.run(call, |reply| UseCase::ReplaceRecoveryCodes(user_id, digests, reply)).await
+        self.run(call, |reply| UseCase::ReplaceRecoveryCodes(owner, digests, reply)).await
     }
 
     /// Uses up a recovery code. Returns false if the code is wrong or was used before.
@@ -345,19 +345,23 @@ impl AccountWorker {
                 finish(reply, change::rename(cx, user, name).await);
             }
             UseCase::Delete(user, reply) => finish(reply, leaving::delete(cx, user).await),
-            UseCase::AddFactor(new, reply) => finish(reply, factor_changes::add(cx, new).await),
-            UseCase::RenameFactor(ids, name, reply) => {
-                finish(reply, factor_changes::rename(cx, ids, name).await);
+            UseCase::AddFactor(owner, new, reply) => {
+                finish(reply, factor_changes::add(cx, owner, new).await);
             }
-            UseCase::RemoveFactor(ids, reply) => {
-                finish(reply, factor_changes::remove(cx, ids).await);
+            UseCase::RenameFactor(of, name, reply) => {
+                finish(reply, factor_changes::rename(cx, of, name).await);
             }
-            UseCase::ReplaceRecoveryCodes(user, digests, reply) => {
-                finish(reply, factor_changes::replace_codes(cx, user, digests).await);
+            UseCase::RemoveFactor(of, reply) => {
+                finish(reply, factor_changes::remove(cx, of).await);
+            }
+            UseCase::ReplaceRecoveryCodes(owner, digests, reply) => {
+                finish(reply, factor_changes::replace_codes(cx, owner, digests).await);
             }
             UseCase::UndoFirstFactor(id, reply) => {
                 finish(reply, factor_undo::undo(cx, id).await);
             }
+            // The client has disconnected before the work began. So its code is not used up.
+            UseCase::SpendRecoveryCode(_, _, reply) if reply.is_closed() => {}
             UseCase::SpendRecoveryCode(user, digest, reply) => {
                 finish(reply, factor_changes::spend_code(cx, user, &digest).await);
             }

@@ -2,7 +2,7 @@
 
 use latchkey_entity::factor::{ActiveModel, Column, Entity, FactorKind, Model};
 use latchkey_entity::recovery_code;
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
     ActiveModelTrait as _, ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DbErr,
     EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
@@ -83,25 +83,20 @@ pub async fn insert(tx: &Transaction, factor: Model) -> Result<(), DbErr> {
     Entity::insert(row).exec_without_returning(tx).await.map(drop)
 }
 
-/// Sets the name of a factor. Returns none if the user has no such factor.
-pub async fn rename(
-    tx: &Transaction,
-    (user_id, id): (Uuid, Uuid),
-    name: String,
-) -> Result<Option<Model>, DbErr> {
-    let found = Entity::find_by_id(id).filter(Column::UserId.eq(user_id)).one(tx).await?;
-    let Some(factor) = found else { return Ok(None) };
-    Entity::update_many()
-        .col_expr(Column::Name, Expr::value(&name))
-        .filter(Column::Id.eq(id))
-        .exec(tx)
-        .await?;
-    Ok(Some(Model { name, ..factor }))
+/// A factor of this user.
+pub async fn find(tx: &Transaction, (user_id, id): (Uuid, Uuid)) -> Result<Option<Model>, DbErr> {
+    Entity::find_by_id(id).filter(Column::UserId.eq(user_id)).one(tx).await
+}
+
+/// Sets the name of a factor.
+pub async fn rename(tx: &Transaction, id: Uuid, name: &str) -> Result<(), DbErr> {
+    let update = Entity::update_many().col_expr(Column::Name, Expr::value(name));
+    update.filter(Column::Id.eq(id)).exec(tx).await.map(drop)
 }
 
 /// Deletes a factor. Returns it, or none if the user has no such factor.
 pub async fn delete(tx: &Transaction, (user_id, id): (Uuid, Uuid)) -> Result<Option<Model>, DbErr> {
-    let found = Entity::find_by_id(id).filter(Column::UserId.eq(user_id)).one(tx).await?;
+    let found = find(tx, (user_id, id)).await?;
     if found.is_some() {
         Entity::delete_by_id(id).exec(tx).await?;
     }
@@ -177,6 +172,16 @@ pub async fn replace_codes(
         .into_iter()
         .map(|digest| recovery_code::ActiveModel { user_id: Set(user_id), digest: Set(digest) });
     recovery_code::Entity::insert_many(rows).exec_without_returning(tx).await.map(drop)
+}
+
+/// Makes a recovery code valid again that was used up although the request failed.
+pub async fn restore_code(db: &Db, user_id: Uuid, digest: String) -> Result<(), DbErr> {
+    let row = recovery_code::ActiveModel { user_id: Set(user_id), digest: Set(digest) };
+    recovery_code::Entity::insert(row)
+        .on_conflict(OnConflict::new().do_nothing().to_owned())
+        .exec_without_returning(db.writer())
+        .await
+        .map(drop)
 }
 
 /// Uses up a recovery code. Returns false if the user has no such code, or has used it before.

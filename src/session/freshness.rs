@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::proof::{self, Level};
 use super::{AccountStatus, Principal};
-use crate::clock::{UnixMillis, millis};
+use crate::clock::{CLOCKS_APART_MAX, UnixMillis, millis};
 use crate::factor::FactorMethod;
 use crate::store::Session;
 
@@ -45,7 +45,10 @@ impl FreshProof {
         fresh_for: Duration,
         now: UnixMillis,
     ) -> Result<(), Level> {
-        let is_fresh = session.fresh && now.saturating_sub(session.auth_time) <= millis(fresh_for);
+        // A proof from the future was made before a clock was set back, so its age is unknown.
+        let age = now.saturating_sub(session.auth_time);
+        let is_fresh =
+            session.fresh && (-millis(CLOCKS_APART_MAX)..=millis(fresh_for)).contains(&age);
         if standing.has_factor() || self == Self::Always {
             let is_enough = is_fresh && proof::level(session, standing) == Level::Aal2;
             return if is_enough { Ok(()) } else { Err(Level::Aal2) };

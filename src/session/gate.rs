@@ -52,6 +52,9 @@ pub struct Challenge {
     /// the challenge ends.
     password_version: i32,
     factor_version: i32,
+    /// The epoch of the account's sessions at the first proof. If all sessions end, the challenge
+    /// ends too.
+    session_epoch: i32,
     pub first: FirstProof,
     pub purpose: ChallengeUse,
     /// The id of the known device that sent the first proof. The store has no device token, because
@@ -106,6 +109,7 @@ impl Sessions {
             user_id: account.id,
             password_version: account.password_version,
             factor_version: account.factor_version,
+            session_epoch: account.session_epoch,
             first,
             purpose,
             device_id,
@@ -192,6 +196,7 @@ impl Challenge {
         account.has_factor()
             && account.password_version == self.password_version
             && account.factor_version == self.factor_version
+            && account.session_epoch == self.session_epoch
     }
 
     /// Whether all five proofs were wrong.

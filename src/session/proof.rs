@@ -50,9 +50,9 @@ impl Proof {
     /// SP 800-63B-4 §3.1.3.1), so a code after it is the only factor.
     pub fn of_code(first: &str, method: FactorMethod) -> Self {
         let first = match first {
-            MAIL => return Self { level: Level::Aal1, methods: vec![MAIL, method.amr()] },
+            PASSWORD => PASSWORD,
             PASSKEY => PASSKEY,
-            _ => PASSWORD,
+            _ => return Self { level: Level::Aal1, methods: vec![MAIL, method.amr()] },
         };
         Self { level: Level::Aal2, methods: vec![first, method.amr(), TWO_FACTORS] }
     }

@@ -288,7 +288,7 @@ impl Redis {
         for kind in TokenKind::ALL {
             call.key(keys::token(user, kind));
         }
-        call.arg(keys::session_prefix(user));
+        call.key(keys::enrolment(user)).arg(keys::session_prefix(user));
         self.invoke(&call, || Keys::sessions(user, None)).await.map_err(lost)
     }
 

@@ -154,6 +154,9 @@ impl Page<'_> {
     fn refused(self, problem: &Problem) -> Result<Answer, Problem> {
         match (problem.code, &problem.detail) {
             (Code::TokenInvalid, _) => render(self.locale, &Invited::Invalid),
+            (Code::TeamFactorRequired, _) => {
+                render(self.locale, &Invited::FactorNeeded { team: &self.offer.team_name })
+            }
             (Code::Conflict | Code::Forbidden, Some(why)) => {
                 render(self.locale, &Invited::Refused { why })
             }
@@ -247,10 +250,6 @@ const fn advice(locale: Locale, code: Code) -> Option<&'static str> {
         Code::AccountDisabled => (
             "The account is disabled. Only the operator can enable it.",
             "Das Konto ist gesperrt. Nur der Betreiber kann es entsperren.",
-        ),
-        Code::TeamFactorRequired => (
-            "The team requires a second factor. Add one where you have your account, and accept the invitation there.",
-            "Das Team verlangt einen zweiten Faktor. Fügen Sie ihn dort hinzu, wo Sie Ihr Konto haben, und nehmen Sie die Einladung dort an.",
         ),
         Code::CaptchaInvalid => (
             "There were too many wrong passwords. Log in where you have your account and accept the invitation there.",

@@ -24,7 +24,7 @@ pub async fn handle(
     caller: Principal,
 ) -> Result<Answer, Problem> {
     let client = request.as_client();
-    let codes = app.account().new_recovery_codes(&client, caller.standing.id).await?;
+    let codes = app.account().new_recovery_codes(&client, &caller).await?;
     Ok(answer::json(&RecoveryCodes { recovery_codes: shown(&codes) }))
 }
 

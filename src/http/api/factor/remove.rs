@@ -12,7 +12,7 @@ pub async fn handle(
     request: &mut Request,
     caller: Principal,
 ) -> Result<Answer, Problem> {
-    let ids = (caller.standing.id, request.id("id")?);
+    let ids = (&caller, request.id("id")?);
     app.account().remove_factor(&request.as_client(), ids).await?;
     Ok(answer::no_content())
 }

@@ -25,7 +25,7 @@ pub async fn handle(
 ) -> Result<Answer, Problem> {
     let id = request.id("id");
     let RenameFactor { name } = RenameFactor::read(request.json()?)?;
-    let (client, ids) = (request.as_client(), (caller.standing.id, id?));
+    let (client, ids) = (request.as_client(), (&caller, id?));
     let factor = app.account().rename_factor(&client, ids, name.as_str().to_owned()).await?;
     Ok(answer::json(&FactorView::from(factor)))
 }
