@@ -24,7 +24,7 @@ use crate::session::AccountStatus;
 
 /// The time before the deadline of a request that is reserved for cancelling the attempt. At the
 /// deadline, the request ends and can no longer cancel the attempt.
-const CANCEL_WITHIN: Duration = Duration::from_millis(100);
+pub(super) const CANCEL_WITHIN: Duration = Duration::from_millis(100);
 
 /// An attempt that has begun. Its password is perhaps not verified yet.
 #[derive(Debug)]

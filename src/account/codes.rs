@@ -4,9 +4,11 @@
 //! checked, the attempt is not counted. A code that was accepted is used up in one statement, so it
 //! works once on all replicas together.
 
+use tokio::time::timeout_at;
 use uuid::Uuid;
 
-use super::{AccountError, AccountService};
+use super::attempt::CANCEL_WITHIN;
+use super::{AccountError, AccountService, Proof};
 use crate::admission::{AttemptClient, Client, CodeCap, CountedCode};
 use crate::factor::recovery_code::RecoveryCode;
 use crate::factor::totp::TotpSecret;
@@ -49,6 +51,8 @@ impl AccountService<'_> {
             FactorMethod::RecoveryCode => CodeCap::None,
             FactorMethod::Totp | FactorMethod::Passkey => CodeCap::Applies,
         };
+        // The time that is left after this deadline is for cancelling the attempt.
+        let deadline = client.deadline - CANCEL_WITHIN;
         let counted = self.admission.admit_code(account.id, who, cap).await?;
         if let CodePoint::Login(challenge) = at {
             match self.sessions.spend_proof(challenge).await {
@@ -63,7 +67,11 @@ impl AccountService<'_> {
                 }
             }
         }
-        match self.accept_code(client, account, code).await {
+        let accepted = match timeout_at(deadline, self.accept_code(client, account, code)).await {
+            Ok(accepted) => accepted,
+            Err(late) => Err(Unavailable::because("request", late)),
+        };
+        match accepted {
             Ok(true) => {
                 self.forget_codes(account.id).await;
                 Ok(())
@@ -126,8 +134,8 @@ impl AccountService<'_> {
         let digest = self.chain.log_name(&account.email_normal);
         tracing::info!(account = digest, reason = "code", "second factor refused");
         let (tried, stage) = match at {
-            CodePoint::Login(_) => (Tried::LogIn("code"), CodeStage::Login),
-            CodePoint::StepUp => (Tried::Change("step-up"), CodeStage::StepUp),
+            CodePoint::Login(_) => (Tried::Code("login"), CodeStage::Login),
+            CodePoint::StepUp => (Tried::Code("step-up"), CodeStage::StepUp),
         };
         self.count_wrong_code(method, stage);
         self.record_refused(client, tried, &account.email_normal, Some(account.id));
@@ -152,13 +160,46 @@ impl AccountService<'_> {
         }
     }
 
-    /// Removes the account's wrong codes, after a right code or with a new password.
-    pub(super) async fn forget_codes(&self, user: Uuid) {
-        if let Err(error) = self.admission.forget_codes(user).await {
+    /// Removes the account's wrong codes after a right code.
+    async fn forget_codes(&self, user: Uuid) {
+        warn_of_reset(self.admission.forget_codes(user).await);
+    }
+
+    /// Removes the account's wrong codes after a new password was set. If a mailed link set it, this
+    /// happens at most once a day. Otherwise an attacker who reads the user's mail could guess codes
+    /// without a limit, by one reset after the other.
+    pub(super) async fn forget_codes_after(&self, user: Uuid, proof: Proof) {
+        warn_of_reset(match proof {
+            Proof::Password => self.admission.forget_codes(user).await,
+            Proof::Mailbox => self.admission.forget_codes_once_a_day(user).await,
+        });
+    }
+
+    /// Makes a recovery code valid again if the login failed after the code was accepted.
+    pub(super) async fn give_code_back(
+        &self,
+        user: Uuid,
+        FactorCode { method, code }: &FactorCode,
+    ) {
+        if *method != FactorMethod::RecoveryCode {
+            return;
+        }
+        let Some(code) = RecoveryCode::parse(code) else { return };
+        let digest = code.digest(&self.keys.current().factors, user);
+        if let Err(error) = table::restore_code(self.db, user, digest).await {
             tracing::warn!(
                 error = %error,
-                "cannot reset the wrong codes of a second factor: they still count"
+                "cannot give back a recovery code whose login failed: the code is used up"
             );
         }
+    }
+}
+
+fn warn_of_reset(reset: Result<(), Unavailable>) {
+    if let Err(error) = reset {
+        tracing::warn!(
+            error = %error,
+            "cannot reset the wrong codes of a second factor: they still count"
+        );
     }
 }

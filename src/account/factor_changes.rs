@@ -204,6 +204,17 @@ pub(super) async fn spend_code(
     Ok(true)
 }
 
+pub(super) async fn record_step_up(
+    cx: &ChangeContext<'_>,
+    user_id: Uuid,
+    method: &'static str,
+) -> Result<(), DbErr> {
+    let tx = cx.db.begin().await?;
+    let detail = Detail::none().word("method", method);
+    cx.record_own(&tx, Action::SteppedUp, user_id, detail).await?;
+    tx.commit().await
+}
+
 /// Counts the user's factors after some were deleted. The last factor takes the recovery codes with
 /// it.
 pub(super) async fn count_again(

@@ -55,7 +55,11 @@ impl AccountService<'_> {
             FirstProof::Password => self.context(client, &account, device).await,
             FirstProof::Mail => LoginContext::default(),
         };
-        let tokens = self.sessions.start(client.call(), &account, proof, context).await?;
+        let started = self.sessions.start(client.call(), &account, proof, context).await;
+        if started.is_err() {
+            self.give_code_back(account.id, code).await;
+        }
+        let tokens = started?;
         let trust = (trust == TrustDevice::Yes).then(|| DeviceTrust {
             since: self.clock.now(),
             session_epoch: account.session_epoch,
@@ -144,7 +148,11 @@ impl AccountService<'_> {
         let device = found.device_id.as_deref().and_then(|id| Device::known(id, whose));
         let who = device.map_or(AttemptClient::Anonymous(client.ip), AttemptClient::Device);
         self.check_code(client, (&account, &who), CodePoint::Login(challenge), code).await?;
-        if !self.sessions.end_challenge(challenge).await? {
+        let ended = self.sessions.end_challenge(challenge).await;
+        if !matches!(ended, Ok(true)) {
+            self.give_code_back(account.id, code).await;
+        }
+        if !ended? {
             return Err(AccountError::ChallengeInvalid);
         }
         let proof = Proof::of_code(found.first.amr(), code.method);
@@ -156,27 +164,33 @@ impl AccountService<'_> {
     pub async fn step_up(
         &self,
         client: &mut Client<'_>,
-        Principal { session, standing }: Principal,
+        principal: Principal,
         proof: StepUp,
     ) -> Result<Tokens, AccountError> {
+        let method = match &proof {
+            StepUp::Password(_) => "password",
+            StepUp::Code(code) => code.method.name(),
+        };
         let proof = match proof {
             StepUp::Password(password) => {
-                let principal = Principal { session: session.clone(), standing: standing.clone() };
                 self.confirm(client, &principal, password, "step-up").await?;
                 Proof::of_first(FirstProof::Password)
             }
             StepUp::Code(code) => {
+                let Principal { session, standing, .. } = &principal;
                 let who = AttemptClient::Session(session.sid.clone());
-                self.check_code(client, (&standing, &who), CodePoint::StepUp, &code).await?;
+                self.check_code(client, (standing, &who), CodePoint::StepUp, &code).await?;
                 Proof::of_code(session.amr.first().map_or("", String::as_str), code.method)
             }
         };
+        let Principal { session, standing, replaced_token } = principal;
+        self.accounts.record_step_up(client.call(), standing.id, method).await?;
         let now = self.clock.now();
         let change = |it: &mut crate::store::Session| {
             renew(it, (level(it, &standing), &proof), now);
         };
         let session = self.store.set_session_proof(&session, now, change).await?;
         let session = session.ok_or(AccountError::SessionGone)?;
-        Ok(self.sessions.tokens(&session, &standing)?)
+        Ok(self.sessions.tokens_for(replaced_token, session, &standing)?)
     }
 }

@@ -76,7 +76,7 @@ impl AccountService<'_> {
     /// Begins to add an authenticator app. It replaces an app that waits for its confirmation.
     pub async fn begin_totp(
         &self,
-        Principal { session, standing }: &Principal,
+        Principal { session, standing, .. }: &Principal,
         name: String,
     ) -> Result<NewTotp, AccountError> {
         let factors = table::of_user(self.db.reader(), standing.id).await?;
@@ -155,7 +155,7 @@ impl AccountService<'_> {
     /// the account, `epoch` is the account's new epoch, and every other session has ended.
     async fn raise(
         &self,
-        Principal { session, standing }: Principal,
+        Principal { session, standing, replaced_token }: Principal,
         method: FactorMethod,
         epoch: Option<i32>,
     ) -> Result<Tokens, AccountError> {
@@ -182,14 +182,14 @@ impl AccountService<'_> {
             }
             self.metrics.sessions_revoked.one(EndReason::FactorAdded);
         }
-        Ok(self.sessions.tokens(&session, &standing)?)
+        Ok(self.sessions.tokens_for(replaced_token, session, &standing)?)
     }
 
     /// Counts a code for an authenticator app that waits for its confirmation, before the code is
     /// checked. Returns none if this session has no such app.
     async fn spend_enrolment(
         &self,
-        Principal { session, standing }: &Principal,
+        Principal { session, standing, .. }: &Principal,
         id: Uuid,
     ) -> Result<Option<Enrolment>, Unavailable> {
         let decide = |found: Option<&Enrolment>| match found {

@@ -56,7 +56,7 @@ impl AccountService<'_> {
         (old, new): (Option<Secret<String>>, Secret<String>),
     ) -> Result<ChangedPassword, AccountError> {
         let device = self.confirm_change(client, &principal, old, "change-password").await?;
-        let Principal { session, standing: mut account } = principal;
+        let Principal { session, standing: mut account, replaced_token } = principal;
         let password_version = account.password_version;
         let epoch = self
             .set_password(client, &account, password_version, (new, Proof::Password))
@@ -71,7 +71,7 @@ impl AccountService<'_> {
         self.store.end_sessions(account.id, Some(&session.sid)).await?;
         self.metrics.sessions_revoked.one(EndReason::PasswordChanged);
         account.password_version = password_version + 1;
-        let tokens = self.sessions.tokens(&session, &account)?;
+        let tokens = self.sessions.tokens_for(replaced_token, session, &account)?;
         // The device token for the old password is no longer valid. The device keeps its id in the
         // new token, so that its failed attempts still count.
         let device_token = self.device_token(&account, device, None);
@@ -211,7 +211,7 @@ impl AccountService<'_> {
             Reset::Stale => Ok(None),
             Reset::Now { epoch } => {
                 self.prove_client(client, &account.email_normal).await;
-                self.forget_codes(account.id).await;
+                self.forget_codes_after(account.id, proof).await;
                 Ok(Some(epoch))
             }
         }

@@ -65,6 +65,8 @@ pub enum UseCase {
     RemoveFactor((FactorOwner, Uuid), Done<Removed>),
     ReplaceRecoveryCodes(FactorOwner, Vec<String>, Done<bool>),
     SpendRecoveryCode(Uuid, String, Done<bool>),
+    /// Records a step-up of this user with the name of its method.
+    RecordStepUp(Uuid, &'static str, Done<()>),
     /// Undoes a first factor. The id is that of its row in `first_factors`.
     UndoFirstFactor(Uuid, Done<FactorUndone>),
 }
@@ -239,6 +241,15 @@ impl Accounts {
         self.run(call, |reply| UseCase::ReplaceRecoveryCodes(owner, digests, reply)).await
     }
 
+    pub async fn record_step_up(
+        &self,
+        call: (Instant, RequestOrigin),
+        user_id: Uuid,
+        method: &'static str,
+    ) -> Result<(), Unavailable> {
+        self.run(call, |reply| UseCase::RecordStepUp(user_id, method, reply)).await
+    }
+
     /// Uses up a recovery code. Returns false if the code is wrong or was used before.
     pub async fn spend_recovery_code(
         &self,
@@ -359,6 +370,9 @@ impl AccountWorker {
             }
             UseCase::UndoFirstFactor(id, reply) => {
                 finish(reply, factor_undo::undo(cx, id).await);
+            }
+            UseCase::RecordStepUp(user, method, reply) => {
+                finish(reply, factor_changes::record_step_up(cx, user, method).await);
             }
             // The client has disconnected before the work began. So its code is not used up.
             UseCase::SpendRecoveryCode(_, _, reply) if reply.is_closed() => {}

@@ -326,14 +326,9 @@ impl Admission {
             AttemptClient::Device(device) => device.id(),
             AttemptClient::Session(sid) => sid.clone(),
         };
-        known_key(&id)
+        // Ids are random base64url, so their first character has 64 possible values.
+        format!("known-{}", id.chars().next().unwrap_or('-'))
     }
-}
-
-/// The key of a known device or of a session in the account's record.
-pub(super) fn known_key(id: &str) -> String {
-    // Ids are random base64url, so their first character has 64 possible values.
-    format!("known-{}", id.chars().next().unwrap_or('-'))
 }
 
 pub(super) fn account_key(keys: &Keys, address: &str) -> String {

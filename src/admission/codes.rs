@@ -10,13 +10,14 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::admit::Admission;
-use super::attempts::{AttemptClient, AttemptRefusal, known_key};
+use super::attempts::{AttemptClient, AttemptRefusal};
 use super::budgets::Scope;
 use super::client::Limited;
 use super::limiter::seconds_up;
+use crate::clock::millis;
 use crate::problem::Unavailable;
 use crate::store::{
-    AttemptCaptcha, AttemptContext, AttemptKey, AttemptVerdict, BackOff, ClientKind,
+    AttemptCaptcha, AttemptContext, AttemptKey, AttemptVerdict, BackOff, ClientKind, Spend,
 };
 use crate::telemetry::labels::{AttemptDecision, AttemptPolicy, RateDecision};
 
@@ -26,6 +27,8 @@ const DAY: Duration = Duration::from_hours(24);
 /// The names in the keys of the back-off: of an account, and of an anonymous client.
 const OF_ACCOUNT: &str = "factor-codes-overall";
 const OF_CLIENT: &str = "factor-codes";
+/// The name in the key that limits how often a mailed link removes wrong codes.
+const RESET: &str = "factor-codes-reset";
 
 /// After this many consecutive wrong TOTP codes of all anonymous clients together, no anonymous
 /// client can use TOTP for an hour. NIST SP 800-63B-4 §3.2.2 sets this maximum.
@@ -134,6 +137,18 @@ impl Admission {
         self.store.forget_attempts(&self.code_key(user)).await.map(drop)
     }
 
+    /// Does the same as [`Admission::forget_codes`], but at most once a day for each account.
+    pub async fn forget_codes_once_a_day(&self, user: Uuid) -> Result<(), Unavailable> {
+        if !self.enabled {
+            return Ok(());
+        }
+        let (now, key) = (self.clock.now(), self.keys.key(RESET, &user.to_string(), Scope::All));
+        match self.store.spend_once(&key, now + millis(DAY), now).await? {
+            Spend::First => self.forget_codes(user).await,
+            Spend::Again => Ok(()),
+        }
+    }
+
     /// Stops counting an attempt whose code was not checked.
     pub async fn cancel_code(&self, code: &CountedCode) -> Result<(), Unavailable> {
         if !self.enabled {
@@ -153,10 +168,16 @@ impl Admission {
             AttemptClient::Anonymous(ip) => {
                 self.keys.key(OF_CLIENT, &user.to_string(), Scope::Client(*ip))
             }
-            AttemptClient::Device(device) => known_key(&device.id()),
-            AttemptClient::Session(sid) => known_key(sid),
+            AttemptClient::Device(device) => known_key("device", &device.id()),
+            AttemptClient::Session(sid) => known_key("session", sid),
         }
     }
+}
+
+/// The key of a known device or of a session in the account's record. Ids are random base64url, so
+/// two characters of them give 4096 keys of each kind.
+fn known_key(kind: &str, id: &str) -> String {
+    format!("{kind}-{}", id.chars().take(2).collect::<String>())
 }
 
 impl CountedCode {

@@ -96,6 +96,11 @@ actions! {
     RecoveryCodesReplaced = "factor.recovery-codes-replaced",
     /// A user used up a recovery code.
     RecoveryCodeUsed = "factor.recovery-code-used",
+    /// A user sent a wrong code of a second factor, after the right password or in a session. This is
+    /// recorded once an hour for each account and client key.
+    FactorRefused = "factor.refused",
+    /// A user proved a password or a second factor again in a session.
+    SteppedUp = "session.step-up",
     /// The link in the mail about the first factor was used. The factors were removed, all sessions
     /// ended, and the password became invalid.
     FactorUndone = "factor.undone",

@@ -34,7 +34,7 @@ pub async fn team_factor(app: &App, caller: &Principal) -> Problem {
 /// The names of the methods by which a caller reaches a level.
 async fn methods(
     app: &App,
-    Principal { session, standing }: &Principal,
+    Principal { session, standing, .. }: &Principal,
     level: Level,
 ) -> Result<Vec<&'static str>, Unavailable> {
     let factors = if standing.has_factor() {

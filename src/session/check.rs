@@ -30,6 +30,9 @@ pub struct Principal {
     pub session: Session,
     /// The current status of the user's account.
     pub standing: AccountStatus,
+    /// The `jti` and the generation of the userToken of the request, if a refresh has replaced this
+    /// token.
+    pub replaced_token: Option<(String, u64)>,
 }
 
 impl Principal {
@@ -41,6 +44,14 @@ impl Principal {
     /// Whether the team of the membership requires a second factor, and the session has none.
     pub fn is_locked(&self) -> bool {
         self.standing.membership.as_ref().is_some_and(|team| team.is_locked_for(self.level()))
+    }
+}
+
+impl Principal {
+    fn with_token(mut self, claims: &UserClaims) -> Self {
+        let is_current = claims.jti == self.session.jti;
+        self.replaced_token = (!is_current).then(|| (claims.jti.clone(), claims.generation));
+        self
     }
 }
 
@@ -201,7 +212,8 @@ impl Check<'_> {
         user_id: Uuid,
         claims: &UserClaims,
     ) -> Result<Principal, Refused> {
-        self.standing(self.session(user_id, claims).await?).await
+        let session = self.session(user_id, claims).await?;
+        Ok(self.standing(session).await?.with_token(claims))
     }
 
     /// Does the same as `caller_of`, but reads the user's membership in `team`, if there is one,
@@ -217,7 +229,7 @@ impl Check<'_> {
         let place =
             StatusQuery { sid: &session.sid, team: Some(team), project, ..StatusQuery::default() };
         let standing = self.person(session.user_id, place).await?;
-        Self::join(session, standing)
+        Ok(Self::join(session, standing)?.with_token(claims))
     }
 
     /// Reads the live session that the verified claims name.
@@ -270,7 +282,7 @@ impl Check<'_> {
     /// session is refused, because it was ended together with all other sessions of the user.
     pub fn join(session: Session, standing: AccountStatus) -> Result<Principal, Refused> {
         if session.epoch == standing.session_epoch {
-            Ok(Principal { session, standing })
+            Ok(Principal { session, standing, replaced_token: None })
         } else {
             Err(Refused::Invalid)
         }

@@ -41,7 +41,7 @@ impl FreshProof {
     /// The level that the action needs, if the proof is too old or too low.
     pub fn check(
         self,
-        Principal { session, standing }: &Principal,
+        Principal { session, standing, .. }: &Principal,
         fresh_for: Duration,
         now: UnixMillis,
     ) -> Result<(), Level> {

@@ -43,6 +43,8 @@ pub enum Tried {
     LogIn(&'static str),
     /// The name of a change that a logged-in user had to confirm by password.
     Change(&'static str),
+    /// A wrong code of a second factor, at a `login` or at a `step-up`.
+    Code(&'static str),
 }
 
 impl Tried {
@@ -50,6 +52,7 @@ impl Tried {
         match self {
             Self::LogIn(_) => Action::LoggedIn,
             Self::Change(_) => Action::PasswordRefused,
+            Self::Code(_) => Action::FactorRefused,
         }
     }
 
@@ -57,6 +60,7 @@ impl Tried {
         match self {
             Self::LogIn(reason) => Detail::none().word("reason", reason),
             Self::Change(at) => Detail::none().word("reason", "password").word("at", at),
+            Self::Code(at) => Detail::none().word("reason", "code").word("at", at),
         }
     }
 }
@@ -104,7 +108,7 @@ impl SessionWorker {
         if let Some(account) = account {
             let actor = match tried {
                 Tried::LogIn(_) => Actor::Nobody,
-                Tried::Change(_) => Actor::Person(account),
+                Tried::Change(_) | Tried::Code(_) => Actor::Person(account),
             };
             let what = (tried.action(), Outcome::Refused);
             cx.record(&tx, what, actor, (Some(account), None), tried.detail()).await?;

@@ -105,6 +105,24 @@ impl Sessions {
         Ok(tokens)
     }
 
+    /// Creates tokens for the session of a request that has proven the user again. If a refresh has
+    /// replaced the userToken of the request, the new userToken has the same `jti` as the old one.
+    /// Otherwise a thief with an old userToken would get the current one without the check for
+    /// reuse.
+    pub fn tokens_for(
+        &self,
+        replaced_token: Option<(String, u64)>,
+        session: Session,
+        account: &AccountStatus,
+    ) -> Result<Tokens, Unavailable> {
+        match replaced_token {
+            Some((jti, generation)) => {
+                self.tokens(&Session { jti, generation, ..session }, account)
+            }
+            None => self.tokens(&session, account),
+        }
+    }
+
     /// Creates a vaultToken, and returns it with the userToken of the request. Only a refresh gives
     /// a newer userToken: otherwise a thief with an old one would get the current one without the
     /// check for reuse.

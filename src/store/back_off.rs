@@ -213,6 +213,21 @@ impl AccountAttempts {
         self.expires_at = self.expires_at.max(faded_at).max(ttl);
     }
 
+    /// If the record still has more than [`CLIENTS_MAX`] clients, removes the client whose record
+    /// expires first, so that an attacker with many addresses cannot make the record large. The
+    /// client `current` and proven clients stay.
+    fn forget_oldest(&mut self, current: &str, now: UnixMillis) {
+        if self.clients.len() <= CLIENTS_MAX {
+            return;
+        }
+        let others =
+            self.clients.iter().filter(|(id, it)| id.as_str() != current && it.proven_until <= now);
+        let oldest = others.min_by_key(|(id, it)| (it.expires_at, (*id).clone()));
+        if let Some(id) = oldest.map(|(id, _)| id.clone()) {
+            self.clients.remove(&id);
+        }
+    }
+
     /// If a client's last attempt was beyond the cap, undoes the effect of this attempt on the
     /// other clients.
     fn reopen(&mut self, own: &mut ClientAttempts) {
@@ -302,6 +317,7 @@ pub(super) fn admit(
     account.set(rules, client, own, now);
     if account.clients.len() > CLIENTS_MAX {
         account.clients.retain(|_, it| it.expires_at > now);
+        account.forget_oldest(client, now);
     }
     (AttemptVerdict::Admitted { failures: account.failures(rules, now) }, Some(account))
 }

@@ -92,11 +92,21 @@ redis.call('HSET', KEYS[1], 'faded_at', whole(faded_at), 'open_at', whole(open_a
   'expires_at', whole(expires_at), client, table.concat(record, ' '))
 if redis.call('HLEN', KEYS[1]) > 128 then
   local all = redis.call('HGETALL', KEYS[1])
+  local oldest, oldest_ends
   for at = 1, #all, 2 do
-    local ends = string.match(all[at + 1], '^%d+ %d+ %d+ (%d+) %d+ %d+ %d+$')
-    if ends and tonumber(ends) <= now then
-      redis.call('HDEL', KEYS[1], all[at])
+    local id = all[at]
+    local ends, proven = string.match(all[at + 1], '^%d+ %d+ %d+ (%d+) (%d+) %d+ %d+$')
+    ends, proven = tonumber(ends), tonumber(proven)
+    if ends and ends <= now then
+      redis.call('HDEL', KEYS[1], id)
+    elseif ends and id ~= client and proven <= now
+      and (not oldest or ends < oldest_ends or (ends == oldest_ends and id < oldest)) then
+      oldest, oldest_ends = id, ends
     end
+  end
+  -- An attacker with many addresses must not make the record large.
+  if oldest and redis.call('HLEN', KEYS[1]) > 128 then
+    redis.call('HDEL', KEYS[1], oldest)
   end
 end
 redis.call('PEXPIRE', KEYS[1], whole(expires_at - now + tonumber(ARGV[16])))

@@ -171,7 +171,7 @@ impl Introspection {
     /// Adds how the user has authenticated. The session's record says this, not the token, because
     /// the level of a session can fall while the token is valid.
     fn proven(self, principal: &Principal) -> Self {
-        let Principal { session, standing } = principal;
+        let Principal { session, standing, .. } = principal;
         Self {
             acr: Some(principal.level().name()),
             amr: Some(proof::methods(session, standing)),
