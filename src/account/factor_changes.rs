@@ -81,9 +81,9 @@ pub(super) async fn add(
     if before.iter().any(|it| it.id == id) {
         return Ok(Added::Gone);
     }
-    let replaces = |it: &&Factor| kind == FactorKind::Totp && it.kind == kind;
-    let kept = before.iter().filter(|it| !replaces(it)).count();
-    let replaced = before.iter().find(replaces).map(|it| it.id);
+    let is_old = |it: &&Factor| kind == FactorKind::Totp && it.kind == kind;
+    let kept = before.iter().filter(|it| !is_old(it)).count();
+    let replaced = before.iter().find(is_old).map(|it| it.id);
     if u64::try_from(kept).unwrap_or(u64::MAX) >= FACTORS_MAX {
         return Ok(Added::TooMany);
     }

@@ -58,7 +58,7 @@ pub enum UseCase {
     RefuseEmailChange(Uuid, Done<Undone>),
     Rename(Uuid, String, Done<()>),
     Delete(Uuid, Done<Deleted>),
-    AddFactor(FactorOwner, NewFactor, Done<Added>),
+    AddFactor(FactorOwner, Box<NewFactor>, Done<Added>),
     /// Renames a factor of a user. The id is that of the factor.
     RenameFactor((FactorOwner, Uuid), String, Done<Option<Factor>>),
     /// Removes a factor of a user. The id is that of the factor.
@@ -210,7 +210,7 @@ impl Accounts {
         owner: FactorOwner,
         new: NewFactor,
     ) -> Result<Added, Unavailable> {
-        self.run(call, |reply| UseCase::AddFactor(owner, new, reply)).await
+        self.run(call, |reply| UseCase::AddFactor(owner, Box::new(new), reply)).await
     }
 
     /// Renames a factor. Returns none if the user has no such factor.
@@ -357,7 +357,7 @@ impl AccountWorker {
             }
             UseCase::Delete(user, reply) => finish(reply, leaving::delete(cx, user).await),
             UseCase::AddFactor(owner, new, reply) => {
-                finish(reply, factor_changes::add(cx, owner, new).await);
+                finish(reply, factor_changes::add(cx, owner, *new).await);
             }
             UseCase::RenameFactor(of, name, reply) => {
                 finish(reply, factor_changes::rename(cx, of, name).await);

@@ -130,6 +130,51 @@ fn row_of_factors(route: &Route) -> Option<Row> {
     })
 }
 
+/// The row of a route that everyone may use.
+fn row_of_public(route: &Route) -> Option<Row> {
+    let is_public = matches!(
+        (route.method.name(), route.path),
+        (
+            "POST",
+            "/api/login"
+                | "/api/login/factor"
+                | "/api/register"
+                | "/api/forgot-passsword"
+                | "/api/forgot-password"
+                | "/api/reset-passsword"
+                | "/api/reset-password"
+                | "/verify-email"
+                | "/reset-password"
+                | "/undo-email-change"
+                | "/undo-factor"
+                | "/invitation",
+        ) | (
+            "GET",
+            "/api/verify-email/{token}"
+                | "/api/exist-email/{email}"
+                | "/api/captcha"
+                | "/.well-known/jwks.json"
+                | "/.well-known/openid-configuration"
+                | "/openapi.json"
+                | "/"
+                | "/docs"
+                | "/problems"
+                | "/problems/{code}"
+                | "/assets/{name}"
+                | "/verify-email"
+                | "/reset-password"
+                | "/undo-email-change"
+                | "/undo-factor"
+                | "/invitation"
+                | "/dev/mailbox"
+                | "/dev/mailbox/messages"
+                | "/dev/mailbox/{id}"
+                | "/dev/mailbox/{id}/html",
+        ) | ("DELETE", "/dev/mailbox/messages")
+    );
+    is_public.then_some(Row::Public)
+}
+
 fn row(route: &Route) -> Option<Row> {
     let empty = || Some(json!({}));
     Some(match (route.method.name(), route.path) {
@@ -197,46 +242,7 @@ fn row(route: &Route) -> Option<Row> {
             Row::Team(None, [403, 403, 403, 409], 404)
         }
         ("POST", "/api/token" | "/api/introspect" | "/api/revoke") => clients::row(route.path),
-        (
-            "POST",
-            "/api/login"
-            | "/api/login/factor"
-            | "/api/register"
-            | "/api/forgot-passsword"
-            | "/api/forgot-password"
-            | "/api/reset-passsword"
-            | "/api/reset-password"
-            | "/verify-email"
-            | "/reset-password"
-            | "/undo-email-change"
-            | "/undo-factor"
-            | "/invitation",
-        )
-        | (
-            "GET",
-            "/api/verify-email/{token}"
-            | "/api/exist-email/{email}"
-            | "/api/captcha"
-            | "/.well-known/jwks.json"
-            | "/.well-known/openid-configuration"
-            | "/openapi.json"
-            | "/"
-            | "/docs"
-            | "/problems"
-            | "/problems/{code}"
-            | "/assets/{name}"
-            | "/verify-email"
-            | "/reset-password"
-            | "/undo-email-change"
-            | "/undo-factor"
-            | "/invitation"
-            | "/dev/mailbox"
-            | "/dev/mailbox/messages"
-            | "/dev/mailbox/{id}"
-            | "/dev/mailbox/{id}/html",
-        )
-        | ("DELETE", "/dev/mailbox/messages") => Row::Public,
-        _ => return row_of_factors(route),
+        _ => return row_of_factors(route).or_else(|| row_of_public(route)),
     })
 }
 
