@@ -148,7 +148,7 @@ fn user_claims() -> UserClaims {
         email: "ada@a.example".to_owned(),
         email_verified: true,
         name: "Ada".to_owned(),
-        acr: Some("aal1".to_owned()),
+        acr: "aal1".to_owned(),
         amr: vec!["pwd".to_owned()],
         auth_time: NOW,
     }
@@ -170,8 +170,8 @@ fn vault_claims() -> VaultClaims {
         pid: None,
         scope: String::new(),
         mep: None,
-        acr: None,
-        amr: None,
-        auth_time: None,
+        acr: Some("aal1".to_owned()),
+        amr: Some(vec!["pwd".to_owned()]),
+        auth_time: Some(NOW),
     }
 }

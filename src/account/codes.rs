@@ -165,9 +165,9 @@ impl AccountService<'_> {
         warn_of_reset(self.admission.forget_codes(user).await);
     }
 
-    /// Removes the account's wrong codes after a new password was set. If a mailed link set it, this
-    /// happens at most once a day. Otherwise an attacker who reads the user's mail could guess codes
-    /// without a limit, by one reset after the other.
+    /// Removes the account's wrong codes after a new password was set. If a mailed link set it,
+    /// this happens at most once a day. Otherwise an attacker who reads the user's mail could guess
+    /// codes without a limit, by one reset after the other.
     pub(super) async fn forget_codes_after(&self, user: Uuid, proof: Proof) {
         warn_of_reset(match proof {
             Proof::Password => self.admission.forget_codes(user).await,

@@ -39,9 +39,9 @@ pub enum Added {
     Gone,
 }
 
-/// The user who changes the factors, as the check of the request saw the account. If the sessions of
-/// the account have ended since then, the change is refused: another person has perhaps taken the
-/// account back in the meantime, or has got its first factor.
+/// The user who changes the factors, as the check of the request saw the account. If the sessions
+/// of the account have ended since then, the change is refused: another person has perhaps taken
+/// the account back in the meantime, or has got its first factor.
 #[derive(Clone, Copy, Debug)]
 pub struct FactorOwner {
     pub user_id: Uuid,

@@ -69,8 +69,8 @@ impl AccountService<'_> {
         Ok(LoggedIn { tokens, device_token })
     }
 
-    /// Completes [`AccountService::check_password`] for this email address with a code of the second
-    /// factor, with the limits of a login. Opens no session.
+    /// Completes [`AccountService::check_password`] for this email address with a code of the
+    /// second factor, with the limits of a login. Opens no session.
     pub async fn check_second_factor(
         &self,
         client: &mut Client<'_>,
@@ -85,8 +85,8 @@ impl AccountService<'_> {
         Ok(ProvenUser { account: completed.account, proof: completed.proof })
     }
 
-    /// The methods by which the user can complete a challenge of a page. `None` if the challenge has
-    /// ended.
+    /// The methods by which the user can complete a challenge of a page. `None` if the challenge
+    /// has ended.
     pub async fn challenge_methods(
         &self,
         challenge: &Secret<String>,

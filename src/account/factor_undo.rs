@@ -101,8 +101,6 @@ pub(super) async fn remove_since(
     user: &User,
     since: UnixMillis,
 ) -> Result<(), DbErr> {
-    // The clocks of two daemons differ.
-    let since = since - millis(CLOCKS_APART_MAX);
     let removed = factors::delete_since(tx, user.id, since).await?;
     count_again(cx, tx, user).await?;
     if removed > 0 { record(cx, tx, user, removed).await } else { Ok(()) }

@@ -96,8 +96,8 @@ actions! {
     RecoveryCodesReplaced = "factor.recovery-codes-replaced",
     /// A user used up a recovery code.
     RecoveryCodeUsed = "factor.recovery-code-used",
-    /// A user sent a wrong code of a second factor, after the right password or in a session. This is
-    /// recorded once an hour for each account and client key.
+    /// A user sent a wrong code of a second factor, after the right password or in a session. This
+    /// is recorded once an hour for each account and client key.
     FactorRefused = "factor.refused",
     /// A user proved a password or a second factor again in a session.
     SteppedUp = "session.step-up",

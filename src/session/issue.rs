@@ -96,7 +96,7 @@ pub fn tokens(
         email: standing.email.clone(),
         email_verified: standing.is_verified(),
         name: standing.name.clone(),
-        acr: Some(proof::level(session, standing).name().to_owned()),
+        acr: proof::level(session, standing).name().to_owned(),
         amr: proof::methods(session, standing),
         auth_time: session.auth_time.div_euclid(1000),
     };

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::admission::back_off::{BACK_OFF, failure_wait};
+use crate::store::AttemptCaptcha;
 
 const START: i64 = 1_795_467_791_042;
 const STEPS_MS: [i64; 9] =

@@ -67,6 +67,7 @@ macro_rules! on {
 
 #[cfg(test)]
 mod agreement;
+mod attempt;
 #[cfg(test)]
 mod attempts_suite;
 pub mod back_off;
@@ -96,10 +97,8 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-pub use self::back_off::{
-    AccountAttempts, AttemptCaptcha, AttemptContext, AttemptKey, AttemptVerdict, BackOff,
-    ClientAttempts, ClientKind,
-};
+pub use self::attempt::{AttemptCaptcha, AttemptContext, AttemptKey, AttemptVerdict, ClientKind};
+pub use self::back_off::{AccountAttempts, BackOff, ClientAttempts};
 pub use self::key_budget::KeyBudget;
 pub use self::pending::{Change, Pending, PendingKey};
 pub use self::probe::StoreProbeError;

@@ -55,8 +55,7 @@ pub struct UserClaims {
     /// The display name of the user.
     pub name: String,
     /// The level of the authentication: `aal1` or `aal2`.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub acr: Option<String>,
+    pub acr: String,
     /// The authentication methods of the newest proof (RFC 8176).
     pub amr: Vec<String>,
     /// The time of the newest proof at the level of `acr`, in the format NumericDate.
@@ -172,12 +171,18 @@ pub fn verify_vault(
     let claims: VaultClaims = open(keys, Kind::Vault, token)?;
     let times = Times { iat: claims.iat, nbf: claims.nbf, exp: claims.exp };
     times.check(now_seconds, VAULT_TTL_MAX, Expiry::Enforced)?;
-    // A user's token has a session. A project key's token has no session, and both `sub` and
-    // `client_id` are the id of the key.
+    // A user's token has a session and says how the user has authenticated. A project key's token
+    // has neither, and both `sub` and `client_id` are the id of the key.
+    let of_user = [
+        claims.sid.is_some(),
+        claims.acr.is_some(),
+        claims.amr.is_some(),
+        claims.auth_time.is_some(),
+    ];
     let is_whole = if claims.client_id == PEOPLE {
-        claims.sid.is_some()
+        of_user == [true; 4]
     } else {
-        claims.sid.is_none() && claims.client_id == claims.sub
+        of_user == [false; 4] && claims.client_id == claims.sub
     };
     if claims.iss != issuer || claims.aud != audience || claims.sub.is_empty() || !is_whole {
         return Err(Invalid);

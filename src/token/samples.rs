@@ -22,7 +22,7 @@ pub(super) fn user_claims() -> UserClaims {
         email: "ada.lovelace@example.com".to_owned(),
         email_verified: true,
         name: "Ada Lovelace".to_owned(),
-        acr: Some("aal1".to_owned()),
+        acr: "aal1".to_owned(),
         amr: vec!["pwd".to_owned()],
         auth_time: NOW,
     }

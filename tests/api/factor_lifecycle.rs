@@ -47,7 +47,8 @@ impl Authenticator {
     }
 }
 
-/// Adds the first authenticator app to an account, after a login by password. `now` is the daemon's time in milliseconds.
+/// Adds the first authenticator app to an account, after a login by password. `now` is the daemon's
+/// time in milliseconds.
 pub async fn add_totp(person: &mut Person, name: &str, now: i64) -> Authenticator {
     person.login().await.expect(200);
     let path = "/api/me/factors/totp";

@@ -1,5 +1,5 @@
-//! Tests of the team policy `requireFactor`: what a session below `aal2` can still do in a team that
-//! requires a second factor, and where the level of a session is shown.
+//! Tests of the team policy `requireFactor`: what a session below `aal2` can still do in a team
+//! that requires a second factor, and where the level of a session is shown.
 
 use std::time::Duration;
 

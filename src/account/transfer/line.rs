@@ -20,8 +20,8 @@ pub const LINE_BYTES_MAX: usize = 16 * 1024;
 /// An account as it is written in a file of the import or the export.
 ///
 /// If a JSON member is missing or null, its default is used. By default the account has no password
-/// (the user sets one with a recovery mail), has no second factors, is not verified, is not disabled,
-/// is created now and gets a new id.
+/// (the user sets one with a recovery mail), has no second factors, is not verified, is not
+/// disabled, is created now and gets a new id.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Record {
@@ -148,8 +148,8 @@ impl Line {
 }
 
 impl Line {
-    /// Whether an import of this line leaves out factors of the account. `with_secrets` says whether
-    /// the import reads the secrets of TOTP factors.
+    /// Whether an import of this line leaves out factors of the account. `with_secrets` says
+    /// whether the import reads the secrets of TOTP factors.
     pub fn loses_factors(&self, with_secrets: bool) -> bool {
         if with_secrets { self.factors.lost() > 0 } else { !self.factors.is_empty() }
     }

@@ -21,8 +21,8 @@ const LATENCY_MAX: Duration = Duration::from_millis(20);
 /// How long `doctor` may read a SQLite file to find damage.
 const READ_WITHIN: Duration = Duration::from_secs(8);
 /// If the clocks of two machines differ by this much, every expiry time is wrong by this much.
-/// [`SKEW_FAILS_MS`] is one time step of an authenticator app (RFC 6238): if this machine's clock is
-/// wrong by more than this, right codes are refused.
+/// [`SKEW_FAILS_MS`] is one time step of an authenticator app (RFC 6238): if this machine's clock
+/// is wrong by more than this, right codes are refused.
 const SKEW_WARNS_MS: i64 = 2_000;
 const SKEW_FAILS_MS: i64 = 30_000;
 

@@ -1,5 +1,5 @@
-//! `/undo-factor`: the page behind the undo link in the mail about the first second factor. It is in
-//! the language of the browser.
+//! `/undo-factor`: the page behind the undo link in the mail about the first second factor. It is
+//! in the language of the browser.
 
 use askama::Template;
 use time::macros::format_description;

@@ -3,9 +3,8 @@
 use super::Embedded;
 use crate::clock::UnixMillis;
 use crate::problem::Unavailable;
-use crate::store::back_off::{
-    self, AccountAttempts, AttemptContext, AttemptKey, AttemptVerdict, BackOff,
-};
+use crate::store::attempt::{AttemptContext, AttemptKey, AttemptVerdict};
+use crate::store::back_off::{self, AccountAttempts, BackOff};
 use crate::store::keys;
 
 impl Embedded {

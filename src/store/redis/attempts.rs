@@ -10,10 +10,8 @@ use super::Redis;
 use super::repair::Keys;
 use crate::clock::{UnixMillis, millis};
 use crate::problem::Unavailable;
-use crate::store::back_off::{
-    AccountAttempts, AttemptContext, AttemptKey, AttemptVerdict, BackOff, ClientAttempts,
-    ClientKind,
-};
+use crate::store::attempt::{AttemptContext, AttemptKey, AttemptVerdict, ClientKind};
+use crate::store::back_off::{AccountAttempts, BackOff, ClientAttempts};
 use crate::store::{COLLECT_SLACK_MS, keys, lost};
 
 impl Redis {

@@ -14,7 +14,7 @@ const TOO_FAR_AHEAD: i64 = 121;
 const DAY: i64 = 24 * 3600;
 
 /// The claims of a userToken, in the order in which they are declared.
-const USER: [&str; 14] = [
+const USER: [&str; 15] = [
     "iss",
     "aud",
     "sub",
@@ -27,10 +27,11 @@ const USER: [&str; 14] = [
     "email",
     "email_verified",
     "name",
+    "acr",
     "amr",
     "auth_time",
 ];
-const VAULT: [&str; 14] = [
+const VAULT: [&str; 17] = [
     "iss",
     "aud",
     "sub",
@@ -45,6 +46,9 @@ const VAULT: [&str; 14] = [
     "pid",
     "scope",
     "mep",
+    "acr",
+    "amr",
+    "auth_time",
 ];
 
 /// Returns all tokens of this module.
@@ -54,7 +58,7 @@ pub fn causes(app: &TestApp, user: &str) -> Vec<Cause> {
     let now = app.clock.now_seconds();
     let mut causes = Vec::new();
     let members = good.claims.as_object().expect("an object");
-    assert_eq!(members.len(), 14, "the contract's claims");
+    assert_eq!(members.len(), 15, "the contract's claims");
     for (name, value) in members {
         let missing = sign(&good.with(name, None));
         causes.push(Cause::new(format!("no {name}"), missing));

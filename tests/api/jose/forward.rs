@@ -20,7 +20,7 @@ fn vault_causes(app: &TestApp, vault: &str) -> Vec<Cause> {
     let now = app.clock.now_seconds();
     let mut causes = Vec::new();
     let members = good.claims.as_object().expect("an object");
-    assert_eq!(members.len(), 14, "the contract's claims");
+    assert_eq!(members.len(), 17, "the contract's claims");
     for (name, value) in members {
         causes.push(Cause::new(format!("no {name}"), sign(&good.with(name, None))));
         for wrong in wrong_types(value) {

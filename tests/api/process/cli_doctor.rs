@@ -61,7 +61,7 @@ async fn beside_a_daemon_all_is_well_until_others_can_read_its_files_embedded() 
     says(&ended, "database", "ok the schema is up to date");
     says(&ended, "database", "the file is not damaged");
     says(&ended, "ports", "is in use by latchkey (pid ");
-    assert_eq!(said(&ended, "signing keys").len(), 3);
+    assert_eq!(said(&ended, "signing keys").len(), 4);
     says(&ended, "outbox", "ok no mail waits");
     let key = place.path("data/master.key");
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).expect("ours");

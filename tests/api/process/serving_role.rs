@@ -106,7 +106,7 @@ async fn the_owners_functions_read_only_the_owners_tables_for_the_serving_role_a
             "INSERT INTO pg_temp.memberships VALUES ('{own}', '{own}', '{own}', 'owner', 0, 0, NULL, 0)"
         ),
         "CREATE TEMP TABLE teams (LIKE public.teams)".to_owned(),
-        format!("INSERT INTO pg_temp.teams VALUES ('{own}', 'x', 'x', 'active', 0, 0, 0)"),
+        format!("INSERT INTO pg_temp.teams VALUES ('{own}', 'x', 'x', 'active', FALSE, 0, 0, 0)"),
         "GRANT ALL ON pg_temp.memberships, pg_temp.teams TO PUBLIC".to_owned(),
     ] {
         serving.execute_unprepared(&statement).await.expect("its own tables");

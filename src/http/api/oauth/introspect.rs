@@ -103,8 +103,8 @@ pub struct Introspection {
     /// this member.
     #[serde(skip_serializing_if = "Option::is_none")]
     amr: Option<Vec<String>>,
-    /// When the user last proved themselves at the level of `acr` (NumericDate). A token of a project
-    /// key does not have this member.
+    /// When the user last proved themselves at the level of `acr` (NumericDate). A token of a
+    /// project key does not have this member.
     #[serde(skip_serializing_if = "Option::is_none")]
     auth_time: Option<i64>,
 }
