@@ -23,6 +23,7 @@ mod register;
 mod registration;
 mod service;
 pub mod transfer;
+mod use_case;
 mod worker;
 
 pub use change::{Asked, Confirmed, Undone, sweep_email_changes};
@@ -39,4 +40,5 @@ pub use recovery::{NewPassword, Proof, Reset};
 pub use register::{Registered, Registration, Verified};
 pub use registration::{RegistrationForm, RegistrationRefusal};
 pub use service::{AccountError, AccountService, WeakPassword};
-pub use worker::{AccountCommand, AccountWorker, Accounts, UseCase};
+pub use use_case::{AccountCommand, UseCase};
+pub use worker::{AccountWorker, Accounts};

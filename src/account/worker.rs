@@ -6,12 +6,13 @@ use uuid::Uuid;
 
 use super::recovery::NewPassword;
 use super::register::Resent;
+use super::use_case::{AccountCommand, Done, UseCase};
 use super::{
     Added, Asked, Confirmed, Deleted, FactorOwner, FactorUndone, NewFactor, Registered,
     Registration, Removed, Reset, Undone, Verified, change, factor_changes, factor_undo, leaving,
     recovery, register,
 };
-use crate::actor::{FlatReply, Pool, Worker, WorkerError};
+use crate::actor::{Pool, Worker, WorkerError};
 use crate::audit::{Chain, ChangeContext, RequestOrigin};
 use crate::clock::{Clock, UnixMillis};
 use crate::database::Db;
@@ -19,57 +20,6 @@ use crate::factor::Factor;
 use crate::problem::Unavailable;
 use crate::store::{Store, TokenKind};
 use crate::user::{EmailAddress, table};
-
-type Done<T> = FlatReply<T>;
-
-/// A command for an account worker. A client waits for the reply of [`AccountCommand::Run`]. No
-/// client waits for the other commands.
-#[derive(Debug)]
-pub enum AccountCommand {
-    /// One use case of a client.
-    Run(RequestOrigin, UseCase),
-    /// Runs [`Accounts::replace_hash`].
-    ReplaceHash {
-        user_id: Uuid,
-        /// The hash that was verified.
-        old_hash: String,
-        /// The hash with the current parameters.
-        new_hash: String,
-    },
-    /// Runs [`Accounts::collect_unverified`].
-    CollectUnverified {
-        /// Unverified accounts that were created before this time are deleted.
-        before: UnixMillis,
-    },
-}
-
-/// A use case with its arguments. The worker sends the result through the last argument.
-#[derive(Debug)]
-pub enum UseCase {
-    Register(Registration, Done<Registered>),
-    ResendConfirmation(Uuid, Done<Verified>),
-    Verify(Uuid, Done<Verified>),
-    Reject(Uuid, Done<Verified>),
-    Recover(EmailAddress, Done<()>),
-    SetPassword(NewPassword, Done<Reset>),
-    AskEmailChange(Uuid, EmailAddress, Done<Asked>),
-    ConfirmEmailChange(Uuid, Done<Confirmed>),
-    UndoEmailChange(Uuid, Done<Undone>),
-    RefuseEmailChange(Uuid, Done<Undone>),
-    Rename(Uuid, String, Done<()>),
-    Delete(Uuid, Done<Deleted>),
-    AddFactor(FactorOwner, Box<NewFactor>, Done<Added>),
-    /// Renames a factor of a user. The id is that of the factor.
-    RenameFactor((FactorOwner, Uuid), String, Done<Option<Factor>>),
-    /// Removes a factor of a user. The id is that of the factor.
-    RemoveFactor((FactorOwner, Uuid), Done<Removed>),
-    ReplaceRecoveryCodes(FactorOwner, Vec<String>, Done<bool>),
-    SpendRecoveryCode(Uuid, String, Done<bool>),
-    /// Records a step-up of this user with the name of its method.
-    RecordStepUp(Uuid, &'static str, Done<()>),
-    /// Undoes a first factor. The id is that of its row in `first_factors`.
-    UndoFirstFactor(Uuid, Done<FactorUndone>),
-}
 
 /// The handle of the account workers. Each call returns [`Unavailable`] if the workers are busy, if
 /// a dependency fails, or if the deadline of the request passes before the result is there.
