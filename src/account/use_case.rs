@@ -21,7 +21,7 @@ pub type Done<T> = FlatReply<T>;
 pub enum AccountCommand {
     /// One use case of a client.
     Run(RequestOrigin, UseCase),
-    /// Runs [`Accounts::replace_hash`].
+    /// Runs [`Accounts::replace_hash`](super::Accounts::replace_hash).
     ReplaceHash {
         user_id: Uuid,
         /// The hash that was verified.
@@ -29,7 +29,7 @@ pub enum AccountCommand {
         /// The hash with the current parameters.
         new_hash: String,
     },
-    /// Runs [`Accounts::collect_unverified`].
+    /// Runs [`Accounts::collect_unverified`](super::Accounts::collect_unverified).
     CollectUnverified {
         /// Unverified accounts that were created before this time are deleted.
         before: UnixMillis,
