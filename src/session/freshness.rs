@@ -6,7 +6,7 @@ use super::proof::{self, Level};
 use super::{AccountStatus, Principal};
 use crate::clock::{CLOCKS_APART_MAX, UnixMillis, millis};
 use crate::factor::FactorMethod;
-use crate::store::Session;
+use crate::store::{AAL1, Session};
 
 /// The proof that an action needs. A fresh proof is at most `sessions.fresh_for` old.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,9 +46,10 @@ impl FreshProof {
         now: UnixMillis,
     ) -> Result<(), Level> {
         // A proof from the future was made before a clock was set back, so its age is unknown.
-        let age = now.saturating_sub(session.auth_time);
-        let is_fresh =
-            session.fresh && (-millis(CLOCKS_APART_MAX)..=millis(fresh_for)).contains(&age);
+        let is_recent = |at: UnixMillis| {
+            (-millis(CLOCKS_APART_MAX)..=millis(fresh_for)).contains(&now.saturating_sub(at))
+        };
+        let is_fresh = session.fresh && is_recent(session.auth_time);
         if standing.has_factor() || self == Self::Always {
             let is_enough = is_fresh && proof::level(session, standing) == Level::Aal2;
             return if is_enough { Ok(()) } else { Err(Level::Aal2) };
@@ -56,7 +57,13 @@ impl FreshProof {
         let is_enough = match self {
             Self::SecondFactor | Self::Always => true,
             Self::Any => is_fresh,
-            Self::Password => is_fresh && proof::is_by_password(session),
+            // After the removal of the last factor, the newest proof is perhaps a code. Then only
+            // the login proved the password.
+            Self::Password => {
+                is_fresh
+                    && proof::is_by_password(session)
+                    && (session.acr == AAL1 || is_recent(session.created_at))
+            }
         };
         if is_enough { Ok(()) } else { Err(Level::Aal1) }
     }

@@ -218,6 +218,21 @@ both!(the_first_factor_needs_a_fresh_password, ["tokens.user_ttl" = "1h"], async
 });
 
 both!(
+    a_code_is_no_fresh_password_after_the_last_factor_was_removed,
+    ["tokens.user_ttl" = "1h"],
+    async |app| {
+        let user = enrolled(app, ADA).await;
+        let mut person = user.person.clone();
+        app.clock.advance(Duration::from_mins(20));
+        person.step_up_totp(&user.authenticator.next(app)).await.expect(200);
+        person.as_user().delete(&format!("/api/me/factors/{}", user.id)).await.expect(204);
+        needs_step_up(&person.add_totp("Phone").await, "aal1", 900, &["password"]);
+        person.step_up_password().await.expect(200);
+        person.begin_totp("Phone").await;
+    }
+);
+
+both!(
     another_members_rights_are_asked_for_before_the_proof,
     ["tokens.user_ttl" = "1h"],
     async |app| {
