@@ -11,13 +11,13 @@ use uuid::Uuid;
 
 use super::admit::Admission;
 use super::attempts::{AttemptClient, AttemptRefusal};
-use super::budgets::Scope;
+use super::budgets::{Keys, Scope};
 use super::client::Limited;
 use super::limiter::seconds_up;
 use crate::clock::millis;
 use crate::problem::Unavailable;
 use crate::store::{
-    AttemptCaptcha, AttemptContext, AttemptKey, AttemptVerdict, BackOff, ClientKind, Spend,
+    AttemptCaptcha, AttemptContext, AttemptKey, AttemptVerdict, BackOff, ClientKind, Spend, Store,
 };
 use crate::telemetry::labels::{AttemptDecision, AttemptPolicy, RateDecision};
 
@@ -160,7 +160,7 @@ impl Admission {
     /// The key is made from the account's id, so that it stays the same when the account changes
     /// its email address.
     fn code_key(&self, user: Uuid) -> String {
-        self.keys.key(OF_ACCOUNT, &user.to_string(), Scope::All)
+        code_key(&self.keys, user)
     }
 
     fn client_of(&self, user: Uuid, who: &AttemptClient) -> String {
@@ -172,6 +172,15 @@ impl Admission {
             AttemptClient::Session(sid) => known_key("session", sid),
         }
     }
+}
+
+/// Removes all wrong codes of an account for an operator. Returns whether there were any.
+pub async fn forget_codes(store: &Store, keys: &Keys, user: Uuid) -> Result<bool, Unavailable> {
+    store.forget_attempts(&code_key(keys, user)).await
+}
+
+fn code_key(keys: &Keys, user: Uuid) -> String {
+    keys.key(OF_ACCOUNT, &user.to_string(), Scope::All)
 }
 
 /// The key of a known device or of a session in the account's record. Ids are random base64url, so

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::attempts::{NEWCOMERS, account_key, client_key_of};
 use super::back_off::BACK_OFF;
 use super::budgets::{self, Budget, BudgetSizes, Keys, Scope};
+use super::codes::forget_codes;
 use crate::clock::{UnixMillis, millis};
 use crate::problem::Unavailable;
 use crate::store::{Quota, Store};
@@ -153,6 +154,9 @@ pub async fn reset(
         // The attempts of the account are perhaps in the shared back-off. While the key budget is
         // empty, all accounts that have no back-off of their own use the shared back-off.
         deleted += usize::from(store.forget_attempts(NEWCOMERS).await?);
+    }
+    if let Some(user) = subject.user_id {
+        deleted += usize::from(forget_codes(store, keys, user).await?);
     }
     for (budget, _, key) in subject.budgets(keys) {
         deleted += usize::from(store.forget_budget(&key).await?);

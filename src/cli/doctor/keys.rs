@@ -70,8 +70,8 @@ pub(super) async fn factors(patient: &Patient<'_>) -> Vec<Finding> {
     }
     vec![Finding::failed(
         format!("{lost} of the {checked} oldest secrets cannot be decrypted"),
-        "restore the master key and the database from the same backup; otherwise run `latchkey \
-         users reset-factors` for the users who cannot log in",
+        "start the daemons with the master key of before; if it is lost, run `latchkey users \
+         reset-factors` for the users who cannot log in",
     )]
 }
 

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::super::open::Opened;
 use super::super::output::{Talk, print_json, say_line};
 use crate::account::operator::{self, Who};
+use crate::admission::forget_codes;
 use crate::audit::Changed;
 use crate::exit::FAILED;
 use crate::user::UserState;
@@ -62,6 +63,8 @@ pub(super) async fn reset_factors(
     if changed {
         forget_sessions(opened, id).await;
     }
+    // Otherwise the codes of the next factor would have to wait for the wrong codes of this one.
+    forget_codes(&opened.store, &opened.limit_keys, id).await?;
     if json {
         return Ok(print_json(talk, &json!({ "id": id, "changed": changed })));
     }
