@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::users::{on_servers, value};
 use super::{PATIENCE, Place, Running};
-use crate::client::Person;
+use crate::client::{Answer, Person};
 use crate::factor_lifecycle::{Authenticator, add_totp, challenge, login_factor};
 use crate::poll::eventually;
 
@@ -90,6 +90,34 @@ async fn the_user_gets_a_mail_about_reset_factors_embedded() {
         mails.iter().any(|mail| mail.subject.contains("were removed")).then_some(())
     })
     .await;
+    running.stop().await;
+}
+
+/// Sends wrong codes until the session has to wait.
+async fn fail_until_the_wait(ada: &Person) {
+    for _ in 0..10 {
+        step_up(ada).await.expect_problem(401, "invalid-credentials");
+    }
+    step_up(ada).await.expect_problem(429, "rate-limited");
+}
+
+async fn step_up(ada: &Person) -> Answer {
+    let body = json!({ "method": "totp", "code": "not a code" });
+    ada.as_user().post_json("/api/step-up", body).await
+}
+
+#[tokio::test]
+async fn an_operator_ends_the_wait_after_wrong_codes_embedded() {
+    let mut place = Place::new().set("rate_limit.enabled", "true");
+    let running = place.start().await;
+    let mut ada = with_totp(&running).await;
+    fail_until_the_wait(&ada).await;
+    place.run(&["limits", "reset", EMAIL]).expect(0);
+    fail_until_the_wait(&ada).await;
+    place.run(&["users", "reset-factors", EMAIL]).expect(0);
+    ada.login().await.expect(200);
+    add_totp(&mut ada, "Ada's new phone", now()).await;
+    step_up(&ada).await.expect_problem(401, "invalid-credentials");
     running.stop().await;
 }
 
