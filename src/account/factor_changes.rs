@@ -103,15 +103,15 @@ pub(super) async fn add(
     }
     cx.record_own(&tx, Action::FactorAdded, user_id, detail).await?;
     if before.is_empty() {
+        let first_id = uuid_v7(cx.now);
         let first = first_factor::ActiveModel {
-            id: Set(uuid_v7(cx.now)),
+            id: Set(first_id),
             user_id: Set(user_id),
             state: Set(FirstFactorState::Added),
             undo_digest: Set(None),
             undo_until: Set(None),
             created_at: Set(cx.now),
         };
-        let first_id = first.id.clone().unwrap();
         first_factor::Entity::insert(first).exec_without_returning(&tx).await?;
         let data =
             MailData { change_id: Some(first_id), ..MailData::of_request(&cx.origin, cx.now) };

@@ -53,14 +53,7 @@ impl AccountService<'_> {
         let Some(first) = found else { return Ok(FactorUndone::Gone) };
         let undone = self.accounts.undo_first_factor(client.call(), first.id).await?;
         if undone == FactorUndone::Now {
-            if let Err(error) = self.store.end_sessions(first.user_id, None).await {
-                tracing::warn!(
-                    error = %error,
-                    "cannot delete ended sessions from the token store: they are invalid, and stay \
-                     there until they expire"
-                );
-            }
-            self.metrics.sessions_revoked.one(EndReason::FactorUndone);
+            self.delete_ended_sessions(first.user_id, None, EndReason::FactorUndone).await;
             self.deliveries.wake();
         }
         Ok(undone)

@@ -173,14 +173,8 @@ impl AccountService<'_> {
         let session = self.store.set_session_proof(&session, now, change).await?;
         let session = session.ok_or(AccountError::SessionGone)?;
         if epoch.is_some() {
-            if let Err(error) = self.store.end_sessions(standing.id, Some(&session.sid)).await {
-                tracing::warn!(
-                    error = %error,
-                    "cannot delete ended sessions from the token store: they are invalid, and stay \
-                     there until they expire"
-                );
-            }
-            self.metrics.sessions_revoked.one(EndReason::FactorAdded);
+            let (user_id, reason) = (standing.id, EndReason::FactorAdded);
+            self.delete_ended_sessions(user_id, Some(&session.sid), reason).await;
         }
         Ok(self.sessions.tokens_for(replaced_token, session, &standing)?)
     }

@@ -217,18 +217,11 @@ impl AccountService<'_> {
         }
     }
 
-    /// Deletes the user's sessions from the token store. If this deletion fails, they are invalid
-    /// nevertheless, because of their epoch. The recovery token is invalid because of its password
-    /// version. It stays in the store until it expires, so that the page can say that it was used.
+    /// Deletes the user's sessions from the token store, and sends the notice. The recovery token
+    /// is invalid because of its password version. It stays in the store until it expires, so that
+    /// the page can say that it was used.
     async fn after_reset(&self, user_id: Uuid) {
-        if let Err(error) = self.store.end_sessions(user_id, None).await {
-            tracing::warn!(
-                error = %error,
-                "cannot delete ended sessions from the token store: they are invalid, and stay \
-                 there until they expire"
-            );
-        }
-        self.metrics.sessions_revoked.one(EndReason::Reset);
+        self.delete_ended_sessions(user_id, None, EndReason::Reset).await;
         self.deliveries.wake();
     }
 

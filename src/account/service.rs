@@ -1,6 +1,8 @@
 //! [`AccountService`]: the use cases of accounts that need limits, captchas, passwords and
 //! sessions.
 
+use uuid::Uuid;
+
 use super::{Accounts, Deleted, RegistrationRefusal};
 use crate::admission::{Admission, Ask, AttemptRefusal, Client, Limited};
 use crate::audit::Chain;
@@ -207,6 +209,25 @@ impl AccountService<'_> {
         }
         self.metrics.sessions_revoked.one(EndReason::Deleted);
         Ok(())
+    }
+
+    /// Deletes the user's sessions, except `kept`, from the token store after a change of the epoch
+    /// has ended them. If this deletion fails, they are invalid nevertheless, because of their
+    /// epoch.
+    pub(super) async fn delete_ended_sessions(
+        &self,
+        user_id: Uuid,
+        kept: Option<&str>,
+        reason: EndReason,
+    ) {
+        if let Err(error) = self.store.end_sessions(user_id, kept).await {
+            tracing::warn!(
+                error = %error,
+                "cannot delete ended sessions from the token store: they are invalid, and stay \
+                 there until they expire"
+            );
+        }
+        self.metrics.sessions_revoked.one(reason);
     }
 
     /// Applies the limits to the operation that a client asks for.
