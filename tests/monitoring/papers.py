@@ -106,7 +106,10 @@ def page_faults(page: Path, panels: set[str], known: set[str], source: str) -> l
     """Returns the panels, commands and log lines that a runbook names and that do not exist."""
     text = page.read_text()
     faults = [f"no panel {name}" for name in re.findall(r"`(\w+ › [^`]+)`", text) if name not in panels]
-    for words in re.findall(r"(?:^|`)latchkey ([a-z-]+(?: [a-z-]+)?)", text, re.MULTILINE):
+    # In a paragraph, only what is between backticks is a command. A line can begin with the word.
+    blocks = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    named = [found for block in blocks for found in re.findall(r"^latchkey ([a-z-]+(?: [a-z-]+)?)", block, re.MULTILINE)]
+    for words in named + re.findall(r"`latchkey ([a-z-]+(?: [a-z-]+)?)", text):
         if words not in known and words.split()[0] not in known:
             faults.append(f"no command latchkey {words}")
     faults += [f"no log line {line!r}" for line in re.findall(r"^\| log: `([^`]+)`", text, re.MULTILINE) if line not in source]
