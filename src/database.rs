@@ -9,9 +9,11 @@
 
 pub mod batches;
 mod cause;
+mod connections;
 mod facts;
 mod guard;
 mod handle;
+mod lease;
 mod measure;
 mod probe;
 mod refusal;
@@ -25,21 +27,23 @@ mod write_probe;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use latchkey_migration::Schema;
+use latchkey_migration::{Migrator, MigratorTrait as _, Schema};
 use sea_orm::sea_query::LikeExpr;
 use sea_orm::sqlx::ConnectOptions as _;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseBackend, DatabaseConnection, DbErr,
-    IsolationLevel, Statement,
+    IsolationLevel, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait as _,
 };
 
 pub use self::facts::{Facts, Server};
 use self::guard::{Guard, Shared};
 pub use self::handle::Handle;
+use self::lease::DbPool;
+use self::measure::Meter;
 pub use self::probe::{Endpoint, is_unreachable, of_exhausted_pool};
 pub use self::refusal::{Refusal, lacks_table, probe_reason};
 pub use self::rights::{Rights, Work};
@@ -81,7 +85,14 @@ const IN_MEMORY: &str = "file:sqlx-in-memory-";
 pub struct Db {
     reader: Handle,
     writer: Handle,
-    statements: Arc<AtomicU64>,
+    seaorm: Arc<SeaOrm>,
+}
+
+/// SeaORM's own connections of the same pools. The migrations need them.
+#[derive(Debug)]
+struct SeaOrm {
+    reader: DatabaseConnection,
+    writer: DatabaseConnection,
 }
 
 impl Db {
@@ -111,7 +122,7 @@ impl Db {
             .max_connections(config.max_connections)
             .map_sqlx_postgres_pool_opts(move |pool| guarded.postgres_hooks(pool))
             .map_sqlx_postgres_opts(move |_| server.clone());
-        let mut pool = match Database::connect(options).await {
+        let pool = match Database::connect(options).await {
             Ok(pool) => pool,
             Err(error) => {
                 if let Some(refusal) = shared.refusal() {
@@ -121,8 +132,9 @@ impl Db {
                 return Err(redacted(config, error));
             }
         };
-        let statements = counted([&mut pool]);
-        Ok(Self::guarded(shared, pool.clone(), pool, statements))
+        let connections = DbPool::new(&pool, shared);
+        let seaorm = SeaOrm { reader: pool.clone(), writer: pool };
+        Ok(Self::guarded(shared, (connections.clone(), connections), seaorm))
     }
 
     async fn connect_sqlite(
@@ -149,21 +161,22 @@ impl Db {
                 });
             Database::connect(options).await.map_err(|error| redacted(config, error))
         };
-        let (mut writer, mut reader) = (connect(1).await?, connect(config.max_connections).await?);
-        let statements = counted([&mut writer, &mut reader]);
-        Ok(Self::guarded(shared, reader, writer, statements))
+        let (writer, reader) = (connect(1).await?, connect(config.max_connections).await?);
+        let pools = (DbPool::new(&reader, shared), DbPool::new(&writer, shared));
+        Ok(Self::guarded(shared, pools, SeaOrm { reader, writer }))
     }
 
     fn guarded(
         shared: &Arc<Shared>,
-        reader: DatabaseConnection,
-        writer: DatabaseConnection,
-        statements: Arc<AtomicU64>,
+        (read_pool, write_pool): (DbPool, DbPool),
+        seaorm: SeaOrm,
     ) -> Self {
+        let meter = Meter::default();
+        let guards = (Guard::new(shared, &read_pool), Guard::new(shared, &write_pool));
         Self {
-            reader: Handle::reader(Guard::new(shared, &reader), reader),
-            writer: Handle::writer(Guard::new(shared, &writer), writer),
-            statements,
+            reader: Handle::reader(guards.0, read_pool, meter.clone()),
+            writer: Handle::writer(guards.1, write_pool, meter),
+            seaorm: Arc::new(seaorm),
         }
     }
 
@@ -187,18 +200,28 @@ impl Db {
     /// How many statements were sent, without `BEGIN` and `COMMIT`. Tests use it to check the cost
     /// of a request.
     pub fn statements(&self) -> u64 {
-        self.statements.load(Ordering::Relaxed)
+        self.writer.meter.statements.load(Ordering::Relaxed)
     }
 
     /// Begins a transaction that may write. The transaction rolls back when it is dropped.
     pub async fn begin(&self) -> Result<Transaction, DbErr> {
-        self.writer.begin_writing().await
+        self.begin_with("").await
+    }
+
+    /// Begins a transaction that may write. On PostgreSQL, `then` is sent in the same message.
+    async fn begin_with(&self, then: &str) -> Result<Transaction, DbErr> {
+        self.writer.begin_writing(then).await
     }
 
     /// Begins a transaction that reads. On PostgreSQL, settings such as the tenant scope apply to
     /// this transaction alone.
     pub async fn begin_reading(&self) -> Result<Transaction, DbErr> {
-        self.reader.begin_reading(IsolationLevel::ReadCommitted).await
+        self.begin_reading_with("").await
+    }
+
+    /// Begins a transaction that reads. On PostgreSQL, `then` is sent in the same message.
+    async fn begin_reading_with(&self, then: &str) -> Result<Transaction, DbErr> {
+        self.reader.begin_reading(IsolationLevel::ReadCommitted, then).await
     }
 
     /// The SQL dialect of the database.
@@ -221,22 +244,10 @@ impl Db {
     }
 
     async fn migrate_in_turn(&self) -> Result<(), DbErr> {
-        let tx = self.begin().await?;
-        if self.is_postgres() {
-            // Some migrations take longer than these limits, and so does the wait for another
-            // replica's migrations.
-            for sql in ["SET LOCAL statement_timeout = 0", "SET LOCAL lock_timeout = 0"] {
-                tx.execute_unprepared(sql).await?;
-            }
-            tx.execute_raw(Statement::from_sql_and_values(
-                DatabaseBackend::Postgres,
-                "SELECT pg_advisory_xact_lock($1)",
-                [MIGRATION_LOCK.into()],
-            ))
-            .await?;
-        }
-        tx.migrate().await?;
-        tx.commit().await
+        self.writer.guard.admit()?;
+        let _lent = self.writer.pool.lend().await?;
+        let call = self.writer.guard.call();
+        call.end(migrate(&self.seaorm.writer).await)
     }
 
     /// What the schema lacks, and what it has that this binary does not know. Changes nothing.
@@ -247,7 +258,11 @@ impl Db {
     /// Like [`Db::schema`]. If the schema is not complete, and the role lacks a right for this
     /// work, the error says which right.
     pub async fn schema_for(&self, work: Work) -> Result<Schema, DbErr> {
-        match self.reader.call(Schema::of(&self.reader.inner)).await {
+        let read = async {
+            let _lent = self.reader.pool.lend().await?;
+            Schema::of(&self.seaorm.reader).await
+        };
+        match self.reader.call(read).await {
             // For a role that may not use the schema, it has no tables.
             Ok(schema) if !schema.pending.is_empty() => match self.closed_schema(work).await {
                 Some(error) => Err(error),
@@ -272,16 +287,31 @@ impl Db {
     }
 }
 
-/// Counts the statements of these connections.
-fn counted<const N: usize>(connections: [&mut DatabaseConnection; N]) -> Arc<AtomicU64> {
-    let statements = Arc::new(AtomicU64::new(0));
-    for connection in connections {
-        let statements = statements.clone();
-        connection.set_metric_callback(move |_| {
-            statements.fetch_add(1, Ordering::Relaxed);
-        });
+/// Applies the missing migrations in one transaction. Migrations of a later release that only add to
+/// the schema are ignored. They are no error, because daemons of that release may run beside this
+/// daemon.
+async fn migrate(connection: &DatabaseConnection) -> Result<(), DbErr> {
+    let immediate = Some(SqliteTransactionMode::Immediate);
+    let options = TransactionOptions { sqlite_transaction_mode: immediate, ..Default::default() };
+    let tx = connection.begin_with_options(options).await?;
+    if tx.get_database_backend() == DatabaseBackend::Postgres {
+        // Some migrations take longer than these limits, and so does the wait for another replica's
+        // migrations.
+        for sql in ["SET LOCAL statement_timeout = 0", "SET LOCAL lock_timeout = 0"] {
+            tx.execute_unprepared(sql).await?;
+        }
+        let lock = "SELECT pg_advisory_xact_lock($1)";
+        let values = [MIGRATION_LOCK.into()];
+        tx.execute_raw(Statement::from_sql_and_values(DatabaseBackend::Postgres, lock, values))
+            .await?;
     }
-    statements
+    let schema = Schema::of(&tx).await?;
+    match schema.beyond() {
+        Some(outside) => return Err(DbErr::Migration(outside.to_string())),
+        None if schema.pending.is_empty() => {}
+        None => Migrator::up(&tx, None).await?,
+    }
+    tx.commit().await
 }
 
 /// The time in PostgreSQL's notation.

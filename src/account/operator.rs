@@ -108,7 +108,6 @@ pub async fn counts(db: &Db, id: Uuid, now: UnixMillis) -> Result<Counts, DbErr>
     let tx = tenant_scope::read(db, TenantScope::Person(id)).await?;
     let teams =
         membership::Entity::find().filter(membership::Column::UserId.eq(id)).count(&tx).await?;
-    tx.commit().await?;
     Ok(Counts {
         mails_pending: outbox::Entity::find().filter(pending).count(db.reader()).await?,
         sessions_ended: ended_session::Entity::find().filter(ended).count(db.reader()).await?,

@@ -237,6 +237,5 @@ async fn forget_ownerless(
 async fn is_standing(db: &Db, team_id: Uuid) -> Result<bool, DbErr> {
     let tx = tenant_scope::read(db, TenantScope::Operator).await?;
     let found = team::Entity::find_by_id(team_id).one(&tx).await?;
-    tx.commit().await?;
     Ok(found.is_some())
 }

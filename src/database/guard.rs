@@ -20,9 +20,10 @@ use std::time::{Duration, Instant};
 
 use sea_orm::sqlx::postgres::PgPoolOptions;
 use sea_orm::sqlx::sqlite::SqlitePoolOptions;
-use sea_orm::sqlx::{self, Connection as _, PgConnection, PgPool, Row as _};
-use sea_orm::{DatabaseBackend, DatabaseConnection, DbErr};
+use sea_orm::sqlx::{self, Connection as _, PgConnection, Row as _};
+use sea_orm::{DatabaseBackend, DbErr};
 
+use super::lease::DbPool;
 use super::refusal::{Refusal, consequence};
 use super::release;
 use super::server_error::without_line;
@@ -35,15 +36,16 @@ use crate::telemetry::observed;
 const NEXT_ATTEMPT_AFTER: Duration = Duration::from_secs(1);
 
 /// A connection that was idle for this long is pinged before it is used.
-const IDLE_BEFORE_PING: Duration = Duration::from_secs(2);
+pub(super) const IDLE_BEFORE_PING: Duration = Duration::from_secs(2);
 
 /// How long the ping of an idle connection may take: half of the time that a request waits for a
 /// connection. The other half is left for a new connection.
-const PING_WITHIN: Duration = ACQUIRE_TIMEOUT.checked_div(2).unwrap();
+pub(super) const PING_WITHIN: Duration = ACQUIRE_TIMEOUT.checked_div(2).unwrap();
 
 /// How long the ping of a returned connection may take. Before the server responds, it ends the
 /// statement of an abandoned request, within [`STATEMENT_TIMEOUT`], and rolls back.
-const RELEASE_WITHIN: Duration = STATEMENT_TIMEOUT.saturating_add(Duration::from_secs(1));
+pub(super) const RELEASE_WITHIN: Duration =
+    STATEMENT_TIMEOUT.saturating_add(Duration::from_secs(1));
 
 /// If a call took this long before it was abandoned, the server perhaps does not respond. So the
 /// prober has to check the server.
@@ -69,6 +71,10 @@ pub(super) struct Shared {
     /// Connections that were opened before this time are closed. The time is in nanoseconds since
     /// `started`. 0 means that no connection is closed.
     distrusted: AtomicU64,
+    /// The time of the last error that closed connections, in nanoseconds since `started`. A kept
+    /// connection that sqlx's pool gave before this time is closed. It is unknown when it was
+    /// opened.
+    kept_distrusted: AtomicU64,
     /// The time of the next attempt to connect, in nanoseconds since `started`.
     next_attempt: AtomicU64,
     /// Why the last new connection was refused.
@@ -84,6 +90,7 @@ impl Shared {
         Arc::new(Self {
             started: Instant::now(),
             distrusted: AtomicU64::new(0),
+            kept_distrusted: AtomicU64::new(0),
             next_attempt: AtomicU64::new(0),
             refusal: AtomicU8::new(NOT_REFUSED),
             refused: AtomicU32::new(0),
@@ -130,11 +137,24 @@ impl Shared {
     /// sqlx also pings each returned connection, but without a time limit. A server that vanished
     /// never responds, so the connection would hold its permit of the pool until TCP gives up,
     /// about 15 minutes later.
-    async fn ping(&self, connection: &mut PgConnection, within: Duration) -> sqlx::Result<()> {
+    pub(super) async fn ping(
+        &self,
+        connection: &mut PgConnection,
+        within: Duration,
+    ) -> sqlx::Result<()> {
+        self.within(within, connection.ping()).await
+    }
+
+    /// Waits for a response of the server, with the consequences of [`Shared::ping`].
+    pub(super) async fn within(
+        &self,
+        within: Duration,
+        call: impl Future<Output = sqlx::Result<()>>,
+    ) -> sqlx::Result<()> {
         let began = Instant::now();
-        let done = tokio::time::timeout(within, connection.ping()).await;
+        let done = tokio::time::timeout(within, call).await;
         let done = done.unwrap_or_else(|_| {
-            let text = format!("no response to a ping within {} ms", within.as_millis());
+            let text = format!("no response within {} ms", within.as_millis());
             Err(sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, text)))
         });
         if done.is_err() {
@@ -165,10 +185,18 @@ impl Shared {
         made >= self.distrusted.load(Ordering::Acquire)
     }
 
+    /// Whether a kept connection is still used that sqlx's pool gave at the time `taken`.
+    pub(super) fn is_kept_trusted(&self, taken: Instant) -> bool {
+        let taken = nanos(taken.saturating_duration_since(self.started));
+        taken >= self.kept_distrusted.load(Ordering::Acquire)
+    }
+
     /// Forbids the use of connections that were opened before this time.
     fn distrust(&self, before: Instant) {
         let before = nanos(before.saturating_duration_since(self.started));
-        self.distrusted.fetch_max(before, Ordering::AcqRel);
+        if self.distrusted.fetch_max(before, Ordering::AcqRel) < before {
+            self.kept_distrusted.fetch_max(nanos(self.started.elapsed()), Ordering::AcqRel);
+        }
     }
 
     /// Checks whether the server of a new connection takes writes.
@@ -246,14 +274,13 @@ fn nanos(time: Duration) -> u64 {
 pub(super) struct Guard {
     shared: Arc<Shared>,
     /// `None` for SQLite, whose file does not move to another server.
-    pool: Option<PgPool>,
+    pool: Option<DbPool>,
 }
 
 impl Guard {
-    pub(super) fn new(shared: &Arc<Shared>, connection: &DatabaseConnection) -> Self {
-        let is_postgres = connection.get_database_backend() == DatabaseBackend::Postgres;
-        let pool = is_postgres.then(|| connection.get_postgres_connection_pool().clone());
-        Self { shared: shared.clone(), pool }
+    pub(super) fn new(shared: &Arc<Shared>, pool: &DbPool) -> Self {
+        let is_postgres = pool.backend() == DatabaseBackend::Postgres;
+        Self { shared: shared.clone(), pool: is_postgres.then(|| pool.clone()) }
     }
 
     pub(super) fn health(&self) -> &Arc<StoreHealth> {
@@ -294,15 +321,13 @@ impl Guard {
     }
 
     /// Closes connections that were opened before the time `than`. Idle connections are closed now,
-    /// connections in use when they come back. The error of an old connection may come late, so
-    /// newer connections stay open.
+    /// connections in use when they come back. The error of an old connection may come late. Then
+    /// the connections of sqlx's pool that are newer stay open.
     fn close_older(&self, than: Instant) {
         self.shared.distrust(than);
-        let Some(pool) = &self.pool else { return };
-        // The pool does not say how old a connection is. But the pool's hook closes old connections
-        // when they come back.
-        let idle: Vec<_> = std::iter::from_fn(|| pool.try_acquire()).collect();
-        drop(idle);
+        if let Some(pool) = &self.pool {
+            pool.close_idle();
+        }
     }
 }
 

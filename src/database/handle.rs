@@ -3,33 +3,34 @@
 use std::time::Instant;
 
 use sea_orm::{
-    AccessMode, ConnectionTrait, DatabaseBackend, DatabaseConnection, DbErr, ExecResult,
-    IsolationLevel, QueryResult, SqliteTransactionMode, Statement, TransactionOptions,
+    AccessMode, ConnectionTrait, DatabaseBackend, DbErr, ExecResult, IsolationLevel, QueryResult,
+    Statement,
 };
 
+use super::Transaction;
 use super::guard::Guard;
-use super::measure::Measure;
-use super::{Transaction, transaction};
+use super::lease::DbPool;
+use super::measure::{Meter, operation};
 
 /// A pool of connections: [`Db::reader`](super::Db::reader) or [`Db::writer`](super::Db::writer).
 #[derive(Clone, Debug)]
 pub struct Handle {
-    pub(super) inner: DatabaseConnection,
+    pub(super) pool: DbPool,
     pub(super) guard: Guard,
-    pub(super) measure: Option<Measure>,
+    pub(super) meter: Meter,
     /// Whether a single statement that returns rows needs a transaction. SQLite commits such a
     /// statement when its rows have been read, and sqlx does not report an error of that commit.
     wraps_queries: bool,
 }
 
 impl Handle {
-    pub(super) fn reader(guard: Guard, inner: DatabaseConnection) -> Self {
-        Self { inner, guard, measure: None, wraps_queries: false }
+    pub(super) fn reader(guard: Guard, pool: DbPool, meter: Meter) -> Self {
+        Self { pool, guard, meter, wraps_queries: false }
     }
 
-    pub(super) fn writer(guard: Guard, inner: DatabaseConnection) -> Self {
-        let wraps_queries = inner.get_database_backend() == DatabaseBackend::Sqlite;
-        Self { inner, guard, measure: None, wraps_queries }
+    pub(super) fn writer(guard: Guard, pool: DbPool, meter: Meter) -> Self {
+        let wraps_queries = pool.backend() == DatabaseBackend::Sqlite;
+        Self { pool, guard, meter, wraps_queries }
     }
 
     /// Begins a transaction that reads one snapshot of the database, however long it takes.
@@ -37,40 +38,49 @@ impl Handle {
     /// # Errors
     /// The database's error.
     pub async fn begin_snapshot(&self) -> Result<Transaction, DbErr> {
-        self.begin_reading(IsolationLevel::RepeatableRead).await
+        self.begin_reading(IsolationLevel::RepeatableRead, "").await
     }
 
-    pub(super) async fn begin_reading(&self, level: IsolationLevel) -> Result<Transaction, DbErr> {
-        self.begin(level, AccessMode::ReadOnly, None).await
-    }
-
-    pub(super) async fn begin_writing(&self) -> Result<Transaction, DbErr> {
-        let mode = Some(SqliteTransactionMode::Immediate);
-        self.begin(IsolationLevel::ReadCommitted, AccessMode::ReadWrite, mode).await
-    }
-
-    /// Begins a transaction. SQLite has neither the isolation levels nor the access modes.
-    async fn begin(
+    pub(super) async fn begin_reading(
         &self,
         level: IsolationLevel,
-        access: AccessMode,
-        sqlite_transaction_mode: Option<SqliteTransactionMode>,
+        then: &str,
     ) -> Result<Transaction, DbErr> {
-        let is_postgres = self.get_database_backend() == DatabaseBackend::Postgres;
-        let options = TransactionOptions {
-            isolation_level: is_postgres.then_some(level),
-            access_mode: is_postgres.then_some(access),
-            sqlite_transaction_mode,
-        };
+        self.begin("BEGIN", (level, AccessMode::ReadOnly), then).await
+    }
+
+    pub(super) async fn begin_writing(&self, then: &str) -> Result<Transaction, DbErr> {
+        let mode = (IsolationLevel::ReadCommitted, AccessMode::ReadWrite);
+        self.begin("BEGIN IMMEDIATE", mode, then).await
+    }
+
+    /// Begins a transaction. SQLite has neither the isolation levels nor the access modes. On
+    /// PostgreSQL, the statement `then` is sent in the same message.
+    async fn begin(
+        &self,
+        on_sqlite: &str,
+        (level, access): (IsolationLevel, AccessMode),
+        then: &str,
+    ) -> Result<Transaction, DbErr> {
         let begin = async {
             let started = Instant::now();
-            let begun = transaction::begin(&self.inner, options).await;
-            if let Some(measure) = &self.measure {
-                measure.record("BEGIN", started.elapsed(), begun.is_err());
-            }
+            let begun = async {
+                let mut lease = self.pool.take().await?;
+                match self.pool.backend() {
+                    DatabaseBackend::Postgres => {
+                        let sql = format!("BEGIN ISOLATION LEVEL {level} {access}{then}");
+                        lease.begin(&sql).await?;
+                    }
+                    _ => lease.begin(on_sqlite).await?,
+                }
+                Ok(lease)
+            };
+            let begun = begun.await;
+            self.meter.record("BEGIN", started.elapsed(), begun.is_err());
             begun
         };
-        Ok(Transaction::new(self.call(begin).await?, self.guard.clone()))
+        let lease = self.call(begin).await?;
+        Ok(Transaction::new(lease, self.guard.clone(), self.meter.clone()))
     }
 
     /// Runs one call to the database. The guard admits it, and examines its error.
@@ -87,32 +97,42 @@ impl Handle {
 #[async_trait::async_trait]
 impl ConnectionTrait for Handle {
     fn get_database_backend(&self) -> DatabaseBackend {
-        self.inner.get_database_backend()
+        self.pool.backend()
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        self.call(self.inner.execute_raw(statement)).await
+        let operation = operation(&statement.sql);
+        self.call(async {
+            let mut lease = self.pool.take().await?;
+            self.meter.statement(operation, lease.execute(statement)).await
+        })
+        .await
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        self.call(self.inner.execute_unprepared(sql)).await
+        let operation = operation(sql);
+        self.call(async {
+            let mut lease = self.pool.take().await?;
+            self.meter.statement(operation, lease.execute_unprepared(sql)).await
+        })
+        .await
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        if self.wraps_queries {
-            let tx = self.begin_writing().await?;
-            let row = tx.query_one_raw(statement).await?;
-            return tx.commit().await.map(|()| row);
-        }
-        self.call(self.inner.query_one_raw(statement)).await
+        Ok(self.query_all_raw(statement).await?.into_iter().next())
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
         if self.wraps_queries {
-            let tx = self.begin_writing().await?;
+            let tx = self.begin_writing("").await?;
             let rows = tx.query_all_raw(statement).await?;
             return tx.commit().await.map(|()| rows);
         }
-        self.call(self.inner.query_all_raw(statement)).await
+        let operation = operation(&statement.sql);
+        self.call(async {
+            let mut lease = self.pool.take().await?;
+            self.meter.statement(operation, lease.query(statement)).await
+        })
+        .await
     }
 }

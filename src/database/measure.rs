@@ -1,14 +1,15 @@
-//! Measures the statements and connections of the database, for the metrics `db.client.*`. It
-//! records only the first word of a statement's text.
+//! [`Meter`]: measures the statements and connections of the database, for the metrics
+//! `db.client.*`. It records only the first word of a statement's text.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use opentelemetry::KeyValue;
-use sea_orm::{DatabaseBackend, DatabaseConnection};
+use sea_orm::DbErr;
 
 use super::Db;
+use super::lease::DbPool;
 use crate::telemetry::Metrics;
 use crate::telemetry::attributes::SQL_OPERATIONS;
 use crate::telemetry::observed::ConnectionsReading;
@@ -17,17 +18,32 @@ use crate::telemetry::trace::{self, SpanAttributes};
 /// The word for every statement that is not in [`SQL_OPERATIONS`].
 const OTHER: &str = "_OTHER";
 
-/// Records the measurements of a [`Db`].
-#[derive(Clone, Debug)]
-pub(super) struct Measure {
-    metrics: Arc<Metrics>,
-    system: &'static str,
+/// Counts the statements of a [`Db`], and records their measurements after [`Db::watch`].
+#[derive(Clone, Debug, Default)]
+pub(super) struct Meter {
+    /// The number of statements, without `BEGIN` and `COMMIT`.
+    pub(super) statements: Arc<AtomicU64>,
+    watched: Option<(Arc<Metrics>, &'static str)>,
 }
 
-impl Measure {
+impl Meter {
+    /// Runs and measures one statement.
+    pub(super) async fn statement<T>(
+        &self,
+        operation: &'static str,
+        work: impl Future<Output = Result<T, DbErr>>,
+    ) -> Result<T, DbErr> {
+        self.statements.fetch_add(1, Ordering::Relaxed);
+        let started = Instant::now();
+        let done = work.await;
+        self.record(operation, started.elapsed(), done.is_err());
+        done
+    }
+
     /// Records one statement, or the beginning of a transaction.
     pub(super) fn record(&self, operation: &'static str, took: Duration, failed: bool) {
-        let system = KeyValue::new("db.system.name", self.system);
+        let Some((metrics, system)) = &self.watched else { return };
+        let system = KeyValue::new("db.system.name", *system);
         let name = operation;
         let operation = KeyValue::new("db.operation.name", operation);
         trace::client(|| {
@@ -35,7 +51,7 @@ impl Measure {
             attributes.extend(failed.then(|| KeyValue::new("error.type", OTHER)));
             SpanAttributes { name: name.into(), took, attributes, failed }
         });
-        let duration = &self.metrics.db_operation_duration;
+        let duration = &metrics.db_operation_duration;
         if failed {
             let error = KeyValue::new("error.type", OTHER);
             duration.record(took.as_secs_f64(), &[system, operation, error]);
@@ -48,57 +64,31 @@ impl Measure {
 impl Db {
     /// Measures every statement and every `BEGIN` from now on, and lets the metrics read the pools.
     pub fn watch(&mut self, metrics: &Arc<Metrics>) {
-        let system = if self.is_postgres() { "postgresql" } else { "sqlite" };
-        let measure = Measure { metrics: metrics.clone(), system };
-        let mut connections =
-            vec![(&mut self.writer.inner, "writer"), (&mut self.reader.inner, "reader")];
-        if system == "postgresql" {
-            // Both handles use the same pool, but each handle has its own callback.
-            for (connection, _) in &mut connections {
-                call_back(connection, &measure, &self.statements);
-            }
-            observe(&self.writer.inner, metrics, "database");
-        } else {
-            for (connection, name) in connections {
-                call_back(connection, &measure, &self.statements);
-                observe(connection, metrics, name);
-            }
+        let is_postgres = self.is_postgres();
+        let system = if is_postgres { "postgresql" } else { "sqlite" };
+        for handle in [&mut self.writer, &mut self.reader] {
+            handle.meter.watched = Some((metrics.clone(), system));
         }
-        self.writer.measure = Some(measure.clone());
-        self.reader.measure = Some(measure);
+        // On PostgreSQL both handles use the same pool.
+        if is_postgres {
+            observe(&self.writer.pool, metrics, "database");
+        } else {
+            observe(&self.writer.pool, metrics, "writer");
+            observe(&self.reader.pool, metrics, "reader");
+        }
     }
 }
 
-/// Sets the callback that SeaORM calls after each statement, in a transaction or not. SeaORM takes
-/// only one callback, so this callback also counts the statements.
-fn call_back(connection: &mut DatabaseConnection, measure: &Measure, statements: &Arc<AtomicU64>) {
-    let (measure, statements) = (measure.clone(), statements.clone());
-    connection.set_metric_callback(move |info| {
-        statements.fetch_add(1, Ordering::Relaxed);
-        measure.record(operation(&info.statement.sql), info.elapsed, info.failed);
+fn observe(of: &DbPool, metrics: &Metrics, pool: &'static str) {
+    let it = of.clone();
+    metrics.observed.connections(pool, move || {
+        let (size, idle) = (usize::try_from(it.size()).unwrap_or(usize::MAX), it.idle());
+        ConnectionsReading { pool, idle, used: size.saturating_sub(idle), max: it.max() }
     });
 }
 
-fn observe(connection: &DatabaseConnection, metrics: &Metrics, pool: &'static str) {
-    let reading = move |size: u32, idle: usize, max: u32| {
-        let size = usize::try_from(size).unwrap_or(usize::MAX);
-        ConnectionsReading { pool, idle, used: size.saturating_sub(idle), max }
-    };
-    if connection.get_database_backend() == DatabaseBackend::Postgres {
-        let it = connection.get_postgres_connection_pool().clone();
-        metrics.observed.connections(pool, move || {
-            reading(it.size(), it.num_idle(), it.options().get_max_connections())
-        });
-    } else {
-        let it = connection.get_sqlite_connection_pool().clone();
-        metrics.observed.connections(pool, move || {
-            reading(it.size(), it.num_idle(), it.options().get_max_connections())
-        });
-    }
-}
-
 /// The first word of a statement, or [`OTHER`].
-fn operation(sql: &str) -> &'static str {
+pub(super) fn operation(sql: &str) -> &'static str {
     let word = sql.split_ascii_whitespace().next().unwrap_or_default();
     SQL_OPERATIONS.iter().copied().find(|it| word.eq_ignore_ascii_case(it)).unwrap_or(OTHER)
 }

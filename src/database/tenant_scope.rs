@@ -52,16 +52,35 @@ pub async fn enter<C: ConnectionTrait>(tx: &C, scope: TenantScope<'_>) -> Result
 
 /// Begins a transaction that may write, inside a scope.
 pub async fn begin(db: &Db, scope: TenantScope<'_>) -> Result<Transaction, DbErr> {
-    let tx = db.begin().await?;
-    enter(&tx, scope).await?;
+    let with_begin = with_begin(scope);
+    let tx = db.begin_with(with_begin.as_deref().unwrap_or_default()).await?;
+    if with_begin.is_none() {
+        enter(&tx, scope).await?;
+    }
     Ok(tx)
 }
 
-/// Begins a transaction that reads, inside a scope.
+/// Begins a transaction that reads, inside a scope. Callers drop it without a commit. It then ends
+/// in the background, so no response waits for this.
 pub async fn read(db: &Db, scope: TenantScope<'_>) -> Result<Transaction, DbErr> {
-    let tx = db.begin_reading().await?;
-    enter(&tx, scope).await?;
+    let with_begin = with_begin(scope);
+    let tx = db.begin_reading_with(with_begin.as_deref().unwrap_or_default()).await?;
+    if with_begin.is_none() {
+        enter(&tx, scope).await?;
+    }
     Ok(tx)
+}
+
+/// The statement that enters a scope in the same message as `BEGIN`. Such a message has no
+/// parameters, so this works only for scopes that no client's text names.
+fn with_begin(scope: TenantScope<'_>) -> Option<String> {
+    let enter = |name, value| Some(format!("; SELECT latchkey_enter('{name}', '{value}')"));
+    match scope {
+        TenantScope::Team(team) => enter("team", team.to_string()),
+        TenantScope::Person(user) => enter("user", user.to_string()),
+        TenantScope::Operator => enter("operator", "on".to_owned()),
+        TenantScope::Invitation(_) | TenantScope::Address(_) => None,
+    }
 }
 
 /// Whether the role of the database is exempt from row-level security: a superuser, or a role with

@@ -11,36 +11,42 @@
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
-use latchkey_migration::{Migrator, MigratorTrait as _, Schema};
-use sea_orm::{
-    ConnectionTrait, DatabaseBackend, DatabaseConnection, DatabaseTransaction, DbErr, ExecResult,
-    QueryResult, Statement, TransactionOptions, TransactionTrait as _,
-};
-use tokio::sync::Mutex as AsyncMutex;
+use sea_orm::{ConnectionTrait, DatabaseBackend, DbErr, ExecResult, QueryResult, Statement};
+use tokio::sync::{Mutex as AsyncMutex, MutexGuard};
 
 use super::guard::Guard;
+use super::lease::Lease;
+use super::measure::{Meter, operation};
 
 type Work = Box<dyn FnOnce() + Send>;
 
 /// A transaction from [`Db::begin`](super::Db::begin). The transaction rolls back when it is
 /// dropped.
 pub struct Transaction {
-    inner: DatabaseTransaction,
-    /// Why the transaction refuses every later statement. Locked while a statement runs.
-    broken: AsyncMutex<Option<String>>,
+    /// Locked while a statement runs.
+    open: AsyncMutex<Open>,
+    backend: DatabaseBackend,
     after_commit: Mutex<Vec<Work>>,
     guard: Guard,
+    meter: Meter,
+}
+
+struct Open {
+    lease: Lease,
+    /// Why the transaction refuses every later statement.
+    broken_by: Option<String>,
 }
 
 impl fmt::Debug for Transaction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.inner.fmt(f)
+        f.write_str("Transaction(…)")
     }
 }
 
 impl Transaction {
-    pub(super) fn new(inner: DatabaseTransaction, guard: Guard) -> Self {
-        Self { inner, broken: AsyncMutex::default(), after_commit: Mutex::default(), guard }
+    pub(super) fn new(lease: Lease, guard: Guard, meter: Meter) -> Self {
+        let (backend, open) = (lease.backend(), Open { lease, broken_by: None });
+        Self { open: AsyncMutex::new(open), backend, after_commit: Mutex::default(), guard, meter }
     }
 
     /// Runs `work` after the commit, in the order of the calls, and never without a commit. Use it
@@ -55,13 +61,15 @@ impl Transaction {
     /// A broken transaction is rolled back. The error contains the first error of its statements.
     /// After an error of the database itself, it is unknown whether the changes are durable.
     pub async fn commit(self) -> Result<(), DbErr> {
-        if let Some(cause) = self.broken.into_inner() {
+        let Open { mut lease, broken_by } = self.open.into_inner();
+        if let Some(cause) = broken_by {
             // The rollback fails if SQLite has already rolled back. The cause says more than that
             // error.
-            let _ = self.guard.call().end(self.inner.rollback().await);
+            let _ = self.guard.call().end(lease.roll_back().await);
             return Err(broken(&cause));
         }
-        self.guard.call().end(self.inner.commit().await)?;
+        self.guard.call().end(lease.commit().await)?;
+        drop(lease);
         for work in self.after_commit.into_inner().unwrap_or_else(PoisonError::into_inner) {
             work();
         }
@@ -73,33 +81,24 @@ impl Transaction {
     /// # Errors
     /// The database's own error. The database then undoes the changes by itself.
     pub async fn rollback(self) -> Result<(), DbErr> {
-        self.guard.call().end(self.inner.rollback().await)
+        self.guard.call().end(self.open.into_inner().lease.roll_back().await)
     }
 
-    /// Runs one statement. The transaction is broken until the statement has succeeded.
-    async fn run<T>(&self, statement: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
-        let mut broken_by = self.broken.lock().await;
-        if let Some(cause) = &*broken_by {
+    /// Prepares one statement. The transaction is broken until [`Transaction::end`] gets the result
+    /// of a statement that has succeeded.
+    async fn begin_statement(&self) -> Result<MutexGuard<'_, Open>, DbErr> {
+        let mut open = self.open.lock().await;
+        if let Some(cause) = &open.broken_by {
             return Err(broken(cause));
         }
-        *broken_by = Some("its caller did not wait for it".to_owned());
-        let done = self.guard.call().end(statement.await);
-        *broken_by = done.as_ref().err().map(ToString::to_string);
-        done
+        open.broken_by = Some("its caller did not wait for it".to_owned());
+        Ok(open)
     }
 
-    /// Applies every missing migration. Migrations of a later release that only add to the schema
-    /// are ignored. They are no error, because daemons of that release may run beside this daemon.
-    pub(super) async fn migrate(&self) -> Result<(), DbErr> {
-        self.run(async {
-            let schema = Schema::of(&self.inner).await?;
-            match schema.beyond() {
-                Some(outside) => Err(DbErr::Migration(outside.to_string())),
-                None if schema.pending.is_empty() => Ok(()),
-                None => Migrator::up(&self.inner, None).await,
-            }
-        })
-        .await
+    fn end<T>(&self, mut open: MutexGuard<'_, Open>, done: Result<T, DbErr>) -> Result<T, DbErr> {
+        let done = self.guard.call().end(done);
+        open.broken_by = done.as_ref().err().map(ToString::to_string);
+        done
     }
 }
 
@@ -108,50 +107,35 @@ fn broken(cause: &str) -> DbErr {
     DbErr::Custom(format!("an earlier statement of this transaction failed: {cause}"))
 }
 
-/// Begins a transaction. This function waits for the server's confirmation even if the caller stops
-/// waiting.
-///
-/// sqlx counts a PostgreSQL transaction only when the server has confirmed `BEGIN`. A caller that
-/// is cancelled before that would return a connection with an open transaction to the pool. Then
-/// the next caller's writes would be acknowledged and lost. sqlx's worker thread for SQLite handles
-/// this by itself.
-pub(super) async fn begin(
-    connection: &DatabaseConnection,
-    options: TransactionOptions,
-) -> Result<DatabaseTransaction, DbErr> {
-    if connection.get_database_backend() != DatabaseBackend::Postgres {
-        return connection.begin_with_options(options).await;
-    }
-    let connection = connection.clone();
-    let begun = async move { connection.begin_with_options(options).await };
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the task ends within the time-outs of the pool and of a statement"
-    )]
-    let task = tokio::spawn(begun);
-    task.await.unwrap_or_else(|error| Err(DbErr::Custom(error.to_string())))
-}
-
 #[async_trait::async_trait]
 impl ConnectionTrait for Transaction {
     fn get_database_backend(&self) -> DatabaseBackend {
-        self.inner.get_database_backend()
+        self.backend
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        self.run(self.inner.execute_raw(statement)).await
+        let operation = operation(&statement.sql);
+        let mut open = self.begin_statement().await?;
+        let done = self.meter.statement(operation, open.lease.execute(statement)).await;
+        self.end(open, done)
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        self.run(self.inner.execute_unprepared(sql)).await
+        let operation = operation(sql);
+        let mut open = self.begin_statement().await?;
+        let done = self.meter.statement(operation, open.lease.execute_unprepared(sql)).await;
+        self.end(open, done)
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        self.run(self.inner.query_one_raw(statement)).await
+        Ok(self.query_all_raw(statement).await?.into_iter().next())
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        self.run(self.inner.query_all_raw(statement)).await
+        let operation = operation(&statement.sql);
+        let mut open = self.begin_statement().await?;
+        let done = self.meter.statement(operation, open.lease.query(statement)).await;
+        self.end(open, done)
     }
 }
 

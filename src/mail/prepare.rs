@@ -151,6 +151,5 @@ async fn is_invitation_open(db: &Db, digest: &str, now: UnixMillis) -> Result<bo
         .filter(invitation::Column::ExpiresAt.gt(now))
         .count(&tx)
         .await?;
-    tx.commit().await?;
     Ok(open > 0)
 }

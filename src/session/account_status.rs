@@ -126,8 +126,8 @@ struct Row {
     membership_epoch: Option<i32>,
     project_id: Option<Uuid>,
     project_name: Option<String>,
-    ended: i64,
-    revoked: i64,
+    ended: bool,
+    revoked: bool,
 }
 
 /// `$1` is the id of the session, and `$2` and `$3` are the ids of its team and project. `$4` is
@@ -141,8 +141,8 @@ macro_rules! select {
         concat!(
             "SELECT u.id, u.email, u.email_normal, u.name, u.password_hash, u.password_version, u.session_epoch, u.factor_version, u.factor_count, \
              u.status, u.verified_at, u.created_at, u.created_ip, u.has_logged_in, \
-             (SELECT COUNT(*) FROM ended_sessions e WHERE e.sid = $1) AS ended, \
-             (SELECT COUNT(*) FROM revoked_tokens r WHERE r.jti = $5) AS revoked, ",
+             EXISTS (SELECT 1 FROM ended_sessions e WHERE e.sid = $1) AS ended, \
+             ($5 <> '' AND EXISTS (SELECT 1 FROM revoked_tokens r WHERE r.jti = $5)) AS revoked, ",
             $membership,
             " WHERE ",
             $filter
@@ -181,6 +181,19 @@ macro_rules! on_postgres {
     };
 }
 
+/// The SELECT on PostgreSQL for a session that is in a team and a project. The statement enters the
+/// scope of this team, and the scope ends with the statement. `LATERAL` and `OFFSET 0` make
+/// PostgreSQL enter the scope before it reads the membership. In another order, the statement would
+/// find no membership. It takes half the time of [`on_postgres`] (ADR 15).
+const IN_TEAM_ON_POSTGRES: &str = select!(
+    "m.team_id, m.team_name, m.team_status, m.require_factor, m.role, m.membership_epoch, m.project_id, m.project_name \
+     FROM (SELECT set_config('latchkey.team', $2::text, true) AS team) s CROSS JOIN users u LEFT JOIN LATERAL \
+         (SELECT x.team_id, t.name AS team_name, t.status AS team_status, t.require_factor, x.role, x.epoch AS membership_epoch, \
+         p.id AS project_id, p.name AS project_name FROM memberships x JOIN teams t ON t.id = x.team_id \
+         JOIN projects p ON p.team_id = x.team_id WHERE x.team_id = s.team::uuid AND x.user_id = u.id AND p.id = $3 OFFSET 0) m ON true",
+    "u.id = $4"
+);
+
 /// The session and the vaultToken to look up.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StatusQuery<'a> {
@@ -194,14 +207,22 @@ pub struct StatusQuery<'a> {
 
 impl AccountStatus {
     pub async fn by_id(db: &Db, id: Uuid, place: StatusQuery<'_>) -> Result<Option<Self>, DbErr> {
+        if db.is_postgres() && place.team.is_some() && place.project.is_some() {
+            let found = read(db, IN_TEAM_ON_POSTGRES, place, id.into()).await?;
+            // If the user has left the team or the project was deleted, the other SELECT finds the
+            // membership that takes their place.
+            if found.as_ref().is_none_or(|it| it.membership.is_some()) {
+                return Ok(found);
+            }
+        }
         let sql = (on_sqlite!("u.id = $4"), on_postgres!("u.id = $4"));
-        read(db, sql, place, id.into()).await
+        read(db, choose(db, sql), place, id.into()).await
     }
 
     /// Reads the user with this email address. `normal` is the normal form of the address.
     pub async fn by_email(db: &Db, normal: &str) -> Result<Option<Self>, DbErr> {
         let sql = (on_sqlite!("u.email_normal = $4"), on_postgres!("u.email_normal = $4"));
-        read(db, sql, StatusQuery::default(), normal.into()).await
+        read(db, choose(db, sql), StatusQuery::default(), normal.into()).await
     }
 
     /// The status of an account that was just registered.
@@ -238,13 +259,16 @@ impl AccountStatus {
     }
 }
 
+fn choose(db: &Db, (on_sqlite, on_postgres): (&'static str, &'static str)) -> &'static str {
+    if db.is_postgres() { on_postgres } else { on_sqlite }
+}
+
 async fn read(
     db: &Db,
-    (on_sqlite, on_postgres): (&'static str, &'static str),
+    sql: &'static str,
     place: StatusQuery<'_>,
     who: Value,
 ) -> Result<Option<AccountStatus>, DbErr> {
-    let sql = if db.is_postgres() { on_postgres } else { on_sqlite };
     let values = [place.sid.into(), place.team.into(), place.project.into(), who, place.jti.into()];
     let statement = Statement::from_sql_and_values(db.backend(), sql, values);
     Ok(Row::find_by_statement(statement).one(db.reader()).await?.map(AccountStatus::from))
@@ -280,8 +304,8 @@ impl From<Row> for AccountStatus {
             created_ip: row.created_ip,
             has_logged_in: row.has_logged_in,
             membership,
-            session: if row.ended == 0 { SessionRow::Absent } else { SessionRow::Ended },
-            token: if row.revoked == 0 { TokenRow::Absent } else { TokenRow::Revoked },
+            session: if row.ended { SessionRow::Ended } else { SessionRow::Absent },
+            token: if row.revoked { TokenRow::Revoked } else { TokenRow::Absent },
         }
     }
 }

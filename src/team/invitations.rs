@@ -67,7 +67,6 @@ pub async fn list(db: &Db, team: Uuid, after: Uuid, limit: u64) -> Result<Vec<In
         .limit(limit)
         .all(&tx)
         .await?;
-    tx.commit().await?;
     Ok(found)
 }
 

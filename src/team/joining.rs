@@ -95,7 +95,6 @@ pub async fn offers(
     let tx = tenant_scope::read(db, TenantScope::Address(address)).await?;
     let statement = Statement::from_sql_and_values(db.backend(), sql, values);
     let found = Offer::find_by_statement(statement).all(&tx).await?;
-    tx.commit().await?;
     Ok(found)
 }
 
@@ -113,7 +112,6 @@ pub async fn offer_of(db: &Db, digest: &str, now: UnixMillis) -> Result<Option<O
     let values: [Value; 2] = [now.into(), digest.into()];
     let statement = Statement::from_sql_and_values(db.backend(), sql, values);
     let found = Offer::find_by_statement(statement).one(&tx).await?;
-    tx.commit().await?;
     Ok(found)
 }
 

@@ -61,7 +61,6 @@ pub async fn list(db: &Db, team: Uuid, after: Uuid, limit: u64) -> Result<Vec<Me
         values,
     );
     let found = Member::find_by_statement(statement).all(&tx).await?;
-    tx.commit().await?;
     Ok(found)
 }
 

@@ -29,14 +29,12 @@ pub async fn list(db: &Db, team: Uuid, after: Uuid, limit: u64) -> Result<Vec<Pr
         .limit(limit)
         .all(&tx)
         .await?;
-    tx.commit().await?;
     Ok(found)
 }
 
 pub async fn show(db: &Db, team: Uuid, id: Uuid) -> Result<Option<Project>, DbErr> {
     let tx = tenant_scope::read(db, TenantScope::Team(team)).await?;
     let found = find(&tx, team, id).await?;
-    tx.commit().await?;
     Ok(found)
 }
 

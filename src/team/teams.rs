@@ -139,7 +139,6 @@ pub async fn of_user(
         [user_id.into(), after.into(), i64::try_from(limit).unwrap_or(i64::MAX).into()],
     );
     let found = MyTeam::find_by_statement(statement).all(&tx).await?;
-    tx.commit().await?;
     Ok(found)
 }
 
@@ -200,7 +199,6 @@ pub(super) async fn room_for_one_more(
 pub async fn show(db: &Db, team_id: Uuid, role: Role) -> Result<Option<MyTeam>, DbErr> {
     let tx = tenant_scope::read(db, TenantScope::Team(team_id)).await?;
     let found = team::Entity::find_by_id(team_id).one(&tx).await?;
-    tx.commit().await?;
     Ok(found.map(|team| MyTeam::of(team, role)))
 }
 

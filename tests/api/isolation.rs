@@ -180,6 +180,14 @@ async fn another_teams_rows_are_not_there(roles: Roles, route: Route) {
     assert_eq!(number(&db, &look).await, 1);
     assert_eq!(number(&db, "SELECT count(*) FROM project_keys").await, 0);
 
+    // The check of a session is in the scope of the session's team for one statement. No connection
+    // of the daemon stays in this scope.
+    for _ in 0..20 {
+        assert_eq!(ada.me().await.expect(200).json()["team"]["id"], json!(mine));
+        let seen = number(app.inside().db.reader(), "SELECT count(*) FROM memberships").await;
+        assert_eq!(seen, 0);
+    }
+
     // In the scope of an invitation link or of an email address, a transaction can only read, and
     // it can read only the matching invitations and their teams.
     ada.invited(&mine, "kim@example.org", "viewer").await;

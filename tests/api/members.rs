@@ -186,14 +186,13 @@ both!(what_a_switch_and_a_page_of_members_cost, async |app| {
     // The embedded token store is a table of the same database. The documented numbers of
     // statements do not include its statements.
     let is_embedded = u64::from(!db.is_postgres());
-    let wall = u64::from(db.is_postgres());
     let before = db.statements();
     ada.as_user().get(&format!("/api/teams/{team}/members")).await.expect(200);
-    assert_eq!(db.statements() - before, 2 + wall + is_embedded, "a page of members");
+    assert_eq!(db.statements() - before, 2 + is_embedded, "a page of members");
     let before = db.statements();
     ada.switch(&team, json!({})).await.expect(200);
-    assert_eq!(db.statements() - before, 2 + wall + 3 * is_embedded, "a switch");
+    assert_eq!(db.statements() - before, 2 + 3 * is_embedded, "a switch");
     let before = db.statements();
     ada.switch(&team, json!({ "projectId": project })).await.expect(200);
-    assert_eq!(db.statements() - before, 3 + wall + 3 * is_embedded, "a switch to a project");
+    assert_eq!(db.statements() - before, 3 + 3 * is_embedded, "a switch to a project");
 });
