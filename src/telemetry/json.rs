@@ -6,29 +6,42 @@
 
 use std::fmt::Debug;
 
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Record};
 use tracing::{Event, Id, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::registry::{LookupSpan, Scope};
 
 use crate::clock::{Clock, rfc3339};
 
 /// Fields of a span that the log does not show. They control the trace of the span.
 const HIDDEN: &[&str] = &["sampled"];
 
+/// The fields at the beginning of a line. A field of a record cannot replace them.
+const HEAD: &[&str] = &["timestamp", "level", "message", "target"];
+
+/// The size of a usual line in bytes.
+const LINE_BYTES: usize = 512;
+
 /// A layer that passes each record, as one line, to a function.
 #[derive(Clone, Copy, Debug)]
 pub struct Json<F>(pub F);
 
-#[derive(Default)]
-struct Fields(Map<String, Value>);
+/// Fields whose values are already JSON. Each request writes its span's fields into a line, so they
+/// are converted once.
+#[derive(Debug, Default)]
+struct Fields {
+    /// The name of each field, and where its value ends in `values`.
+    ends: Vec<(&'static str, usize)>,
+    values: Vec<u8>,
+}
 
 impl<S, F> Layer<S> for Json<F>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
-    F: Fn(String) + 'static,
+    F: Fn(Vec<u8>) + 'static,
 {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         let mut fields = Fields::default();
@@ -47,79 +60,132 @@ where
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        let mut all = Fields::default();
-        let scope = context.event_scope(event).into_iter();
-        for span in scope.flat_map(tracing_subscriber::registry::Scope::from_root) {
+        let mut own = Fields::default();
+        event.record(&mut own);
+        let metadata = event.metadata();
+        let mut line = begin(metadata.level().as_str(), metadata.target(), own.get("message"));
+        own.append(&mut line, &[]);
+        // A field of an inner span hides the field of the same name of an outer span.
+        let mut names: Vec<&str> = own.names().collect();
+        for span in context.event_scope(event).into_iter().flat_map(Scope::into_iter) {
             if let Some(fields) = span.extensions().get::<Fields>() {
-                all.0.extend(fields.0.clone());
+                fields.append(&mut line, &names);
+                names.extend(fields.names());
             }
         }
-        event.record(&mut all);
-        let (metadata, message) = (event.metadata(), all.0.remove("message").unwrap_or_default());
-        (self.0)(line(metadata.level().as_str(), metadata.target(), message, &all.0));
+        line.extend_from_slice(b"}\n");
+        (self.0)(line);
     }
 }
 
-/// A line: timestamp, level, message and target first, then the other fields by name.
+/// A line with these fields.
 pub(super) fn line(
     level: &str,
     target: &str,
-    message: Value,
+    message: &str,
     fields: &Map<String, Value>,
-) -> String {
-    let head: [(&str, Value); 4] = [
-        ("timestamp", rfc3339(Clock::System.now()).into()),
-        ("level", level.into()),
-        ("message", message),
-        ("target", target.into()),
-    ];
-    let mut line = String::with_capacity(256);
-    let rest = fields.iter().filter(|(key, _)| head.iter().all(|(known, _)| known != key));
-    for (key, value) in head
-        .iter()
-        .map(|(key, value)| (*key, value))
-        .chain(rest.map(|(key, value)| (key.as_str(), value)))
-    {
-        line.push(if line.is_empty() { '{' } else { ',' });
-        line.push_str(&Value::from(key).to_string());
-        line.push(':');
-        line.push_str(&value.to_string());
+) -> Vec<u8> {
+    let mut text = Vec::new();
+    push(&mut text, message);
+    let mut line = begin(level, target, Some(&text));
+    for (name, value) in fields {
+        push_field(&mut line, name, |line| push(line, value));
     }
-    line.push_str("}\n");
+    line.extend_from_slice(b"}\n");
     line
 }
 
+/// The beginning of a line. `message` is JSON.
+fn begin(level: &str, target: &str, message: Option<&[u8]>) -> Vec<u8> {
+    let mut line = Vec::with_capacity(LINE_BYTES);
+    line.extend_from_slice(b"{\"timestamp\":");
+    push(&mut line, rfc3339(Clock::System.now()));
+    push_field(&mut line, "level", |line| push(line, level));
+    push_field(&mut line, "message", |line| line.extend_from_slice(message.unwrap_or(b"null")));
+    push_field(&mut line, "target", |line| push(line, target));
+    line
+}
+
+fn push_field(line: &mut Vec<u8>, name: &str, value: impl FnOnce(&mut Vec<u8>)) {
+    line.push(b',');
+    push(line, name);
+    line.push(b':');
+    value(line);
+}
+
+/// Appends a value as JSON. This cannot fail, because the line is in memory and every value is a
+/// text, a number or a boolean.
+fn push(line: &mut Vec<u8>, value: impl Serialize) {
+    let _ = serde_json::to_writer(line, &value);
+}
+
 impl Fields {
-    fn set(&mut self, field: &Field, value: impl Into<Value>) {
-        if !HIDDEN.contains(&field.name()) {
-            self.0.insert(field.name().to_owned(), value.into());
+    /// Sets a field. A later value of the same field counts.
+    fn set(&mut self, name: &'static str, value: impl Serialize) {
+        if !HIDDEN.contains(&name) {
+            push(&mut self.values, value);
+            self.ends.push((name, self.values.len()));
         }
+    }
+
+    fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.ends.iter().map(|(name, _)| *name)
+    }
+
+    fn get(&self, name: &str) -> Option<&[u8]> {
+        let at = self.ends.iter().rposition(|(known, _)| *known == name)?;
+        Some(self.value(at))
+    }
+
+    fn value(&self, at: usize) -> &[u8] {
+        let begin = at.checked_sub(1).map_or(0, |before| self.ends[before].1);
+        &self.values[begin..self.ends[at].1]
+    }
+
+    /// Appends the fields to a line, without the fields that are in `hidden`.
+    fn append(&self, line: &mut Vec<u8>, hidden: &[&str]) {
+        for (at, (name, _)) in self.ends.iter().enumerate() {
+            let is_set_again = self.ends[at + 1..].iter().any(|(later, _)| later == name);
+            if is_set_again || hidden.contains(name) || HEAD.contains(name) {
+                continue;
+            }
+            push_field(line, name, |line| line.extend_from_slice(self.value(at)));
+        }
+    }
+}
+
+/// The `Debug` text of a value.
+struct Shown<'a>(&'a dyn Debug);
+
+impl Serialize for Shown<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{:?}", self.0))
     }
 }
 
 impl Visit for Fields {
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.set(field, value);
+        self.set(field.name(), value);
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.set(field, value);
+        self.set(field.name(), value);
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.set(field, value);
+        self.set(field.name(), value);
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.set(field, value);
+        self.set(field.name(), value);
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.set(field, value);
+        self.set(field.name(), value);
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.set(field, format!("{value:?}"));
+        self.set(field.name(), Shown(value));
     }
 }
 
@@ -134,7 +200,9 @@ mod tests {
     fn logged(work: impl FnOnce()) -> Vec<Value> {
         let text = Arc::new(Mutex::new(String::new()));
         let out = text.clone();
-        let layer = Json(move |line: String| out.lock().unwrap().push_str(&line));
+        let layer = Json(move |line: Vec<u8>| {
+            out.lock().unwrap().push_str(std::str::from_utf8(&line).unwrap());
+        });
         let subscriber = tracing_subscriber::registry().with(layer);
         tracing::subscriber::with_default(subscriber, work);
         text.lock().unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()

@@ -59,7 +59,7 @@ pub fn start(config: &Config, connect: Connect) -> Result<Exports, Refused> {
     }
     let out = writer::open(config.log.format)?.clone();
     let layer = match config.log.format {
-        LogFormat::Json => json::Json(move |line: String| out.put(line.into_bytes())).boxed(),
+        LogFormat::Json => json::Json(move |line| out.put(line)).boxed(),
         LogFormat::Pretty => tracing_subscriber::fmt::layer()
             .compact()
             .with_target(false)

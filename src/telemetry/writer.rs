@@ -155,15 +155,14 @@ impl Write for Log {
 
 /// A line in the format of the log.
 fn own_line(format: LogFormat, level: &str, message: &str, fields: &Map<String, Value>) -> Vec<u8> {
-    let line = match format {
-        LogFormat::Json => json::line(level, "latchkey::telemetry", message.into(), fields),
+    match format {
+        LogFormat::Json => json::line(level, "latchkey::telemetry", message, fields),
         LogFormat::Pretty => {
             let now = rfc3339(Clock::System.now());
             let fields = fields.iter().map(|(key, value)| format!(" {key}={value}"));
-            format!("{now} {level:>5} {message}{}\n", fields.collect::<String>())
+            format!("{now} {level:>5} {message}{}\n", fields.collect::<String>()).into_bytes()
         }
-    };
-    line.into_bytes()
+    }
 }
 
 /// Owns the descriptor and writes to it, on its own thread.
