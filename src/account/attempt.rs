@@ -21,6 +21,7 @@ use crate::password::{NoVerdict, Verdict};
 use crate::problem::Unavailable;
 use crate::secret::Secret;
 use crate::session::AccountStatus;
+use crate::user::table::NO_HASH;
 
 /// The time before the deadline of a request that is reserved for cancelling the attempt. At the
 /// deadline, the request ends and can no longer cancel the attempt.
@@ -233,7 +234,9 @@ impl AccountService<'_> {
             }
             self.admit_now(client, attempt).await?;
         }
+        // A password that was voided is checked like the password of an unknown account.
         let stored = account.map(|account| account.password_hash.clone());
+        let stored = stored.filter(|hash| hash.expose() != NO_HASH);
         let (key, deadline) = (client.key, client.deadline);
         let verdict = match self.passwords.verify(key, deadline, password, stored).await {
             Ok(verdict) => verdict,

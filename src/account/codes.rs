@@ -15,6 +15,7 @@ use crate::factor::totp::TotpSecret;
 use crate::factor::{FactorMethod, table};
 use crate::problem::Unavailable;
 use crate::secret::Secret;
+use crate::session::proof::Level;
 use crate::session::{AccountStatus, Tried};
 use crate::telemetry::labels::{CodeMethod, CodeStage};
 
@@ -30,7 +31,8 @@ pub struct FactorCode {
 pub(super) enum CodePoint<'a> {
     /// The second step of a login, with the challenge of the login.
     Login(&'a str),
-    StepUp,
+    /// A step-up of a session that has this level.
+    StepUp(Level),
 }
 
 impl AccountService<'_> {
@@ -47,9 +49,9 @@ impl AccountService<'_> {
         at: CodePoint<'_>,
         code: &FactorCode,
     ) -> Result<(), AccountError> {
-        let cap = match code.method {
-            FactorMethod::RecoveryCode => CodeCap::None,
-            FactorMethod::Totp | FactorMethod::Passkey => CodeCap::Applies,
+        let cap = match (code.method, at) {
+            (FactorMethod::RecoveryCode, _) | (_, CodePoint::StepUp(Level::Aal2)) => CodeCap::None,
+            (FactorMethod::Totp | FactorMethod::Passkey, _) => CodeCap::Applies,
         };
         // The time that is left after this deadline is for cancelling the attempt.
         let deadline = client.deadline - CANCEL_WITHIN;
@@ -135,7 +137,7 @@ impl AccountService<'_> {
         tracing::info!(account = digest, reason = "code", "second factor refused");
         let (tried, stage) = match at {
             CodePoint::Login(_) => (Tried::Code("login"), CodeStage::Login),
-            CodePoint::StepUp => (Tried::Code("step-up"), CodeStage::StepUp),
+            CodePoint::StepUp(_) => (Tried::Code("step-up"), CodeStage::StepUp),
         };
         self.count_wrong_code(method, stage);
         self.record_refused(client, tried, &account.email_normal, Some(account.id));

@@ -179,7 +179,8 @@ impl AccountService<'_> {
             StepUp::Code(code) => {
                 let Principal { session, standing, .. } = &principal;
                 let who = AttemptClient::Session(session.sid.clone());
-                self.check_code(client, (standing, &who), CodePoint::StepUp, &code).await?;
+                let point = CodePoint::StepUp(level(session, standing));
+                self.check_code(client, (standing, &who), point, &code).await?;
                 Proof::of_code(session.amr.first().map_or("", String::as_str), code.method)
             }
         };

@@ -114,7 +114,7 @@ impl AccountService<'_> {
         if account.state == UserState::Disabled {
             return Err(AccountError::LinkInvalid);
         }
-        let proof = self.enter(&account, FirstProof::Mail, None).await?;
+        let proof = self.enter(client, &account, FirstProof::Mail, None).await?;
         let context = LoginContext::default();
         Ok(self.sessions.start(client.call(), &account, proof, context).await?)
     }

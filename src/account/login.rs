@@ -97,7 +97,7 @@ impl AccountService<'_> {
         let verified = self.check(client, &mut attempt, email, (password, None)).await?;
         let RightPassword { account, device, .. } = verified;
         let first = (FirstProof::Password, ChallengeUse::Page);
-        let proof = self.enter_for(&account, first, device).await?;
+        let proof = self.enter_for(client, &account, first, device).await?;
         Ok(ProvenUser { account, proof })
     }
 
@@ -135,7 +135,7 @@ impl AccountService<'_> {
             let hash = account.password_hash.expose().clone();
             self.passwords.rehash(OldHash { user_id: account.id, hash, password });
         }
-        let proof = self.enter(&account, FirstProof::Password, device).await?;
+        let proof = self.enter(client, &account, FirstProof::Password, device).await?;
         let context = self.context(client, &account, device).await;
         let tokens = self.sessions.start(client.call(), &account, proof, context).await?;
         // A login on a trusted device does not make the trust longer.
@@ -147,20 +147,27 @@ impl AccountService<'_> {
     /// none, returns the proof with which the session is opened.
     pub(super) async fn enter(
         &self,
+        client: &mut Client<'_>,
         account: &AccountStatus,
         first: FirstProof,
         device: Option<Device>,
     ) -> Result<Proof, AccountError> {
-        self.enter_for(account, (first, ChallengeUse::Login), device).await
+        self.enter_for(client, account, (first, ChallengeUse::Login), device).await
     }
 
     async fn enter_for(
         &self,
+        client: &mut Client<'_>,
         account: &AccountStatus,
         (first, purpose): (FirstProof, ChallengeUse),
         device: Option<Device>,
     ) -> Result<Proof, AccountError> {
         let is_trusted = first == FirstProof::Password && self.is_trusted(account, device);
+        // Each mailed link works once, and the mails have a budget of their own.
+        let is_counted = first == FirstProof::Password && device.is_none();
+        if is_counted && account.has_factor() && !is_trusted {
+            self.admit(client, Ask::Account(Budget::Challenges, account.id)).await?;
+        }
         let device_id = device.map(|it| it.id());
         match self.sessions.enter(account, (first, purpose), is_trusted, device_id).await? {
             Entry::Open(proof) => Ok(proof),

@@ -64,7 +64,7 @@ impl AccountService<'_> {
             Registered::Now(account) => account,
         };
         self.deliveries.wake();
-        let proof = self.enter(&account, FirstProof::Password, None).await?;
+        let proof = self.enter(client, &account, FirstProof::Password, None).await?;
         let context = LoginContext::default();
         Ok(self.sessions.start(client.call(), &account, proof, context).await?)
     }

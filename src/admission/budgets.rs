@@ -79,6 +79,9 @@ pub enum Budget {
     /// together. A limit per device would not limit a client, because every login can create a new
     /// known device. A limit per account does, because a client cannot change its account.
     PasswordConfirmations,
+    /// Logins to one account that wait for the second factor, from clients that are no known device.
+    /// Only a client that knows the password can start such a login.
+    Challenges,
     /// Writes of one logged-in user. Writes to the profile, sessions, teams, projects and keys
     /// count together. They are limited because each write adds an audit event, which is stored for
     /// `audit.retention`.
@@ -90,7 +93,7 @@ pub enum Budget {
 
 impl Budget {
     /// All budgets, in the order of their discriminants.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Confirmations,
         Self::Recoveries,
         Self::NewDevices,
@@ -98,6 +101,7 @@ impl Budget {
         Self::AddressChanges,
         Self::Inviters,
         Self::PasswordConfirmations,
+        Self::Challenges,
         Self::AccountWrites,
         Self::Revocations,
     ];
@@ -125,6 +129,9 @@ impl Budget {
             // passwords are refused as known from breaches. Ten is also the number of password
             // checks that one device has in a minute.
             Self::PasswordConfirmations => per(10, HOUR),
+            // As many logins as three IP addresses can make in an hour. The token store stores a
+            // challenge for 5 minutes, so it stores at most 325 challenges of one account.
+            Self::Challenges => per(300, HOUR),
             // For `AccountWrites` this is the default of the setting `rate_limit.account_writes`.
             // It is enough for `Revocations`, because a session gets a new vaultToken at most 60
             // times a minute and a client revokes only the few tokens that it holds.
@@ -152,6 +159,7 @@ impl Budget {
             | Self::AddressChanges
             | Self::Inviters
             | Self::PasswordConfirmations
+            | Self::Challenges
             | Self::AccountWrites
             | Self::Revocations => None,
         }
@@ -165,6 +173,7 @@ impl Budget {
             Self::AddressChanges
             | Self::Inviters
             | Self::PasswordConfirmations
+            | Self::Challenges
             | Self::AccountWrites
             | Self::Revocations => true,
         }
@@ -180,6 +189,7 @@ impl Budget {
             Self::AddressChanges => "address-changes",
             Self::Inviters => "inviters",
             Self::PasswordConfirmations => "password-confirmations",
+            Self::Challenges => "login-challenges",
             Self::AccountWrites => "account-writes",
             Self::Revocations => "revocations",
         }

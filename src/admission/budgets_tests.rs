@@ -88,17 +88,17 @@ fn a_source_is_its_32_or_its_64() {
 
 #[test]
 fn a_local_budget_is_its_share_and_never_none() {
-    let whole = [3, 3, 5, 6, 3, 100, 10, 120, 120];
+    let whole = [3, 3, 5, 6, 3, 100, 10, 300, 120, 120];
     let shares: [(u32, [usize; Budget::ALL.len()]); 4] = [
         (0, whole),
         (1, whole),
-        (2, [1, 1, 2, 3, 1, 50, 5, 60, 60]),
-        (50, [1, 1, 1, 1, 1, 2, 1, 2, 2]),
+        (2, [1, 1, 2, 3, 1, 50, 5, 150, 60, 60]),
+        (50, [1, 1, 1, 1, 1, 2, 1, 6, 2, 2]),
     ];
     for (replicas, shares) in shares {
         let local = Local::new(Clock::manual(0), settings(replicas), SIZES);
         for (budget, share) in Budget::ALL.into_iter().zip(shares) {
-            let within = (0..200).filter(|_| local.spend(budget, "a").is_ok()).count();
+            let within = (0..400).filter(|_| local.spend(budget, "a").is_ok()).count();
             assert_eq!(within, share, "{budget:?} of {replicas}");
         }
     }
@@ -160,7 +160,7 @@ fn beyond_the_keys_of_an_outage_newcomers_share_and_memory_does_not_grow() {
 fn each_budget_has_the_limiter_of_its_own_size() {
     let local = Local::new(Clock::manual(0), settings(1), SIZES);
     for budget in Budget::ALL {
-        let within = (0..200).filter(|_| local.spend(budget, "a").is_ok()).count();
+        let within = (0..400).filter(|_| local.spend(budget, "a").is_ok()).count();
         assert_eq!(within, budget.quota().burst as usize, "{budget:?}");
     }
 }

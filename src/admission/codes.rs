@@ -59,7 +59,7 @@ static WAITS: [Duration; STEPS] = {
     waits
 };
 
-static CODES: BackOff = BackOff {
+pub(super) static CODES: BackOff = BackOff {
     waits: &WAITS,
     // No captcha replaces a wait.
     captcha_failures: (1, 0),
@@ -79,9 +79,10 @@ const NO_CAPTCHA: AttemptCaptcha =
 /// Whether the cap over all clients applies to a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CodeCap {
-    /// The code has 6 digits, so an attacker with many clients could guess it.
+    /// The code has 6 digits, so an attacker with many clients could guess it. A known device is
+    /// exempt, so that an attacker cannot lock it out.
     Applies,
-    /// The code has 50 bits, so nobody can guess it.
+    /// The code has 50 bits, so nobody can guess it. Or the session has two factors already.
     None,
 }
 
@@ -105,7 +106,14 @@ impl Admission {
         who: &AttemptClient,
         cap: CodeCap,
     ) -> Result<CountedCode, AttemptRefusal> {
-        let kind = if cap == CodeCap::None { ClientKind::Known } else { who.kind() };
+        let kind = match (cap, who) {
+            (CodeCap::None, _) | (_, AttemptClient::Device(_)) => ClientKind::Known,
+            // Every login on a trusted device opens a session, and each session has a back-off of
+            // its own. Only the cap limits a thief of such a device.
+            (CodeCap::Applies, AttemptClient::Anonymous(_) | AttemptClient::Session(_)) => {
+                ClientKind::Anonymous
+            }
+        };
         let code =
             CountedCode { account: self.code_key(user), client: self.client_of(user, who), kind };
         if !self.enabled {
@@ -179,7 +187,7 @@ pub async fn forget_codes(store: &Store, keys: &Keys, user: Uuid) -> Result<bool
     store.forget_attempts(&code_key(keys, user)).await
 }
 
-fn code_key(keys: &Keys, user: Uuid) -> String {
+pub(super) fn code_key(keys: &Keys, user: Uuid) -> String {
     keys.key(OF_ACCOUNT, &user.to_string(), Scope::All)
 }
 

@@ -6,9 +6,10 @@ use uuid::Uuid;
 use super::attempts::{NEWCOMERS, account_key, client_key_of};
 use super::back_off::BACK_OFF;
 use super::budgets::{self, Budget, BudgetSizes, Keys, Scope};
-use super::codes::forget_codes;
+use super::codes::{CODES, code_key, forget_codes};
 use crate::clock::{UnixMillis, millis};
 use crate::problem::Unavailable;
+use crate::store::back_off::AccountAttempts;
 use crate::store::{Quota, Store};
 
 /// What the token store contains for an email address: the login back-off and the budgets.
@@ -19,6 +20,8 @@ pub struct LimitReport {
     /// Whether `back_off` is the shared back-off. The shared back-off counts the attempts at all
     /// accounts that have no back-off of their own, because the key budget was empty.
     pub is_shared: bool,
+    /// The back-off for wrong codes of the account's second factor. None if there is no wrong code.
+    pub codes: Option<CodesReport>,
     /// The budgets of the email address, and of its account if there is one.
     pub budgets: Vec<BudgetReport>,
 }
@@ -43,6 +46,19 @@ pub struct BackOffReport {
     /// Whether the client that the operator asked about needs a captcha after its wait, if captchas
     /// are configured.
     pub client_needs_captcha: bool,
+}
+
+/// The back-off for wrong codes of a second factor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CodesReport {
+    /// The number of wrong codes of clients that are no known device. They expire a day after the
+    /// last one.
+    pub failures: u32,
+    /// Until this time such clients cannot use TOTP. Recovery codes are not affected. None if they
+    /// can use TOTP now.
+    pub closed_until: Option<UnixMillis>,
+    /// The clients, devices and sessions that have to wait.
+    pub waiting: Waiting,
 }
 
 /// How many clients have to wait, and when the longest of these waits ends.
@@ -109,13 +125,8 @@ pub async fn explain(
     let back_off = stored.map(|stored| {
         let failures = stored.failures(&BACK_OFF, now);
         let is_capped = failures >= BACK_OFF.failures_max;
-        let waiting = |is_known: bool| {
-            let untils = stored.clients.iter().filter(|(key, it)| {
-                key.starts_with("known-") == is_known && it.expires_at > now && it.wait_until > now
-            });
-            let untils: Vec<_> = untils.map(|(_, it)| it.wait_until).collect();
-            Waiting { clients: untils.len(), until: untils.into_iter().max() }
-        };
+        let waiting =
+            |is_known| Waiting::of(&stored, |key| key.starts_with("known-") == is_known, now);
         let client = subject.client.map(|ip| client_key_of(keys, subject.address, ip));
         let own = client.map(|client| {
             let own = stored.client(&client, now);
@@ -134,7 +145,30 @@ pub async fn explain(
             client_needs_captcha: own.is_some_and(|(_, meets_cap)| meets_cap),
         }
     });
-    Ok(LimitReport { back_off, is_shared, budgets })
+    let codes = match subject.user_id {
+        Some(user) => store.attempts(&code_key(keys, user), now).await?,
+        None => None,
+    };
+    let codes = codes.map(|stored| {
+        let failures = stored.failures(&CODES, now);
+        let is_closed = failures >= CODES.failures_max && stored.open_at > now;
+        CodesReport {
+            failures,
+            closed_until: is_closed.then_some(stored.open_at),
+            waiting: Waiting::of(&stored, |_| true, now),
+        }
+    });
+    Ok(LimitReport { back_off, is_shared, codes, budgets })
+}
+
+impl Waiting {
+    /// The clients of an account that have to wait and whose key is one of `whose`.
+    fn of(stored: &AccountAttempts, whose: impl Fn(&str) -> bool, now: UnixMillis) -> Self {
+        let clients = stored.clients.iter().filter(|(key, _)| whose(key)).map(|(_, it)| it);
+        let waits = clients.filter(|it| it.expires_at > now && it.wait_until > now);
+        let untils: Vec<_> = waits.map(|it| it.wait_until).collect();
+        Self { clients: untils.len(), until: untils.into_iter().max() }
+    }
 }
 
 /// Deletes the login back-off and the budgets of an email address and its account. Returns how many

@@ -16,7 +16,9 @@ use super::open::{self, Opened};
 use super::output::{Talk, print, print_json, say_line};
 use crate::account::operator::{self as accounts, Who};
 use crate::admission::budgets::BudgetSizes;
-use crate::admission::explain::{self, BackOffReport, BudgetReport, LimitReport, LimitSubject};
+use crate::admission::explain::{
+    self, BackOffReport, BudgetReport, CodesReport, LimitReport, LimitSubject,
+};
 use crate::clock::{UnixMillis, rfc3339};
 use crate::config::{CaptchaProvider, Config};
 use crate::exit::{UNREACHABLE, USAGE};
@@ -30,10 +32,10 @@ pub enum Command {
     /// Show which limit, budget or back-off applies, why, until when, and how to reset it. This
     /// command changes nothing
     ///
-    /// For an email address, the command shows the login back-off and the budgets. All daemons
-    /// share these in the token store. For an IP address, the command shows the limits by IP
-    /// address. Each daemon counts these limits for itself, so the command asks the daemon whose
-    /// `admin.listen` is in the configuration.
+    /// For an email address, the command shows the login back-off, the wrong codes of the second
+    /// factor, and the budgets. All daemons share these in the token store. For an IP address, the
+    /// command shows the limits by IP address. Each daemon counts these limits for itself, so the
+    /// command asks the daemon whose `admin.listen` is in the configuration.
     Explain {
         /// An email address, with or without an account, or the IP address of a client. If a user's
         /// login gets status 429, write the user's email address here, and the user's IP address
@@ -240,6 +242,14 @@ fn as_json(report: &LimitReport, subject: LimitSubject<'_>) -> Value {
             "clientNeedsCaptcha": it.client_needs_captcha,
         })
     });
+    let codes = report.codes.map(|it| {
+        json!({
+            "failures": it.failures,
+            "closedUntil": time(it.closed_until),
+            "waiting": it.waiting.clients,
+            "until": time(it.waiting.until),
+        })
+    });
     let budgets = report.budgets.iter().map(|it| {
         json!({ "name": it.name, "burst": it.burst, "left": it.left, "nextAt": time(it.next_at) })
     });
@@ -248,6 +258,7 @@ fn as_json(report: &LimitReport, subject: LimitSubject<'_>) -> Value {
         "account": subject.user_id,
         "backOff": back_off,
         "shared": report.is_shared,
+        "codeBackOff": codes,
         "budgets": budgets.collect::<Vec<_>>(),
     })
 }
@@ -280,11 +291,15 @@ fn as_text(report: &LimitReport, subject: LimitSubject<'_>, config: &Config) -> 
         let then = if needs_captcha { ", and needs a captcha then" } else { "" };
         let _ = writeln!(out, "  client {client}, without a known device or session: {wait}{then}");
     }
+    if let Some(codes) = &report.codes {
+        codes_text(codes, &mut out);
+    }
     for budget in &report.budgets {
         out.push_str(&budget_text(budget));
     }
-    let is_counted =
-        report.back_off.is_some() || report.budgets.iter().any(|it| it.left < it.burst);
+    let is_counted = report.back_off.is_some()
+        || report.codes.is_some()
+        || report.budgets.iter().any(|it| it.left < it.burst);
     if is_counted {
         let _ = writeln!(out, "To reset all of it: latchkey limits reset {}", subject.address);
     }
@@ -328,6 +343,30 @@ fn back_off_text(it: &BackOffReport, has_captcha: bool, out: &mut String) {
                 "    {name} that wait because their own passwords were wrong: {count}, the last of them until {until}"
             );
         }
+    }
+}
+
+fn codes_text(it: &CodesReport, out: &mut String) {
+    let _ = writeln!(
+        out,
+        "  wrong codes of the second factor: {} of clients that are no known device (at 100 their \
+         codes of apps are refused for an hour)",
+        it.failures
+    );
+    if let Some(until) = it.closed_until {
+        let until = rfc3339(until);
+        let _ = writeln!(
+            out,
+            "    only known devices and recovery codes can complete a login until {until}"
+        );
+    }
+    if let Some(until) = it.waiting.until {
+        let (count, until) = (it.waiting.clients, rfc3339(until));
+        let _ = writeln!(
+            out,
+            "    clients that wait because their own codes were wrong: {count}, the last of them \
+             until {until}"
+        );
     }
 }
 

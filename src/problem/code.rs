@@ -45,13 +45,13 @@ catalogue! {
             challenge and send the solution as `captcha`. Each solution can be used only once.";
     /// 401: the email address and the password do not match.
     InvalidCredentials = "invalid-credentials" 401
-        "The email address or the password is wrong"
-        "The email address and the password do not match. The response is the same whether the \
-            account exists or not.";
+        "The credentials are wrong"
+        "The email address and the password do not match, or the proof of the second factor is \
+            wrong. The response is the same whether the account exists or not.";
     /// 401: the login needs the second factor of the account.
     FactorRequired = "factor-required" 401
         "The login needs a second factor"
-        "The password is right. Send `challenge` with a code to POST /api/login/factor within 5 \
+        "The first step of the login is complete. Send `challenge` with a code to POST /api/login/factor within 5 \
             minutes. `methods` lists the methods of the account.";
     /// 401: the challenge of a login is unknown, has ended or has expired.
     ChallengeInvalid = "challenge-invalid" 401

@@ -207,7 +207,7 @@ declared_words! {
     /// A limit by address.
     AddressPolicy = "policy", AddressPolicies, "the name of a limit by address ([limits](limits.md)), which ends in `-48` for the limit of an IPv6 /48";
     /// A budget.
-    BudgetPolicy = "policy", Budgets, "the name of a budget: `confirmations`, `recoveries`, `new-devices`, `invitations`, `address-changes`, `inviters`, `password-confirmations`, `account-writes`, `revocations`";
+    BudgetPolicy = "policy", Budgets, "the name of a budget: `confirmations`, `recoveries`, `new-devices`, `invitations`, `address-changes`, `inviters`, `password-confirmations`, `login-challenges`, `account-writes`, `revocations`";
 }
 
 pub type Logins = (LoginMethod, Outcome<Done>);

@@ -13,7 +13,7 @@ use crate::clock::UnixMillis;
 use crate::database::{Db, Transaction};
 
 /// The value of `password_hash` for an account without a password.
-const NO_HASH: &str = "!";
+pub const NO_HASH: &str = "!";
 
 #[derive(Clone, Debug)]
 pub struct NewUser {

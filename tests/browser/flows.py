@@ -181,8 +181,8 @@ def an_invitation_is_accepted_with_a_code(daemon, window):
     field.focus()
     window.page.keyboard.insert_text(f"{code[:3]} {code[3:]}")
     assert field.input_value() == f"{code[:3]} {code[3:]}"
-    window.page.keyboard.press("Enter")
-    window.page.wait_for_load_state("load")
+    with window.page.expect_navigation():
+        window.page.keyboard.press("Enter")
     window.heading("You have joined the team")
     assert window.context.cookies() == []
 

@@ -4,6 +4,8 @@ import hashlib
 from contextlib import contextmanager
 from importlib import resources
 
+from playwright.sync_api import expect
+
 # The checksum of axe-core 4.12.1 in axe-playwright-python 0.1.8.
 AXE_SHA256 = "84494fec757e4710dc751c8d7a636e457f4532f08f85c86dc9070133fbff53bc"
 AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -101,8 +103,9 @@ class Window:
         return answer
 
     def heading(self, words):
-        found = self.page.locator("h1").inner_text()
-        assert words in found, f"expected the heading {words!r}, found {found!r}"
+        """Waits until the page has this heading, because the page before it is perhaps still
+        shown."""
+        expect(self.page.locator("h1")).to_contain_text(words)
 
     def press(self, words):
         """Presses the button or the link with this name, and waits for the page that is loaded."""

@@ -21,7 +21,7 @@ fn text(facts: &Facts<'_>) -> Message {
             subject: format!("A second factor was added at {service}"),
             before: vec![
                 format!("A second factor was added to your account at {service} {happened}."),
-                "You can log in with it from now on.".to_owned(),
+                "You can log in with it from now on. A new authenticator app replaces the earlier one.".to_owned(),
                 "If that was not you, another person knows your password: request a new password at once.".to_owned(),
             ],
             action: "",
@@ -31,7 +31,7 @@ fn text(facts: &Facts<'_>) -> Message {
             subject: format!("Ein zweiter Faktor wurde bei {service} hinzugefügt"),
             before: vec![
                 format!("Zu Ihrem Konto bei {service} wurde {happened} ein zweiter Faktor hinzugefügt."),
-                "Sie können sich ab jetzt damit anmelden.".to_owned(),
+                "Sie können sich ab jetzt damit anmelden. Eine neue Authenticator-App ersetzt die frühere.".to_owned(),
                 "Wenn Sie das nicht waren, kennt jemand Ihr Passwort: Fordern Sie sofort ein neues an.".to_owned(),
             ],
             action: "",

@@ -1,11 +1,15 @@
-//! Tests of the limit for wrong codes over all clients of an account.
+//! Tests of the limits of an account over all its clients: for wrong codes, and for logins that wait
+//! for the second factor.
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::back_off::fail;
 use super::callers::{Enrolled, challenge_of, enrolled, is_wrong, log_in, other_code, prove};
+use super::trusted::trust;
 use crate::app::{TestApp, both};
-use crate::limits_attempts::{DEVICE, at, client_ip, retry_after};
+use crate::limits_attempts::{DEVICE, at, client_ip, login, retry_after, wrong_login};
 
 const ADA: &str = "ada@example.org";
 const HOUR_S: u64 = 3_600;
@@ -124,5 +128,68 @@ both!(
         close(app, &user).await;
         user.person.change_password("a quite new password").await.expect(200);
         log_in(app, &at(app, "198.51.100.1"), &user).await.expect(200);
+    }
+);
+
+both!(
+    a_thief_of_a_trusted_device_has_a_hundred_codes_over_all_sessions,
+    [
+        "rate_limit.enabled" = "true",
+        "http.trusted_proxies" = "127.0.0.0/8",
+        "mail.new_device" = "false"
+    ],
+    async |app| {
+        let mut user = enrolled(app, ADA).await;
+        let device = trust(app, &at(app, "203.0.113.7"), &user).await;
+        let thief = at(app, "198.51.100.1").header(DEVICE, &device);
+        let mut person = user.person.clone();
+        let body = json!({ "email": person.email, "password": person.password });
+        for _ in 0..10 {
+            // A known device has ten logins a minute.
+            app.clock.advance(Duration::from_secs(6));
+            let entered = thief.post_json("/api/login", body.clone()).await.expect(200);
+            person.keep(entered.tokens());
+            for _ in 0..10 {
+                is_wrong(person.step_up_totp(&user.authenticator.wrong(app)).await);
+            }
+        }
+        app.clock.advance(Duration::from_secs(6));
+        let entered = thief.post_json("/api/login", body).await.expect(200);
+        person.keep(entered.tokens());
+        let code = user.authenticator.code_at(app, 1);
+        assert_eq!(retry_after(&person.step_up_totp(&code).await), HOUR_S - 6);
+        // The session of the owner has two factors already, so it is exempt.
+        is_wrong(user.person.step_up_totp(&user.authenticator.wrong(app)).await);
+        user.person.step_up_totp(&code).await.expect(200);
+    }
+);
+
+both!(
+    an_account_has_three_hundred_waiting_logins_an_hour_without_a_known_device,
+    [
+        "rate_limit.enabled" = "true",
+        "http.trusted_proxies" = "127.0.0.0/8",
+        "mail.new_device" = "false"
+    ],
+    async |app| {
+        let user = enrolled(app, ADA).await;
+        let device = log_in(app, &at(app, "203.0.113.7"), &user).await.expect(200);
+        let device = device.header(DEVICE).expect("a device").to_owned();
+        for number in 0..30 {
+            let client = at(app, &client_ip(number));
+            for _ in 0..10 {
+                challenge_of(&client, &user.person).await;
+            }
+        }
+        let unknown = at(app, "198.51.100.1");
+        let refused = login(&unknown, ADA, &user.person.password).await;
+        assert_eq!(retry_after(&refused), 12);
+        // A known device is not refused, and neither is a wrong password told from a right one
+        // before it is checked.
+        let known = unknown.header(DEVICE, &device);
+        challenge_of(&known, &user.person).await;
+        wrong_login(&unknown, ADA).await.expect_problem(401, "invalid-credentials");
+        app.clock.advance(Duration::from_secs(12));
+        challenge_of(&unknown, &user.person).await;
     }
 );

@@ -13,7 +13,7 @@ const ADA: &str = "ada@example.org";
 const DAY: Duration = Duration::from_hours(24);
 
 /// Completes a login with a code, and trusts the device. Returns the token of the device.
-async fn trust(app: &TestApp, client: &Client, user: &Enrolled) -> String {
+pub(super) async fn trust(app: &TestApp, client: &Client, user: &Enrolled) -> String {
     let challenge = challenge_of(client, &user.person).await;
     let code = user.authenticator.next(app);
     let body =

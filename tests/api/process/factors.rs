@@ -112,7 +112,17 @@ async fn an_operator_ends_the_wait_after_wrong_codes_embedded() {
     let running = place.start().await;
     let mut ada = with_totp(&running).await;
     fail_until_the_wait(&ada).await;
+    let explained = place.run(&["limits", "explain", EMAIL, "--json"]).expect(0);
+    let codes = &value(&explained.stdout())["codeBackOff"];
+    // The cap does not count the wrong codes of a session that has two factors.
+    assert_eq!((&codes["failures"], &codes["waiting"]), (&json!(0), &json!(1)), "{codes}");
+    assert!(codes["until"].is_string() && codes["closedUntil"].is_null(), "{codes}");
+    let explained = place.run(&["limits", "explain", EMAIL]).expect(0);
+    let line = "clients that wait because their own codes were wrong: 1";
+    assert!(explained.stdout().contains(line), "{}", explained.stdout());
     place.run(&["limits", "reset", EMAIL]).expect(0);
+    let explained = place.run(&["limits", "explain", EMAIL, "--json"]).expect(0);
+    assert!(value(&explained.stdout())["codeBackOff"].is_null());
     fail_until_the_wait(&ada).await;
     place.run(&["users", "reset-factors", EMAIL]).expect(0);
     ada.login().await.expect(200);

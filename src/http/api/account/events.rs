@@ -42,6 +42,7 @@ pub struct Events {
     /// The events, newest first.
     items: Vec<EventView>,
     /// Send this value as `cursor` to get the next page. It is null on the last page.
+    #[schema(required = true)]
     next: Option<String>,
 }
 
@@ -58,8 +59,10 @@ struct EventView {
     /// `success` or `refused`.
     outcome: String,
     /// The IP address of the client. It is null if another user or an operator caused the event.
+    #[schema(required = true)]
     ip: Option<String>,
     /// The user agent of the client. It is null if another user or an operator caused the event.
+    #[schema(required = true)]
     user_agent: Option<String>,
 }
 

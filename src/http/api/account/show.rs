@@ -27,8 +27,10 @@ pub struct Me {
     created_at: String,
     /// The team that the session uses. It is null if there is none, for example before the email
     /// address is verified.
+    #[schema(required = true)]
     team: Option<Team>,
     /// The project that the session uses. It is null if there is none.
+    #[schema(required = true)]
     project: Option<Project>,
 }
 

@@ -19,6 +19,7 @@ struct FactorList {
     /// How many recovery codes can still be used.
     recovery_codes_left: u64,
     /// Always null, because an account has at most ten factors.
+    #[schema(required = true)]
     next: Option<String>,
 }
 

@@ -28,8 +28,10 @@ pub struct FactorView {
     created_at: String,
     /// When the factor was last used (RFC 3339). It is null if it was not used since it was
     /// confirmed.
+    #[schema(required = true)]
     last_used_at: Option<String>,
     /// Whether a passkey is backed up. It is null for an authenticator app.
+    #[schema(required = true)]
     backed_up: Option<bool>,
 }
 

@@ -19,6 +19,7 @@ pub struct MyInvitations {
     /// The invitations, in the order in which they were created.
     items: Vec<OfferView>,
     /// Send this value as `cursor` to get the next page. It is null on the last page.
+    #[schema(required = true)]
     next: Option<String>,
 }
 
@@ -35,8 +36,10 @@ struct OfferView {
     /// The role that you get when you accept.
     role: String,
     /// The name of the inviter. It is null if the inviter's account is deleted.
+    #[schema(required = true)]
     inviter_name: Option<String>,
     /// The email address of the inviter. It is null if the inviter's account is deleted.
+    #[schema(required = true)]
     inviter_email: Option<String>,
     /// When the invitation was created (RFC 3339).
     created_at: String,

@@ -33,6 +33,7 @@ pub struct InvitationView {
     role: String,
     /// The id of the member in whose name the last mail was sent. It is null if the member's
     /// account is deleted.
+    #[schema(required = true)]
     invited_by: Option<String>,
     /// When the invitation was created (RFC 3339).
     created_at: String,

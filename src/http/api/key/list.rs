@@ -19,6 +19,7 @@ pub struct Keys {
     /// The keys, in the order in which they were created.
     items: Vec<KeyView>,
     /// Send this value as `cursor` to get the next page. It is null on the last page.
+    #[schema(required = true)]
     next: Option<String>,
 }
 

@@ -22,13 +22,16 @@ pub struct KeyView {
     /// The scopes of the key.
     scopes: Vec<&'static str>,
     /// The id of the user who created the key. It is null if the user's account is deleted.
+    #[schema(required = true)]
     created_by: Option<String>,
     /// When the key was created (RFC 3339).
     created_at: String,
     /// When the key expires (RFC 3339). It is null if the key never expires.
+    #[schema(required = true)]
     expires_at: Option<String>,
     /// When the key was last used (RFC 3339, accurate to the minute). It is null if the key was
     /// never used.
+    #[schema(required = true)]
     last_used_at: Option<String>,
 }
 

@@ -19,6 +19,7 @@ pub struct Members {
     /// The members, in the order in which they joined.
     items: Vec<MemberView>,
     /// Send this value as `cursor` to get the next page. It is null on the last page.
+    #[schema(required = true)]
     next: Option<String>,
 }
 

@@ -22,6 +22,7 @@ pub struct Sessions {
     /// logs in again, the session that was not used for the longest time ends.
     items: Vec<SessionView>,
     /// Send this value as `cursor` to get the next page. It is null on the last page.
+    #[schema(required = true)]
     next: Option<String>,
 }
 
