@@ -287,9 +287,9 @@ impl Db {
     }
 }
 
-/// Applies the missing migrations in one transaction. Migrations of a later release that only add to
-/// the schema are ignored. They are no error, because daemons of that release may run beside this
-/// daemon.
+/// Applies the missing migrations in one transaction. Migrations of a later release that only add
+/// to the schema are ignored. They are no error, because daemons of that release may run beside
+/// this daemon.
 async fn migrate(connection: &DatabaseConnection) -> Result<(), DbErr> {
     let immediate = Some(SqliteTransactionMode::Immediate);
     let options = TransactionOptions { sqlite_transaction_mode: immediate, ..Default::default() };

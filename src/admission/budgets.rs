@@ -79,8 +79,8 @@ pub enum Budget {
     /// together. A limit per device would not limit a client, because every login can create a new
     /// known device. A limit per account does, because a client cannot change its account.
     PasswordConfirmations,
-    /// Logins to one account that wait for the second factor, from clients that are no known device.
-    /// Only a client that knows the password can start such a login.
+    /// Logins to one account that wait for the second factor, from clients that are no known
+    /// device. Only a client that knows the password can start such a login.
     Challenges,
     /// Writes of one logged-in user. Writes to the profile, sessions, teams, projects and keys
     /// count together. They are limited because each write adds an audit event, which is stored for

@@ -22,8 +22,8 @@ use super::{ACQUIRE_TIMEOUT, release};
 /// A kept connection that is idle for this long goes back to sqlx's pool, which closes it. This is
 /// the default of sqlx.
 const IDLE_MAX: Duration = Duration::from_mins(10);
-/// A connection that is kept for this long goes back to sqlx's pool, which closes it when it is old.
-/// This is the default of sqlx.
+/// A connection that is kept for this long goes back to sqlx's pool, which closes it when it is
+/// old. This is the default of sqlx.
 const KEPT_MAX: Duration = Duration::from_mins(30);
 
 /// What differs between the databases.

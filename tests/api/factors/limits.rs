@@ -1,5 +1,5 @@
-//! Tests of the limits of an account over all its clients: for wrong codes, and for logins that wait
-//! for the second factor.
+//! Tests of the limits of an account over all its clients: for wrong codes, and for logins that
+//! wait for the second factor.
 
 use std::time::Duration;
 
