@@ -302,16 +302,8 @@ impl Bench {
 /// Gives an account a second factor. No request proves it, so its secret can be empty.
 async fn add_factor(app: &App, user_id: uuid::Uuid) {
     let now = app.clock.now();
-    let factor = Factor {
-        id: uuid_v7(now),
-        user_id,
-        kind: FactorKind::Totp,
-        name: "Phone".to_owned(),
-        sealed: Vec::new(),
-        last_step: 0,
-        created_at: now,
-        last_used_at: None,
-    };
+    let named = (FactorKind::Totp, "Phone".to_owned());
+    let factor = Factor::new(uuid_v7(now), user_id, named, now);
     let digests = (0..10).map(|number| format!("{number}")).collect();
     let call = (tokio::time::Instant::now() + WITHIN, RequestOrigin::default());
     // The account is new, so no session of it has ended.

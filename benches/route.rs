@@ -5,12 +5,13 @@ use std::collections::HashMap;
 use std::hint::black_box;
 
 use hyper::Method;
-use latchkey::http::router::{ROUTES, Router};
+use latchkey::http::matching::Router;
+use latchkey::http::router::ROUTES;
 
 use crate::measure::{Effort, Table};
 
 pub fn run(effort: Effort) {
-    let router = Router::new();
+    let router = Router::new(true);
     let map: HashMap<&str, usize> =
         ROUTES.iter().enumerate().map(|(index, route)| (route.path, index)).collect();
     let table = Table::new("route", effort);

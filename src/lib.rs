@@ -8,7 +8,7 @@
 //!
 //! | folder | what it contains |
 //! |---|---|
-//! | [`clock`], [`client_key`], [`secret`], [`authorities`] | the clock; the key by which limits identify a client; secrets as types, random values, encryption with the master key; the certificate authorities that latchkey trusts |
+//! | [`clock`], [`client_key`], [`secret`], [`strict_json`], [`authorities`] | the clock; the key by which limits identify a client; secrets as types, random values, encryption with the master key; a strict reader of JSON; the certificate authorities that latchkey trusts |
 //! | [`problem`], [`exit`], [`health`] | error codes of the API and [`problem::Unavailable`]; exit codes; the check whether the stores accept writes |
 //! | [`config`] | settings: their sources, their rules and their documentation |
 //! | [`telemetry`], [`actor`] | log, metrics, traces; supervised worker pools and tasks |
@@ -20,7 +20,7 @@
 //! | [`token`], [`password`], [`captcha`] | signing keys and JWTs; hashing of passwords; captcha vendors |
 //! | [`admission`] | rate limits, budgets, login back-off |
 //! | [`user`], [`team`] | the table of users; teams, memberships, invitations, projects, keys |
-//! | [`factor`] | second factors: TOTP and recovery codes |
+//! | [`factor`] | second factors: TOTP, passkeys and recovery codes |
 //! | [`session`] | the functions that open, rotate and end sessions; the check of a token |
 //! | [`account`] | use cases: register, log in, verify, recover, change, delete |
 //! | [`app`], [`http`] | the dependencies of a request; the listener, the route table, endpoints and pages |
@@ -76,6 +76,7 @@ pub mod problem;
 pub mod secret;
 pub mod session;
 pub mod store;
+pub mod strict_json;
 pub mod team;
 pub mod telemetry;
 pub mod token;

@@ -25,5 +25,6 @@ pub mod team;
 mod text_enum;
 pub mod token_store;
 pub mod user;
+pub mod user_handle;
 
 pub use role::Role;

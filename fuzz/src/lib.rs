@@ -18,6 +18,7 @@ pub mod forwarded;
 pub mod import;
 pub mod json;
 pub mod jwt;
+pub mod passkey;
 pub mod path;
 pub mod person;
 pub mod phc;

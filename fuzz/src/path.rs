@@ -3,7 +3,7 @@
 
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use hyper::{Method, Uri};
-use latchkey::http::router::{RouteMatch, Router};
+use latchkey::http::matching::{RouteMatch, Router};
 use latchkey::problem::Code;
 
 const METHODS: [Method; 8] = [
@@ -23,7 +23,7 @@ pub fn run(data: &[u8]) {
     let Some((&first, target)) = data.split_first() else { return };
     let method = &METHODS[usize::from(first) % METHODS.len()];
     let Ok(uri) = Uri::try_from(target) else { return };
-    thread_local!(static ROUTER: Router = Router::new());
+    thread_local!(static ROUTER: Router = Router::new(true));
     let found = ROUTER.with(|router| router.find(method, uri.path()));
     let mut headers = HeaderMap::new();
     let form = HeaderValue::from_static("application/x-www-form-urlencoded");

@@ -1,8 +1,9 @@
-//! The check of a code of a second factor, with the limits that apply to it.
+//! The check of a second factor, with the limits that apply to it.
 //!
-//! Each attempt is counted before the code is checked. If a dependency fails before the code is
-//! checked, the attempt is not counted. A code that was accepted is used up in one statement, so it
-//! works once on all replicas together.
+//! Each attempt at a code is counted before the code is checked. If a dependency fails before the
+//! code is checked, the attempt is not counted. A code that was accepted is used up in one
+//! statement, so it works once on all replicas together. Nobody can guess a passkey, so the
+//! back-off does not count passkeys.
 
 use tokio::time::timeout_at;
 use uuid::Uuid;
@@ -10,6 +11,7 @@ use uuid::Uuid;
 use super::attempt::CANCEL_WITHIN;
 use super::{AccountError, AccountService, Proof};
 use crate::admission::{AttemptClient, Client, CodeCap, CountedCode};
+use crate::factor::passkey::{Challenge, CredentialResponse};
 use crate::factor::recovery_code::RecoveryCode;
 use crate::factor::totp::TotpSecret;
 use crate::factor::{FactorMethod, table};
@@ -26,50 +28,72 @@ pub struct FactorCode {
     pub code: Secret<String>,
 }
 
-/// The request that contains a code.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum CodePoint<'a> {
-    /// The second step of a login, with the challenge of the login.
-    Login(&'a str),
-    /// A step-up of a session that has this level.
-    StepUp(Level),
+/// What a user sends as the second factor.
+#[derive(Clone, Debug)]
+pub enum FactorProof {
+    Code(FactorCode),
+    Passkey(Box<CredentialResponse>),
+}
+
+impl FactorProof {
+    pub const fn method(&self) -> FactorMethod {
+        match self {
+            Self::Code(code) => code.method,
+            Self::Passkey(_) => FactorMethod::Passkey,
+        }
+    }
+}
+
+/// The request that contains a second factor.
+#[derive(Clone, Debug)]
+pub(super) struct ProofPoint<'a> {
+    /// The challenge of the login, if the request is the second step of a login. None in a step-up.
+    pub login: Option<&'a str>,
+    /// The level that the session has before a step-up. None in a login.
+    pub level: Option<Level>,
+    /// The challenge that a passkey has to sign. None if the client has not asked for one.
+    pub passkey: Option<Challenge>,
 }
 
 impl AccountService<'_> {
-    /// Checks a code of an account.
+    /// Checks a second factor of an account.
     ///
     /// # Errors
-    /// [`AccountError::WrongCode`], whatever is wrong with the code. [`AccountError::Limited`] if
+    /// [`AccountError::WrongProof`], whatever is wrong with the proof. [`AccountError::Limited`] if
     /// the client has to wait. In this case nothing is checked, and neither a proof of the
     /// challenge nor the code is used up.
-    pub(super) async fn check_code(
+    pub(super) async fn check_factor(
         &self,
         client: &Client<'_>,
         (account, who): (&AccountStatus, &AttemptClient),
-        at: CodePoint<'_>,
-        code: &FactorCode,
+        at: ProofPoint<'_>,
+        proof: &FactorProof,
     ) -> Result<(), AccountError> {
-        let cap = match (code.method, at) {
-            (FactorMethod::RecoveryCode, _) | (_, CodePoint::StepUp(Level::Aal2)) => CodeCap::None,
-            (FactorMethod::Totp | FactorMethod::Passkey, _) => CodeCap::Applies,
-        };
         // The time that is left after this deadline is for cancelling the attempt.
         let deadline = client.deadline - CANCEL_WITHIN;
-        let counted = self.admission.admit_code(account.id, who, cap).await?;
-        if let CodePoint::Login(challenge) = at {
+        let counted = self.count_attempt(account.id, who, (proof.method(), at.level)).await?;
+        if let Some(challenge) = at.login {
             match self.sessions.spend_proof(challenge).await {
                 Ok(true) => {}
                 Ok(false) => {
-                    self.cancel_code(&counted).await;
+                    self.cancel_attempt(counted.as_ref()).await;
                     return Err(AccountError::ChallengeInvalid);
                 }
                 Err(unavailable) => {
-                    self.cancel_code(&counted).await;
+                    self.cancel_attempt(counted.as_ref()).await;
                     return Err(unavailable.into());
                 }
             }
         }
-        let accepted = match timeout_at(deadline, self.accept_code(client, account, code)).await {
+        let accept = async {
+            match proof {
+                FactorProof::Code(code) => self.accept_code(client, account, code).await,
+                FactorProof::Passkey(response) => {
+                    self.accept_passkey(client, account, (response, at.passkey.as_ref())).await
+                }
+            }
+        };
+        let accepted = match timeout_at(deadline, accept).await {
             Ok(accepted) => accepted,
             Err(late) => Err(Unavailable::because("request", late)),
         };
@@ -79,23 +103,38 @@ impl AccountService<'_> {
                 Ok(())
             }
             Ok(false) => {
-                self.record_wrong_code(client, account, (at, code.method));
-                Err(AccountError::WrongCode)
+                self.record_wrong_proof(client, account, (&at, proof.method()));
+                Err(AccountError::WrongProof)
             }
             Err(unavailable) => {
-                self.cancel_code(&counted).await;
-                if let CodePoint::Login(challenge) = at
+                self.cancel_attempt(counted.as_ref()).await;
+                if let Some(challenge) = at.login
                     && let Err(error) = self.sessions.return_proof(challenge).await
                 {
                     tracing::warn!(
                         error = %error,
-                        "cannot give back a proof of a login whose code was not checked: it counts \
-                         as a wrong code"
+                        "cannot give back a proof of a login whose second factor was not checked: it \
+                         counts as a wrong one"
                     );
                 }
                 Err(unavailable.into())
             }
         }
+    }
+
+    /// Counts an attempt at a code. Attempts at a passkey are not counted.
+    async fn count_attempt(
+        &self,
+        user: Uuid,
+        who: &AttemptClient,
+        (method, level): (FactorMethod, Option<Level>),
+    ) -> Result<Option<CountedCode>, AccountError> {
+        let cap = match method {
+            FactorMethod::Passkey => return Ok(None),
+            FactorMethod::Totp if level != Some(Level::Aal2) => CodeCap::Applies,
+            FactorMethod::Totp | FactorMethod::RecoveryCode => CodeCap::None,
+        };
+        Ok(Some(self.admission.admit_code(user, who, cap).await?))
     }
 
     /// Uses up a code. Returns false if the code is wrong or was used before.
@@ -121,23 +160,28 @@ impl AccountService<'_> {
                 let digest = code.digest(&keys, account.id);
                 self.accounts.spend_recovery_code(client.call(), account.id, digest).await
             }
+            // The proof of a passkey is no code.
             FactorMethod::Passkey => Ok(false),
         }
     }
 
-    /// Counts and logs a wrong code. The audit records it at most once an hour for each account and
-    /// client.
-    fn record_wrong_code(
+    /// Counts and logs a wrong code or passkey. The audit records it at most once an hour for each
+    /// account and client.
+    fn record_wrong_proof(
         &self,
         client: &Client<'_>,
         account: &AccountStatus,
-        (at, method): (CodePoint<'_>, FactorMethod),
+        (at, method): (&ProofPoint<'_>, FactorMethod),
     ) {
         let digest = self.chain.log_name(&account.email_normal);
-        tracing::info!(account = digest, reason = "code", "second factor refused");
-        let (tried, stage) = match at {
-            CodePoint::Login(_) => (Tried::Code("login"), CodeStage::Login),
-            CodePoint::StepUp(_) => (Tried::Code("step-up"), CodeStage::StepUp),
+        let (reason, tried): (_, fn(&'static str) -> Tried) = match method {
+            FactorMethod::Passkey => ("passkey", Tried::Passkey),
+            FactorMethod::Totp | FactorMethod::RecoveryCode => ("code", Tried::Code),
+        };
+        tracing::info!(account = digest, reason, "second factor refused");
+        let (tried, stage) = match at.login {
+            Some(_) => (tried("login"), CodeStage::Login),
+            None => (tried("step-up"), CodeStage::StepUp),
         };
         self.count_wrong_code(method, stage);
         self.record_refused(client, tried, &account.email_normal, Some(account.id));
@@ -153,7 +197,8 @@ impl AccountService<'_> {
         self.metrics.wrong_codes.one((method, stage));
     }
 
-    async fn cancel_code(&self, counted: &CountedCode) {
+    async fn cancel_attempt(&self, counted: Option<&CountedCode>) {
+        let Some(counted) = counted else { return };
         if let Err(error) = self.admission.cancel_code(counted).await {
             tracing::warn!(
                 error = %error,
@@ -162,8 +207,8 @@ impl AccountService<'_> {
         }
     }
 
-    /// Removes the account's wrong codes after a right code.
-    async fn forget_codes(&self, user: Uuid) {
+    /// Removes the account's wrong codes after a right proof.
+    pub(super) async fn forget_codes(&self, user: Uuid) {
         warn_of_reset(self.admission.forget_codes(user).await);
     }
 
@@ -178,14 +223,11 @@ impl AccountService<'_> {
     }
 
     /// Makes a recovery code valid again if the login failed after the code was accepted.
-    pub(super) async fn give_code_back(
-        &self,
-        user: Uuid,
-        FactorCode { method, code }: &FactorCode,
-    ) {
-        if *method != FactorMethod::RecoveryCode {
+    pub(super) async fn give_code_back(&self, user: Uuid, proof: &FactorProof) {
+        let FactorProof::Code(FactorCode { method: FactorMethod::RecoveryCode, code }) = proof
+        else {
             return;
-        }
+        };
         let Some(code) = RecoveryCode::parse(code) else { return };
         let digest = code.digest(&self.keys.current().factors, user);
         if let Err(error) = table::restore_code(self.db, user, digest).await {

@@ -8,12 +8,14 @@ use uuid::Uuid;
 use super::register;
 use crate::audit::{Action, ChangeContext, Detail};
 use crate::database::Transaction;
-use crate::factor::{FACTORS_MAX, Factor, FactorKind, FactorMethod, table as factors};
+use crate::factor::{
+    FACTORS_MAX, Factor, FactorKind, FactorMethod, passkey_table, table as factors,
+};
 use crate::mail::{self, MailData, NewNotice, NoticeKind};
 use crate::secret::uuid_v7;
 use crate::user::{User, table};
 
-/// A factor whose first code was right.
+/// A factor whose first proof was right.
 #[derive(Debug)]
 pub struct NewFactor {
     pub factor: Factor,
@@ -35,6 +37,8 @@ pub enum Added {
     },
     /// The account has the greatest number of factors.
     TooMany,
+    /// The passkey is registered already, for this account or another one.
+    Taken,
     /// The account no longer exists or may not be used, or a parallel request has added the factor.
     Gone,
 }
@@ -89,7 +93,11 @@ pub(super) async fn add(
     }
     // The time comes from the worker, as for every other change, so that an undo finds the factor.
     let factor = Factor { created_at: cx.now, ..factor };
-    factors::insert(&tx, factor.clone()).await?;
+    match kind {
+        FactorKind::Totp => factors::insert(&tx, factor.clone()).await?,
+        FactorKind::Passkey if passkey_table::insert(&tx, factor.clone()).await? => {}
+        FactorKind::Passkey => return Ok(Added::Taken),
+    }
     let count = i32::try_from(kept).unwrap_or(i32::MAX - 1) + 1;
     table::set_factor_count(&tx, user_id, count, cx.now).await?;
     let mut epoch = None;
@@ -202,6 +210,16 @@ pub(super) async fn spend_code(
     notify_with(cx, &tx, user_id, (NoticeKind::RecoveryCodeUsed, data)).await?;
     tx.commit().await?;
     Ok(true)
+}
+
+pub(super) async fn record_counter_fell(
+    cx: &ChangeContext<'_>,
+    (user_id, factor): (Uuid, Uuid),
+) -> Result<(), DbErr> {
+    let tx = cx.db.begin().await?;
+    let detail = Detail::none().id("factor", factor);
+    cx.record_own(&tx, Action::PasskeyCounterFell, user_id, detail).await?;
+    tx.commit().await
 }
 
 pub(super) async fn record_step_up(

@@ -1,9 +1,11 @@
 //! The second step of a login, the same step on a page that opens no session, and the step-up of a
 //! session (RFC 9470).
 
-use super::codes::{CodePoint, FactorCode};
+use super::codes::{FactorCode, FactorProof, ProofPoint};
+use super::passkeys::step_up_key;
 use super::{AccountError, AccountService, LoggedIn, ProvenUser};
 use crate::admission::{Action, Ask, AttemptClient, Client, Device, DeviceTrust};
+use crate::factor::passkey::{self, CredentialResponse};
 use crate::factor::{FactorMethod, table};
 use crate::secret::Secret;
 use crate::session::account_status::StatusQuery;
@@ -27,6 +29,8 @@ pub enum TrustDevice {
 pub enum StepUp {
     Password(Secret<String>),
     Code(FactorCode),
+    /// A passkey, with the challenge of [`AccountService::begin_passkey_step_up`].
+    Passkey(Secret<String>, Box<CredentialResponse>),
 }
 
 /// A user whose second factor was right.
@@ -39,25 +43,25 @@ struct Completed {
 }
 
 impl AccountService<'_> {
-    /// Completes a login with a code of the second factor, and opens a session.
-    pub async fn log_in_with_code(
+    /// Completes a login with a second factor, and opens a session.
+    pub async fn log_in_with_factor(
         &self,
         client: &mut Client<'_>,
         challenge: &Secret<String>,
-        code: &FactorCode,
+        factor: &FactorProof,
         trust: TrustDevice,
     ) -> Result<LoggedIn, AccountError> {
         self.admit(client, Ask::Action(Action::LoginFactor)).await?;
         let waiting = self.waiting(challenge, ChallengeUse::Login).await?;
-        let completed = self.complete(client, challenge, waiting, code).await?;
+        let completed = self.complete(client, challenge, waiting, factor).await?;
         let Completed { account, device, first, proof } = completed;
         let context = match first {
             FirstProof::Password => self.context(client, &account, device).await,
-            FirstProof::Mail => LoginContext::default(),
+            FirstProof::Mail | FirstProof::Passkey => LoginContext::default(),
         };
         let started = self.sessions.start(client.call(), &account, proof, context).await;
         if started.is_err() {
-            self.give_code_back(account.id, code).await;
+            self.give_code_back(account.id, factor).await;
         }
         let tokens = started?;
         let trust = (trust == TrustDevice::Yes).then(|| DeviceTrust {
@@ -76,12 +80,13 @@ impl AccountService<'_> {
         client: &mut Client<'_>,
         email: &EmailAddress,
         challenge: &Secret<String>,
-        code: &FactorCode,
+        code: FactorCode,
     ) -> Result<ProvenUser, AccountError> {
         self.admit(client, Ask::Action(Action::LoginFactor)).await?;
         let waiting = self.waiting(challenge, ChallengeUse::Page).await?;
         let waiting = waiting.filter(|(_, account)| account.email_normal == email.normal());
-        let completed = self.complete(client, challenge, waiting, code).await?;
+        let factor = FactorProof::Code(code);
+        let completed = self.complete(client, challenge, waiting, &factor).await?;
         Ok(ProvenUser { account: completed.account, proof: completed.proof })
     }
 
@@ -98,7 +103,7 @@ impl AccountService<'_> {
     }
 
     /// The challenge and its account. `None` if the challenge is for another use or has ended.
-    async fn waiting(
+    pub(super) async fn waiting(
         &self,
         challenge: &Secret<String>,
         purpose: ChallengeUse,
@@ -113,22 +118,22 @@ impl AccountService<'_> {
         Ok(account.filter(is_unchanged).map(|account| (found, account)))
     }
 
-    /// Checks a code for a challenge, ends the challenge and counts the outcome. `waiting` is none
-    /// if the challenge is not valid.
+    /// Checks a second factor for a challenge, ends the challenge and counts the outcome. `waiting`
+    /// is none if the challenge is not valid.
     async fn complete(
         &self,
         client: &Client<'_>,
         challenge: &Secret<String>,
         waiting: Option<(Challenge, AccountStatus)>,
-        code: &FactorCode,
+        factor: &FactorProof,
     ) -> Result<Completed, AccountError> {
         let result = match waiting {
-            Some(waiting) => self.use_challenge(client, challenge.expose(), waiting, code).await,
+            Some(waiting) => self.use_challenge(client, challenge.expose(), waiting, factor).await,
             None => Err(AccountError::ChallengeInvalid),
         };
         let outcome = match &result {
             Ok(_) => ChallengeOutcome::Completed,
-            Err(AccountError::WrongCode) => ChallengeOutcome::WrongCode,
+            Err(AccountError::WrongProof) => ChallengeOutcome::WrongCode,
             Err(AccountError::ChallengeInvalid) => ChallengeOutcome::Ended,
             Err(AccountError::Limited(_)) => ChallengeOutcome::Limited,
             Err(_) => return result,
@@ -142,20 +147,22 @@ impl AccountService<'_> {
         client: &Client<'_>,
         challenge: &str,
         (found, account): (Challenge, AccountStatus),
-        code: &FactorCode,
+        factor: &FactorProof,
     ) -> Result<Completed, AccountError> {
         let whose = (account.id, account.password_version);
         let device = found.device_id.as_deref().and_then(|id| Device::known(id, whose));
         let who = device.map_or(AttemptClient::Anonymous(client.ip), AttemptClient::Device);
-        self.check_code(client, (&account, &who), CodePoint::Login(challenge), code).await?;
+        let passkey = found.passkey();
+        let at = ProofPoint { login: Some(challenge), level: None, passkey };
+        self.check_factor(client, (&account, &who), at, factor).await?;
         let ended = self.sessions.end_challenge(challenge).await;
         if !matches!(ended, Ok(true)) {
-            self.give_code_back(account.id, code).await;
+            self.give_code_back(account.id, factor).await;
         }
         if !ended? {
             return Err(AccountError::ChallengeInvalid);
         }
-        let proof = Proof::of_code(found.first.amr(), code.method);
+        let proof = Proof::of_factor(found.first.amr(), factor.method());
         Ok(Completed { account, device, first: found.first, proof })
     }
 
@@ -170,6 +177,7 @@ impl AccountService<'_> {
         let method = match &proof {
             StepUp::Password(_) => "password",
             StepUp::Code(code) => code.method.name(),
+            StepUp::Passkey(..) => FactorMethod::Passkey.name(),
         };
         let proof = match proof {
             StepUp::Password(password) => {
@@ -177,11 +185,14 @@ impl AccountService<'_> {
                 Proof::of_first(FirstProof::Password)
             }
             StepUp::Code(code) => {
-                let Principal { session, standing, .. } = &principal;
-                let who = AttemptClient::Session(session.sid.clone());
-                let point = CodePoint::StepUp(level(session, standing));
-                self.check_code(client, (standing, &who), point, &code).await?;
-                Proof::of_code(session.amr.first().map_or("", String::as_str), code.method)
+                self.check_step_up(client, &principal, FactorProof::Code(code), None).await?
+            }
+            StepUp::Passkey(challenge, response) => {
+                let key = step_up_key(&principal);
+                let passkey = self.take_ceremony(&key, &challenge).await?;
+                let passkey = Some(passkey.ok_or(AccountError::ChallengeInvalid)?);
+                let factor = FactorProof::Passkey(response);
+                self.check_step_up(client, &principal, factor, passkey).await?
             }
         };
         let Principal { session, standing, replaced_token } = principal;
@@ -193,5 +204,20 @@ impl AccountService<'_> {
         let session = self.store.set_session_proof(&session, now, change).await?;
         let session = session.ok_or(AccountError::SessionGone)?;
         Ok(self.sessions.tokens_for(replaced_token, session, &standing)?)
+    }
+
+    async fn check_step_up(
+        &self,
+        client: &Client<'_>,
+        Principal { session, standing, .. }: &Principal,
+        factor: FactorProof,
+        passkey: Option<passkey::Challenge>,
+    ) -> Result<Proof, AccountError> {
+        let who = AttemptClient::Session(session.sid.clone());
+        let level = Some(level(session, standing));
+        let at = ProofPoint { login: None, level, passkey };
+        self.check_factor(client, (standing, &who), at, &factor).await?;
+        let first = session.amr.first().map_or("", String::as_str);
+        Ok(Proof::of_factor(first, factor.method()))
     }
 }

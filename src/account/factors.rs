@@ -115,22 +115,9 @@ impl AccountService<'_> {
             self.count_wrong_code(FactorMethod::Totp, CodeStage::Enrolment);
             return Err(AccountError::WrongFirstCode);
         };
-        let kind = FactorKind::Totp;
-        let (created_at, last_used_at) = (now, None);
-        let factor =
-            Factor { id, user_id, kind, name, sealed, last_step, created_at, last_used_at };
-        let codes: Vec<RecoveryCode> = (0..CODES).map(|_| RecoveryCode::random()).collect();
-        let digests = codes.iter().map(|code| code.digest(&keys, user_id)).collect();
-        let new = NewFactor { factor, digests };
-        let owner = owner_of(&principal);
-        let added = self.accounts.add_factor(client.call(), owner, new).await?;
-        let (factor, epoch, count, version) = match added {
-            Added::Now { factor, epoch, count, version } => (*factor, epoch, count, version),
-            Added::TooMany => return Err(AccountError::TooManyFactors),
-            Added::Gone => return Err(AccountError::NoSuchFactor),
-        };
-        self.deliveries.wake();
-        self.metrics.factor_changes.one((label(kind), FactorChange::Added));
+        let totp = (FactorKind::Totp, name);
+        let factor = Factor { sealed, last_step, ..Factor::new(id, user_id, totp, now) };
+        let confirmed = self.put_in_force(client, principal, factor).await?;
         let end = |found: Option<&Enrolment>| match found {
             Some(it) if it.id == id => (Change::End, ()),
             _ => (Change::Keep, ()),
@@ -143,12 +130,40 @@ impl AccountService<'_> {
                 "cannot delete the record of a confirmed factor: it expires within 10 minutes"
             );
         }
-        let is_first = epoch.is_some();
-        let mut principal = principal;
+        Ok(confirmed)
+    }
+
+    /// Adds a factor whose first proof was right.
+    pub(super) async fn put_in_force(
+        &self,
+        client: &Client<'_>,
+        mut principal: Principal,
+        factor: Factor,
+    ) -> Result<ConfirmedFactor, AccountError> {
+        let kind = factor.kind;
+        let (codes, digests) = self.random_codes(principal.standing.id);
+        let new = NewFactor { factor, digests };
+        let owner = owner_of(&principal);
+        let added = self.accounts.add_factor(client.call(), owner, new).await?;
+        let (factor, epoch, count, version) = match added {
+            Added::Now { factor, epoch, count, version } => (*factor, epoch, count, version),
+            Added::TooMany => return Err(AccountError::TooManyFactors),
+            Added::Taken => return Err(AccountError::PasskeyTaken),
+            Added::Gone => return Err(AccountError::NoSuchFactor),
+        };
+        self.deliveries.wake();
+        self.metrics.factor_changes.one((label(kind), FactorChange::Added));
         (principal.standing.factor_count, principal.standing.factor_version) = (count, version);
-        let tokens = self.raise(principal, FactorMethod::Totp, epoch).await?;
-        let recovery_codes = is_first.then_some(codes);
-        Ok(ConfirmedFactor { factor, recovery_codes, tokens })
+        let tokens = self.raise(principal, kind.into(), epoch).await?;
+        Ok(ConfirmedFactor { factor, recovery_codes: epoch.is_some().then_some(codes), tokens })
+    }
+
+    /// Creates recovery codes for a user. Returns them with their digests.
+    fn random_codes(&self, user_id: Uuid) -> (Vec<RecoveryCode>, Vec<String>) {
+        let keys = &self.keys.current().factors;
+        let codes: Vec<RecoveryCode> = (0..CODES).map(|_| RecoveryCode::random()).collect();
+        let digests = codes.iter().map(|code| code.digest(keys, user_id)).collect();
+        (codes, digests)
     }
 
     /// Raises a session after a new factor was confirmed in it. If the factor is the first one of
@@ -161,7 +176,7 @@ impl AccountService<'_> {
     ) -> Result<Tokens, AccountError> {
         let now = self.clock.now();
         let first = session.amr.first().map_or("", String::as_str);
-        let proof = Proof::of_code(first, method);
+        let proof = Proof::of_factor(first, method);
         let seen = standing.session_epoch;
         let change = |it: &mut crate::store::Session| {
             // A session that has ended in the meantime keeps its epoch, so that it stays ended.
@@ -230,10 +245,7 @@ impl AccountService<'_> {
         client: &Client<'_>,
         principal: &Principal,
     ) -> Result<Vec<RecoveryCode>, AccountError> {
-        let user_id = principal.standing.id;
-        let keys = self.keys.current().factors.clone();
-        let codes: Vec<RecoveryCode> = (0..CODES).map(|_| RecoveryCode::random()).collect();
-        let digests = codes.iter().map(|code| code.digest(&keys, user_id)).collect();
+        let (codes, digests) = self.random_codes(principal.standing.id);
         if !self
             .accounts
             .replace_recovery_codes(client.call(), owner_of(principal), digests)

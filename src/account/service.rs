@@ -59,8 +59,18 @@ pub enum AccountError {
     FactorRequired(FactorRequired),
     /// The challenge of a login is unknown, has ended or has expired.
     ChallengeInvalid,
-    /// The code of a second factor is wrong.
-    WrongCode,
+    /// The code or the passkey of a second factor is wrong.
+    WrongProof,
+    /// The new passkey is wrong.
+    WrongNewPasskey,
+    /// The challenge of a new passkey is unknown, has ended, or belongs to another session.
+    EnrolmentInvalid,
+    /// The passkey is registered already.
+    PasskeyTaken,
+    /// The account has no passkey.
+    NoPasskey,
+    /// Passkeys are off.
+    PasskeysOff,
     /// The code that confirms a new factor is wrong.
     WrongFirstCode,
     /// The user has no such factor.
@@ -125,21 +135,27 @@ impl AccountError {
         match self {
             Self::Limited(_) => Code::RateLimited,
             Self::CaptchaNeeded { .. } => Code::CaptchaInvalid,
-            Self::WrongCredentials | Self::WrongPassword | Self::WrongCode => {
+            Self::WrongCredentials | Self::WrongPassword | Self::WrongProof => {
                 Code::InvalidCredentials
             }
             Self::FactorRequired(_) => Code::FactorRequired,
             Self::ChallengeInvalid => Code::ChallengeInvalid,
-            Self::NoSuchFactor => Code::NotFound,
+            Self::NoSuchFactor | Self::PasskeysOff => Code::NotFound,
             Self::Disabled => Code::AccountDisabled,
             Self::AlreadyVerified => Code::AlreadyVerified,
             Self::EmailTaken => Code::EmailTaken,
             Self::Registration(_) => Code::Forbidden,
             Self::LinkInvalid => Code::TokenInvalid,
-            Self::WeakPassword(_) | Self::WrongFirstCode => Code::ValidationFailed,
-            Self::Changed | Self::OwnsTeams(_) | Self::NoFactor | Self::TooManyFactors => {
-                Code::Conflict
-            }
+            Self::WeakPassword(_)
+            | Self::WrongFirstCode
+            | Self::WrongNewPasskey
+            | Self::EnrolmentInvalid => Code::ValidationFailed,
+            Self::Changed
+            | Self::OwnsTeams(_)
+            | Self::NoFactor
+            | Self::NoPasskey
+            | Self::PasskeyTaken
+            | Self::TooManyFactors => Code::Conflict,
             Self::SessionGone => Code::InvalidToken,
             Self::Unavailable(unavailable) => unavailable.code(),
         }

@@ -60,6 +60,9 @@ pub enum UseCase {
     SpendRecoveryCode(Uuid, String, Done<bool>),
     /// Records a step-up of this user with the name of its method.
     RecordStepUp(Uuid, &'static str, Done<()>),
+    /// Records that a passkey of a user reported fewer signatures than before. The ids are those of
+    /// the user and of the factor.
+    RecordCounterFell((Uuid, Uuid), Done<()>),
     /// Undoes a first factor. The id is that of its row in `first_factors`.
     UndoFirstFactor(Uuid, Done<FactorUndone>),
 }

@@ -200,6 +200,16 @@ impl Accounts {
         self.run(call, |reply| UseCase::RecordStepUp(user_id, method, reply)).await
     }
 
+    /// Records that a passkey reported fewer signatures than before. The ids are those of the user
+    /// and of the factor.
+    pub async fn record_counter_fell(
+        &self,
+        call: (Instant, RequestOrigin),
+        of: (Uuid, Uuid),
+    ) -> Result<(), Unavailable> {
+        self.run(call, |reply| UseCase::RecordCounterFell(of, reply)).await
+    }
+
     /// Uses up a recovery code. Returns false if the code is wrong or was used before.
     pub async fn spend_recovery_code(
         &self,
@@ -323,6 +333,9 @@ impl AccountWorker {
             }
             UseCase::RecordStepUp(user, method, reply) => {
                 finish(reply, factor_changes::record_step_up(cx, user, method).await);
+            }
+            UseCase::RecordCounterFell(of, reply) => {
+                finish(reply, factor_changes::record_counter_fell(cx, of).await);
             }
             // The client has disconnected before the work began. So its code is not used up.
             UseCase::SpendRecoveryCode(_, _, reply) if reply.is_closed() => {}

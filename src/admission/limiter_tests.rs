@@ -44,6 +44,8 @@ fn each_action_has_the_burst_that_was_decided() {
         (Action::ExistEmail, 10),
         (Action::Captcha, 30),
         (Action::LoginFactor, 30),
+        (Action::PasskeyOptions, 30),
+        (Action::PasskeyLogin, 30),
         (Action::ClientFailure, 20),
     ];
     assert_eq!(expected.map(|(action, _)| action), Action::ALL);

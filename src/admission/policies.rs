@@ -36,6 +36,10 @@ pub enum Action {
     Captcha,
     /// Sending a second factor to complete a login.
     LoginFactor,
+    /// Beginning a ceremony of a passkey.
+    PasskeyOptions,
+    /// Logging in by passkey, without a password.
+    PasskeyLogin,
     /// Failing to authenticate at introspection or revocation.
     ClientFailure,
 }
@@ -89,7 +93,7 @@ pub fn policy_names() -> Vec<&'static str> {
 
 impl Action {
     /// All actions, in the order of their discriminants.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Anything,
         Self::Login,
         Self::Register,
@@ -100,6 +104,8 @@ impl Action {
         Self::ExistEmail,
         Self::Captcha,
         Self::LoginFactor,
+        Self::PasskeyOptions,
+        Self::PasskeyLogin,
         Self::ClientFailure,
     ];
 
@@ -140,6 +146,12 @@ impl Action {
             Self::Captcha => const { &[window("captcha", "captcha-48", 30, MINUTE)] },
             // The back-off for codes limits guessing. This limit bounds the load.
             Self::LoginFactor => const { &[window("login-factor", "login-factor-48", 30, MINUTE)] },
+            Self::PasskeyOptions => {
+                const { &[window("passkey-options", "passkey-options-48", 30, MINUTE)] }
+            }
+            Self::PasskeyLogin => {
+                const { &[window("passkey-login", "passkey-login-48", 30, MINUTE)] }
+            }
             // This limit is not against guessing, because no client can guess a secret of 128 bits.
             // It bounds the load and the number of log lines. With 20 failures a minute, an
             // operator who is correcting a wrong setting is not refused.

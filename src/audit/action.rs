@@ -50,8 +50,8 @@ actions! {
     AccountDisabled = "account.disabled",
     /// The operator enabled an account again.
     AccountEnabled = "account.enabled",
-    /// A user logged in with a password, or the login was refused. Refused logins are recorded once
-    /// an hour for each account and client key.
+    /// A user logged in with a password or a passkey, or the login was refused. Refused logins are
+    /// recorded once an hour for each account and client key.
     LoggedIn = "session.login",
     /// A user logged out, which ended the session in use.
     LoggedOut = "session.logout",
@@ -96,9 +96,12 @@ actions! {
     RecoveryCodesReplaced = "factor.recovery-codes-replaced",
     /// A user used up a recovery code.
     RecoveryCodeUsed = "factor.recovery-code-used",
-    /// A user sent a wrong code of a second factor, after the right password or in a session. This
-    /// is recorded once an hour for each account and client key.
+    /// A user sent a wrong code or passkey as the second factor, after the right password or in a
+    /// session. This is recorded once an hour for each account and client key.
     FactorRefused = "factor.refused",
+    /// A passkey reported a lower number of signatures than before, so another device perhaps has a
+    /// copy of it. The passkey was accepted.
+    PasskeyCounterFell = "factor.counter-fell",
     /// A user proved a password or a second factor again in a session.
     SteppedUp = "session.step-up",
     /// The link in the mail about the first factor was used. The factors were removed, all sessions

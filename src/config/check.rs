@@ -32,6 +32,7 @@ pub fn check(values: &Values, problems: &mut Vec<Problem>, warnings: &mut Vec<Pr
     rules.keys();
     rules.clients();
     rules.people();
+    rules.passkeys();
     rules.password();
     rules.captcha();
     rules.egress();

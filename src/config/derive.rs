@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::kind::Value;
 use super::layers::Values;
 use super::load::Machine;
+use super::passkeys;
 use super::text::{domain, helo_name, host};
 use super::url::Url;
 
@@ -22,6 +23,7 @@ pub fn derive(values: &mut Values, machine: Machine) {
         values.derive("mail.helo", Value::Text(default_helo(&public_url)));
         let host = Url::parse(&public_url).and_then(|url| host(url.host).ok());
         values.derive("captcha.hostnames", Value::List(host.into_iter().collect()));
+        passkeys::derive(values, &public_url);
         values.derive("tokens.issuer", Value::Text(public_url));
     }
     if let Some(data_dir) = values.text("data_dir") {

@@ -16,6 +16,11 @@ use super::url::{Url, redacted};
 /// The maximum number of characters that a message quotes of a refused value.
 const QUOTED_CHARS_MAX: usize = 80;
 
+/// The start of the origin of an Android app. Its signing certificate's SHA-256 follows.
+const ANDROID: &str = "android:apk-key-hash:";
+/// The length of a SHA-256 in base64url.
+const SHA256_CHARS: usize = 43;
+
 /// The kind of a setting's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -50,6 +55,8 @@ pub enum Kind {
     Mailbox,
     /// The name in EHLO: a domain name, or an IP address, which becomes an address literal.
     HeloName,
+    /// A domain name, with or without a dot.
+    DomainName,
     /// Directives of the log filter.
     Filter,
     /// Text that is never shown.
@@ -68,6 +75,8 @@ pub enum Item {
     /// The origin of a web page, such as `https://app.example.com`. It is converted to the form in
     /// which a browser sends it.
     Origin,
+    /// The origin of a web page or an app that may use passkeys.
+    PasskeyOrigin,
     /// One of these words.
     Word(&'static [&'static str]),
     /// The domain of an email address.
@@ -201,6 +210,7 @@ impl Kind {
             Self::Path | Self::Text => text::line(given).map(Value::Text),
             Self::Mailbox => text::mailbox(given).map(Value::Text),
             Self::HeloName => text::helo_name(given).map(Value::Text),
+            Self::DomainName => text::domain_name(given).map(Value::Text),
             Self::Filter => tracing_subscriber::EnvFilter::try_new(given)
                 .map(|_| Value::Text(given.to_owned()))
                 .map_err(|_| {
@@ -232,6 +242,7 @@ impl Item {
                 Refusal::of(given, "is not a network", "write it as 10.0.0.0/8 or fd00::/8")
             }),
             Self::Origin => origin(given),
+            Self::PasskeyOrigin => passkey_origin(given),
             Self::Word(words) => text::word(given, words).map(str::to_owned),
             Self::Domain => text::domain(given),
             Self::Pepper => text::pepper(given).map(|_| given.to_owned()),
@@ -311,6 +322,27 @@ pub(super) fn origin(given: &str) -> Result<String, Refusal> {
         Ok(url) => Ok(url.origin().ascii_serialization()),
         Err(_) => refuse("has a host that no browser accepts"),
     }
+}
+
+/// Reads the origin of a web page or of an Android app. Browsers offer passkeys only to pages that
+/// come over TLS or from this machine.
+fn passkey_origin(given: &str) -> Result<String, Refusal> {
+    if let Some(hash) = given.strip_prefix(ANDROID) {
+        let is_base64url = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        if hash.len() == SHA256_CHARS && hash.bytes().all(is_base64url) {
+            return Ok(given.to_owned());
+        }
+        let fix = "write android:apk-key-hash: and the SHA-256 of the certificate in base64url";
+        return Err(Refusal::of(given, "is not the origin of an Android app", fix));
+    }
+    let origin = origin(given)?;
+    let is_secure = origin.starts_with("https://")
+        || Url::parse(&origin).is_some_and(|url| url.is_loopback_in_browsers());
+    if is_secure {
+        return Ok(origin);
+    }
+    let fix = "write it with https, as browsers offer no passkeys to other pages";
+    Err(Refusal::of(given, "is the origin of a page without TLS", fix))
 }
 
 /// Returns the same refusal with the value, because this value is not a secret.

@@ -17,6 +17,7 @@ mod kind;
 mod layers;
 mod load;
 mod mailbox;
+mod passkeys;
 mod problems;
 mod read;
 pub mod reference;

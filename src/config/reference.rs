@@ -128,6 +128,7 @@ pub fn form(kind: Kind) -> String {
         Kind::Text => "A string.".to_owned(),
         Kind::Mailbox => "`Name <address>` or an email address.".to_owned(),
         Kind::HeloName => "A domain name or an IP address.".to_owned(),
+        Kind::DomainName => "A domain name.".to_owned(),
         Kind::Filter => "Filter directives of `tracing`.".to_owned(),
         Kind::Secret | Kind::Key | Kind::Pepper => "Secret.".to_owned(),
     }

@@ -89,6 +89,7 @@ fn shape(kind: Kind) -> Map<String, Json> {
         | Kind::Text
         | Kind::Mailbox
         | Kind::HeloName
+        | Kind::DomainName
         | Kind::Filter
         | Kind::Secret => json!({ "type": "string", "minLength": 1 }),
     };

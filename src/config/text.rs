@@ -93,6 +93,13 @@ pub fn host(given: &str) -> Result<String, Refusal> {
     })
 }
 
+/// Reads a domain name, with or without a dot. It becomes lower-case A-labels.
+pub fn domain_name(given: &str) -> Result<String, Refusal> {
+    let refused = || Refusal::of(given, "is not a domain name", "write it as example.com");
+    let is_name = |host: &String| host.parse::<std::net::IpAddr>().is_err();
+    host(given).ok().filter(is_name).ok_or_else(refused)
+}
+
 /// Reads the name in EHLO (RFC 5321 §4.1.1.1): a domain name with a dot, or an IP address. A name
 /// becomes lower-case A-labels, and an IP address becomes an address literal.
 pub fn helo_name(given: &str) -> Result<String, Refusal> {

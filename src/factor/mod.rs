@@ -1,10 +1,13 @@
-//! Second factors of accounts: authenticator apps with time-based codes (TOTP), and recovery codes
-//! for a user who has lost the app.
+//! Second factors of accounts: authenticator apps with time-based codes (TOTP), passkeys, and
+//! recovery codes for a user who has lost them.
 //!
-//! `totp.rs` and `recovery_code.rs` contain the codes as pure functions. `table.rs` contains every
-//! statement on the rows. The use cases are in [`crate::account`]. A login becomes a session only
-//! through [`crate::session::Sessions::enter`], which knows whether the account has a factor.
+//! `totp.rs`, `recovery_code.rs` and `passkey/` contain the checks as pure functions. `table.rs`
+//! and `passkey_table.rs` contain every statement on the rows. The use cases are in
+//! [`crate::account`]. A login becomes a session only through [`crate::session::Sessions::enter`],
+//! which knows whether the account has a factor.
 
+pub mod passkey;
+pub mod passkey_table;
 pub mod recovery_code;
 pub mod table;
 pub mod totp;

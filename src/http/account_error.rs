@@ -39,14 +39,24 @@ pub fn problem(error: AccountError, member: &'static str) -> Problem {
         )),
         AccountError::CaptchaNeeded { difficulty } => captcha_needed(difficulty),
         AccountError::FactorRequired(required) => factor_required(&required),
-        AccountError::WrongCode => {
-            Problem::new(Code::InvalidCredentials).detail("The code or the password is wrong.")
+        AccountError::WrongProof => {
+            Problem::new(Code::InvalidCredentials).detail("The code or the passkey is wrong.")
         }
-        AccountError::WrongFirstCode => Problem::validation(vec![FieldError {
-            pointer: "/code".to_owned(),
-            code: "mismatch",
-            detail: "`code` is not the current code of the authenticator app.".to_owned(),
-        }]),
+        AccountError::WrongFirstCode => invalid(
+            ("/code", "mismatch"),
+            "`code` is not the current code of the authenticator app.",
+        ),
+        AccountError::WrongNewPasskey => {
+            invalid(("/credential", "invalid"), "`credential` is not a valid new passkey.")
+        }
+        AccountError::EnrolmentInvalid => invalid(
+            ("/challenge", "invalid"),
+            "`challenge` is unknown, has ended, or belongs to another session. Request a new one.",
+        ),
+        AccountError::PasskeyTaken => {
+            Problem::new(Code::Conflict).detail("This passkey is registered already.")
+        }
+        AccountError::NoPasskey => Problem::new(Code::Conflict).detail("The account has no passkey."),
         AccountError::NoFactor => {
             Problem::new(Code::Conflict).detail("The account has no second factor.")
         }
@@ -56,6 +66,12 @@ pub fn problem(error: AccountError, member: &'static str) -> Problem {
         AccountError::Unavailable(unavailable) => unavailable.into(),
         other => other.code().into(),
     }
+}
+
+/// The problem of a member that breaks a rule.
+fn invalid((pointer, code): (&str, &'static str), detail: &str) -> Problem {
+    let (pointer, detail) = (pointer.to_owned(), detail.to_owned());
+    Problem::validation(vec![FieldError { pointer, code, detail }])
 }
 
 /// The problem that asks for the second factor of a login.

@@ -28,12 +28,11 @@ use super::cx::{Cx, Forwarded, Peer};
 use super::fresh;
 use super::head;
 use super::mailbox_gate::{self, Passage};
+use super::matching::{Entry, RouteMatch, Router};
 use super::member::{self, Member};
 use super::openapi;
 use super::request::Request;
-use super::router::{
-    ANSWER_WITHIN, Entry, Handler, Route, RouteKind, RouteMatch, RouteMethod, Router,
-};
+use super::router::{ANSWER_WITHIN, Handler, Route, RouteKind, RouteMethod};
 use crate::actor::{FairPermit, FairPermits, PermitHolder, PermitRefusal};
 use crate::admission::{Action, Decision};
 use crate::app::App;
@@ -56,7 +55,8 @@ pub struct Dispatcher {
 
 impl Dispatcher {
     pub fn new(app: Arc<App>) -> Self {
-        Self { app, router: Router::new() }
+        let router = Router::new(app.config.passkey_domain().is_some());
+        Self { app, router }
     }
 
     /// Responds to one request. This never fails, because every error becomes a response.

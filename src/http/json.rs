@@ -1,36 +1,21 @@
 //! Strict reading of a body as one JSON object.
 //!
 //! There are two steps, because their errors have different statuses. In the first step,
-//! [`Object::parse`] reads JSON (RFC 8259) and refuses what I-JSON (RFC 7493) forbids: duplicate
-//! members at any depth, trailing data, invalid UTF-8 and lone surrogates. serde_json limits the
-//! nesting to 128 levels. An error in this step is a 400.
+//! [`Object::parse`] reads JSON with [`crate::strict_json`]. An error in this step is a 400.
 //!
 //! In the second step, a handler takes the members that it needs with [`Object::text`] and similar
 //! methods. These methods collect all broken rules for one 422. Members that no handler takes are
 //! ignored.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use zeroize::Zeroize as _;
-
 use crate::problem::{Code, FieldError, Problem};
-
-/// A JSON value, reduced to what requests need. Nested values are checked and then dropped.
-enum Value {
-    Text(String),
-    /// A list that contains only strings. It may be empty.
-    Texts(Vec<String>),
-    Flag(bool),
-    Null,
-    Other,
-}
+use crate::strict_json::{self, JsonError, Members, Value};
 
 /// The members of a request's body, and the rules that they have broken so far.
 #[derive(Default)]
 pub struct Object {
-    members: BTreeMap<String, Value>,
+    members: Members,
     errors: Vec<FieldError>,
 }
 
@@ -45,14 +30,11 @@ impl Object {
         if bytes.is_empty() {
             return Err(malformed("The body is empty. Send one JSON object."));
         }
-        let text = std::str::from_utf8(bytes).map_err(|_| malformed("The body is not UTF-8."))?;
-        let Root(members) = serde_json::from_str(text).map_err(|error| {
-            // serde_json may quote the body in its message, so only the position is reported.
-            malformed(&format!(
-                "The body must be one JSON object without duplicate members. The first error is in line {}, column {}.",
-                error.line(),
-                error.column()
-            ))
+        let members = strict_json::object(bytes).map_err(|error| match error {
+            JsonError::NotUtf8 => malformed("The body is not UTF-8."),
+            JsonError::Malformed { line, column } => malformed(&format!(
+                "The body must be one JSON object without duplicate members. The first error is in line {line}, column {column}."
+            )),
         })?;
         Ok(Self { members, errors: Vec::new() })
     }
@@ -62,7 +44,7 @@ impl Object {
     pub fn text(&mut self, name: &'static str) -> Option<String> {
         match self.members.remove(name) {
             Some(Value::Text(text)) => return Some(text),
-            Some(Value::Null | Value::Texts(_) | Value::Flag(_) | Value::Other) => {
+            Some(_) => {
                 self.reject(name, "type", format_args!("`{name}` must be a string."));
             }
             None => self.reject(name, "required", format_args!("`{name}` is required.")),
@@ -83,6 +65,17 @@ impl Object {
             Some(_) => {
                 self.reject(name, "type", format_args!("`{name}` must be a list of strings."));
             }
+            None => self.reject(name, "required", format_args!("`{name}` is required.")),
+        }
+        None
+    }
+
+    /// Takes a required member that is an object. If the member is missing or has another type,
+    /// records the error and returns none.
+    pub fn object(&mut self, name: &'static str) -> Option<Members> {
+        match self.members.remove(name) {
+            Some(Value::Object(members)) => return Some(members),
+            Some(_) => self.reject(name, "type", format_args!("`{name}` must be an object.")),
             None => self.reject(name, "required", format_args!("`{name}` is required.")),
         }
         None
@@ -135,13 +128,7 @@ impl fmt::Debug for Object {
 
 impl Drop for Object {
     fn drop(&mut self) {
-        for value in self.members.values_mut() {
-            match value {
-                Value::Text(text) => text.zeroize(),
-                Value::Texts(texts) => texts.zeroize(),
-                Value::Flag(_) | Value::Null | Value::Other => {}
-            }
-        }
+        strict_json::wipe(&mut self.members);
     }
 }
 
@@ -149,92 +136,6 @@ impl Drop for Object {
 pub trait Rule: fmt::Display {
     /// The stable name of the rule, in `errors[].code` of a 422.
     fn code(&self) -> &'static str;
-}
-
-/// The root of a body. It must be an object.
-struct Root(BTreeMap<String, Value>);
-
-impl<'de> Deserialize<'de> for Root {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
-        impl<'de> Visitor<'de> for Members {
-            type Value = Root;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Root, A::Error> {
-                members(map).map(Root)
-            }
-        }
-        deserializer.deserialize_map(Members)
-    }
-}
-
-impl<'de> Deserialize<'de> for Value {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Any;
-        impl<'de> Visitor<'de> for Any {
-            type Value = Value;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a value")
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Value, E> {
-                Ok(Value::Text(text.to_owned()))
-            }
-
-            fn visit_bool<E>(self, flag: bool) -> Result<Value, E> {
-                Ok(Value::Flag(flag))
-            }
-
-            fn visit_i64<E>(self, _: i64) -> Result<Value, E> {
-                Ok(Value::Other)
-            }
-
-            fn visit_u64<E>(self, _: u64) -> Result<Value, E> {
-                Ok(Value::Other)
-            }
-
-            fn visit_f64<E>(self, _: f64) -> Result<Value, E> {
-                Ok(Value::Other)
-            }
-
-            fn visit_unit<E>(self) -> Result<Value, E> {
-                Ok(Value::Null)
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
-                let (mut texts, mut others) = (Vec::new(), false);
-                while let Some(element) = seq.next_element::<Value>()? {
-                    match element {
-                        Value::Text(text) => texts.push(text),
-                        Value::Texts(_) | Value::Flag(_) | Value::Null | Value::Other => {
-                            others = true;
-                        }
-                    }
-                }
-                Ok(if others { Value::Other } else { Value::Texts(texts) })
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Value, A::Error> {
-                members(map).map(|_| Value::Other)
-            }
-        }
-        deserializer.deserialize_any(Any)
-    }
-}
-
-fn members<'de, A: MapAccess<'de>>(mut map: A) -> Result<BTreeMap<String, Value>, A::Error> {
-    let mut members = BTreeMap::new();
-    while let Some((name, value)) = map.next_entry::<String, Value>()? {
-        if members.insert(name, value).is_some() {
-            return Err(de::Error::custom("duplicate member"));
-        }
-    }
-    Ok(members)
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ pub mod json;
 mod lead;
 pub mod limit;
 pub mod mailbox_gate;
+pub mod matching;
 pub mod member;
 pub mod openapi;
 pub mod pages;

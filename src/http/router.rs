@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use hyper::Method;
-use matchit::Router as Matcher;
 
 use super::answer::Answer;
 use super::member::Member;
@@ -123,7 +122,7 @@ impl Route {
     }
 
     /// Whether the route takes a request with this method.
-    fn takes(&self, method: &Method) -> bool {
+    pub(super) fn takes(&self, method: &Method) -> bool {
         let head = *method == Method::HEAD
             && self.method == RouteMethod::Get
             && matches!(self.kind, RouteKind::Plain | RouteKind::LongPoll | RouteKind::Server);
@@ -142,7 +141,7 @@ impl Route {
     /// Whether the handler reads a body. The description of the endpoint says this. A route without
     /// a description reads a body if its method is POST, because the forms of the pages are sent by
     /// POST.
-    fn reads_body(&self) -> bool {
+    pub(super) fn reads_body(&self) -> bool {
         self.operation
             .map_or(self.method == RouteMethod::Post, |operation| operation().takes_body())
     }
@@ -240,12 +239,17 @@ pub const ROUTES: &[Route] = &[
     route!(Post "/api/change-password" user api::password::change, OwnBudget; SecondFactor),
     route!(Post "/api/change-email" user api::email::change, OwnBudget; SecondFactor),
     route!(Post "/api/login/factor" open api::session::login_factor),
+    route!(Post "/api/login/passkey/options" open api::session::login_passkey_options),
+    route!(Post "/api/login/passkey" open api::session::login_passkey),
     route!(Post "/api/step-up" user api::session::step_up, OwnBudget),
+    route!(Post "/api/step-up/options" user api::session::step_up_options, OwnBudget),
     route!(Get "/api/me/factors" user api::factor::list),
     route!(Post "/api/me/factors/totp" verified api::factor::add_totp; Password),
     route!(Post "/api/me/factors/{id}/confirm" verified api::factor::confirm),
     route!(Patch "/api/me/factors/{id}" verified api::factor::rename),
     route!(Delete "/api/me/factors/{id}" verified api::factor::remove; SecondFactor),
+    route!(Post "/api/me/passkeys/options" verified api::passkey::begin; Password),
+    route!(Post "/api/me/passkeys" verified api::passkey::add),
     route!(Post "/api/me/recovery-codes" verified api::factor::recovery_codes; SecondFactor),
     route!(Post "/api/token" open api::oauth::token),
     route!(Post "/api/introspect" open api::oauth::introspect, Server),
@@ -281,6 +285,7 @@ pub const ROUTES: &[Route] = &[
     route!(Delete "/api/teams/{tid}/members/{userId}" team LeaveTeam api::member::remove),
     route!(Get "/.well-known/jwks.json" open api::meta::jwks),
     route!(Get "/.well-known/openid-configuration" open api::meta::discovery),
+    route!(Get "/.well-known/webauthn" open api::meta::webauthn),
     route!(Get "/openapi.json" open api::meta::document),
     route!(Get "/" page pages::site::index),
     route!(Get "/docs" page pages::site::docs),
@@ -303,98 +308,3 @@ pub const ROUTES: &[Route] = &[
     route!(Get "/dev/mailbox/{id}" mailbox pages::dev_mailbox::show),
     route!(Get "/dev/mailbox/{id}/html" mailbox pages::dev_mailbox::html),
 ];
-
-/// A route with values that are computed once.
-#[derive(Clone, Copy)]
-pub struct Entry {
-    route: &'static Route,
-    /// Whether the handler reads a body. If it does not, the daemon does not wait for a body, even
-    /// if the request announces one.
-    pub takes_body: bool,
-}
-
-impl std::ops::Deref for Entry {
-    type Target = Route;
-
-    fn deref(&self) -> &Route {
-        self.route
-    }
-}
-
-/// Finds the route of a request.
-pub struct Router {
-    matcher: Matcher<Vec<Entry>>,
-}
-
-/// The result of a search in the route table.
-pub enum RouteMatch {
-    /// The route and its path parameters.
-    Route(Entry, Vec<(String, String)>),
-    /// The path exists but does not take the method. The text lists the methods that the path
-    /// takes.
-    Methods(String),
-    /// The path does not exist.
-    Nothing,
-}
-
-impl Router {
-    /// Creates the router of [`ROUTES`].
-    ///
-    /// # Panics
-    /// If two routes contradict each other. A test creates the router, so it finds such routes.
-    pub fn new() -> Self {
-        let mut paths: Vec<(&'static str, Vec<Entry>)> = Vec::new();
-        for route in ROUTES {
-            let entry = Entry { route, takes_body: route.reads_body() };
-            match paths.iter_mut().find(|(path, _)| *path == route.path) {
-                Some((_, routes)) => routes.push(entry),
-                None => paths.push((route.path, vec![entry])),
-            }
-        }
-        let mut matcher = Matcher::new();
-        for (path, routes) in paths {
-            matcher.insert(path, routes).expect("no two routes contradict each other");
-        }
-        Self { matcher }
-    }
-
-    /// Finds a route by method and raw path.
-    pub fn find(&self, method: &Method, path: &str) -> RouteMatch {
-        let Ok(matched) = self.matcher.at(path) else { return RouteMatch::Nothing };
-        if let Some(route) = matched.value.iter().find(|route| route.takes(method)) {
-            let params = matched.params.iter();
-            let params = params.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
-            return RouteMatch::Route(*route, params);
-        }
-        let mut allowed = vec!["OPTIONS"];
-        for (method, name) in [
-            (Method::GET, "GET"),
-            (Method::HEAD, "HEAD"),
-            (Method::POST, "POST"),
-            (Method::PUT, "PUT"),
-            (Method::PATCH, "PATCH"),
-            (Method::DELETE, "DELETE"),
-        ] {
-            if matched.value.iter().any(|route| route.takes(&method)) {
-                allowed.push(name);
-            }
-        }
-        RouteMatch::Methods(allowed.join(", "))
-    }
-}
-
-impl Default for Router {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl std::fmt::Debug for Router {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Router").field("routes", &ROUTES.len()).finish()
-    }
-}
-
-#[cfg(test)]
-#[path = "router_tests.rs"]
-mod tests;

@@ -51,13 +51,13 @@ catalogue! {
     /// 401: the login needs the second factor of the account.
     FactorRequired = "factor-required" 401
         "The login needs a second factor"
-        "The first step of the login is complete. Send `challenge` with a code to POST /api/login/factor within 5 \
-            minutes. `methods` lists the methods of the account.";
+        "The first step of the login is complete. Send `challenge` with a code or a passkey to POST \
+            /api/login/factor within 5 minutes. `methods` lists the methods of the account.";
     /// 401: the challenge of a login is unknown, has ended or has expired.
     ChallengeInvalid = "challenge-invalid" 401
         "The challenge is not valid"
-        "The challenge is unknown, it was already used, it has expired, or too many wrong codes \
-            were sent. Log in again.";
+        "The challenge is unknown, it was already used, it has expired, or too many wrong codes or \
+            passkeys were sent. Log in again.";
     /// 401: the action needs a newer or a stronger proof of the user.
     StepUpRequired = "step-up-required" 401
         "The action needs a fresh proof"

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::{AccountStatus, LoginContext, Proof, Sessions, Tokens, issue};
 use crate::audit::RequestOrigin;
 use crate::clock::{UnixMillis, millis};
-use crate::factor::{FactorMethod, table};
+use crate::factor::{FactorMethod, passkey, table};
 use crate::problem::Unavailable;
 use crate::secret::{Secret, random_id, sha256};
 use crate::store::{Change, Pending, PendingKey};
@@ -22,7 +22,7 @@ use crate::store::{Change, Pending, PendingKey};
 /// How long a login waits for the second factor.
 pub const CHALLENGE_TTL: Duration = Duration::from_mins(5);
 
-/// The number of wrong codes after which a challenge ends.
+/// The number of wrong proofs after which a challenge ends.
 const PROOFS_MAX: u32 = 5;
 
 /// The first proof of a login.
@@ -32,6 +32,8 @@ pub enum FirstProof {
     Password,
     /// A link in a mail.
     Mail,
+    /// A passkey, which is two factors by itself.
+    Passkey,
 }
 
 /// What a challenge is good for.
@@ -60,7 +62,11 @@ pub struct Challenge {
     /// The id of the known device that sent the first proof. The store has no device token, because
     /// a copy of the store must not make a client known.
     pub device_id: Option<String>,
-    /// The number of wrong codes.
+    /// The challenge that a passkey signs. None until the client asks for it. A new one replaces
+    /// the one before.
+    passkey: Option<String>,
+    pub expires_at: UnixMillis,
+    /// The number of wrong proofs.
     wrong: u32,
 }
 
@@ -98,13 +104,13 @@ impl Sessions {
         is_trusted: bool,
         device_id: Option<String>,
     ) -> Result<Entry, Unavailable> {
-        if !account.has_factor() || is_trusted {
+        if !account.has_factor() || is_trusted || first == FirstProof::Passkey {
             return Ok(Entry::Open(Proof::of_first(first)));
         }
         let issuer = self.issuer();
         let methods = table::methods(issuer.db.reader(), account.id).await?;
         let now = issuer.clock.now();
-        let token = random_challenge();
+        let (token, expires_at) = (random_challenge(), now + millis(CHALLENGE_TTL));
         let challenge = Challenge {
             user_id: account.id,
             password_version: account.password_version,
@@ -113,9 +119,10 @@ impl Sessions {
             first,
             purpose,
             device_id,
+            passkey: None,
+            expires_at,
             wrong: 0,
         };
-        let expires_at = now + millis(CHALLENGE_TTL);
         let pending = Pending { value: Some(challenge), expires_at };
         issuer.store.put_pending(&key_of(&token), &pending, now).await?;
         let challenge = Secret::new(token);
@@ -170,6 +177,19 @@ impl Sessions {
         self.change_challenge(token, give_back).await.map(drop)
     }
 
+    /// Gives a challenge the value that a passkey signs. Returns false if the challenge has ended.
+    pub async fn ask_passkey(
+        &self,
+        token: &str,
+        passkey: &passkey::Challenge,
+    ) -> Result<bool, Unavailable> {
+        let ask = |challenge: &Challenge| {
+            let passkey = Some(passkey.0.clone());
+            (!challenge.is_spent()).then(|| Change::Set(Challenge { passkey, ..challenge.clone() }))
+        };
+        self.change_challenge(token, ask).await
+    }
+
     /// Ends a challenge. Returns false if it had ended before, for example because a parallel
     /// request has used it.
     pub async fn end_challenge(&self, token: &str) -> Result<bool, Unavailable> {
@@ -199,6 +219,11 @@ impl Challenge {
             && account.session_epoch == self.session_epoch
     }
 
+    /// The challenge that a passkey signs. None if the client has not asked for it.
+    pub fn passkey(&self) -> Option<passkey::Challenge> {
+        self.passkey.clone().map(passkey::Challenge)
+    }
+
     /// Whether all five proofs were wrong.
     pub fn is_spent(&self) -> bool {
         self.wrong >= PROOFS_MAX
@@ -206,7 +231,7 @@ impl Challenge {
 }
 
 /// 256 random bits. The text has a prefix, so that a reader of a log recognises it.
-fn random_challenge() -> String {
+pub fn random_challenge() -> String {
     format!("lkc_{}{}", random_id(), random_id())
 }
 

@@ -41,14 +41,21 @@ pub struct Proof {
 }
 
 impl Proof {
-    /// One proof, without a second factor.
+    /// The first proof of a login, without another one.
     pub fn of_first(first: FirstProof) -> Self {
+        if first == FirstProof::Passkey {
+            return Self::of_passkey();
+        }
         Self { level: Level::Aal1, methods: vec![first.amr()] }
     }
 
-    /// A code of the second factor, after the first proof `first`. A mailed link is no factor (NIST
-    /// SP 800-63B-4 §3.1.3.1), so a code after it is the only factor.
-    pub fn of_code(first: &str, method: FactorMethod) -> Self {
+    /// A second factor, after the first proof `first`. A mailed link is no factor (NIST SP
+    /// 800-63B-4 §3.1.3.1), so a code after it is the only factor. A passkey is two factors by
+    /// itself: the device, and what unlocks it.
+    pub fn of_factor(first: &str, method: FactorMethod) -> Self {
+        if method == FactorMethod::Passkey && first != PASSWORD {
+            return Self::of_passkey();
+        }
         let first = match first {
             PASSWORD => PASSWORD,
             PASSKEY => PASSKEY,
@@ -57,10 +64,16 @@ impl Proof {
         Self { level: Level::Aal2, methods: vec![first, method.amr(), TWO_FACTORS] }
     }
 
+    /// A passkey, with or without a mailed link before it.
+    fn of_passkey() -> Self {
+        Self { level: Level::Aal2, methods: vec![PASSKEY, TWO_FACTORS] }
+    }
+
     /// The series of the metric that counts new sessions.
     pub fn series(&self) -> OpenedSessions {
         let method = match self.methods.first() {
             Some(&MAIL) => FirstProofMethod::Email,
+            Some(&PASSKEY) => FirstProofMethod::Passkey,
             _ => FirstProofMethod::Password,
         };
         let level = match self.level {
@@ -77,6 +90,7 @@ impl FirstProof {
         match self {
             Self::Password => PASSWORD,
             Self::Mail => MAIL,
+            Self::Passkey => PASSKEY,
         }
     }
 }
@@ -119,7 +133,7 @@ mod tests {
     #[test]
     fn a_code_after_a_mailed_link_is_one_factor() {
         let of = |first: &str, method| {
-            let proof = Proof::of_code(first, method);
+            let proof = Proof::of_factor(first, method);
             (proof.level, proof.methods.join(" "))
         };
         assert_eq!(of("pwd", FactorMethod::Totp), (Level::Aal2, "pwd otp mfa".to_owned()));
@@ -127,5 +141,15 @@ mod tests {
         assert_eq!(of("pop", FactorMethod::Totp), (Level::Aal2, "pop otp mfa".to_owned()));
         assert_eq!(of("email", FactorMethod::Totp), (Level::Aal1, "email otp".to_owned()));
         assert_eq!(of("email", FactorMethod::RecoveryCode), (Level::Aal1, "email rc".to_owned()));
+    }
+
+    #[test]
+    fn a_passkey_is_two_factors() {
+        for (first, methods) in
+            [("pwd", "pwd pop mfa"), ("pop", "pop mfa"), ("email", "pop mfa"), ("", "pop mfa")]
+        {
+            let proof = Proof::of_factor(first, FactorMethod::Passkey);
+            assert_eq!((proof.level, proof.methods.join(" ").as_str()), (Level::Aal2, methods));
+        }
     }
 }

@@ -38,13 +38,15 @@ pub struct RefusedPassword {
 /// The action for which the refused password was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tried {
-    /// A login, with the reason of its refusal: `password` or `disabled`. Only the first refused
-    /// login of an hour is recorded.
+    /// A login, with the reason of its refusal: `password`, `passkey` or `disabled`. Only the first
+    /// refused login of an hour is recorded.
     LogIn(&'static str),
     /// The name of a change that a logged-in user had to confirm by password.
     Change(&'static str),
     /// A wrong code of a second factor, at a `login` or at a `step-up`.
     Code(&'static str),
+    /// A wrong passkey as a second factor, at a `login` or at a `step-up`.
+    Passkey(&'static str),
 }
 
 impl Tried {
@@ -52,7 +54,7 @@ impl Tried {
         match self {
             Self::LogIn(_) => Action::LoggedIn,
             Self::Change(_) => Action::PasswordRefused,
-            Self::Code(_) => Action::FactorRefused,
+            Self::Code(_) | Self::Passkey(_) => Action::FactorRefused,
         }
     }
 
@@ -61,6 +63,7 @@ impl Tried {
             Self::LogIn(reason) => Detail::none().word("reason", reason),
             Self::Change(at) => Detail::none().word("reason", "password").word("at", at),
             Self::Code(at) => Detail::none().word("reason", "code").word("at", at),
+            Self::Passkey(at) => Detail::none().word("reason", "passkey").word("at", at),
         }
     }
 }
@@ -108,7 +111,7 @@ impl SessionWorker {
         if let Some(account) = account {
             let actor = match tried {
                 Tried::LogIn(_) => Actor::Nobody,
-                Tried::Change(_) | Tried::Code(_) => Actor::Person(account),
+                Tried::Change(_) | Tried::Code(_) | Tried::Passkey(_) => Actor::Person(account),
             };
             let what = (tried.action(), Outcome::Refused);
             cx.record(&tx, what, actor, (Some(account), None), tried.detail()).await?;

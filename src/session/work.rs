@@ -182,10 +182,14 @@ async fn record_opened(
     session: &Session,
     context: LoginContext,
 ) -> Result<(), DbErr> {
-    let by_mail = session.amr.iter().any(|amr| amr == "email");
-    let mut detail = Detail::none().word("by", if by_mail { "mail" } else { "password" });
-    for method in [FactorMethod::Totp, FactorMethod::RecoveryCode] {
-        if session.amr.iter().any(|amr| amr == method.amr()) {
+    let by = match session.amr.first().map(String::as_str) {
+        Some("email") => "mail",
+        Some("pop") => "passkey",
+        _ => "password",
+    };
+    let mut detail = Detail::none().word("by", by);
+    for method in [FactorMethod::Totp, FactorMethod::Passkey, FactorMethod::RecoveryCode] {
+        if session.amr.iter().skip(1).any(|amr| amr == method.amr()) {
             detail = detail.word("factor", method.name());
         }
     }

@@ -51,6 +51,16 @@ pub(super) fn enrolment(user: Uuid) -> String {
     format!("lk:{{{user}}}:enrolment")
 }
 
+/// The key of a login by passkey that has begun.
+pub(super) fn passkey_login(digest: &str) -> String {
+    format!("lk:passkey:{digest}")
+}
+
+/// The key of a ceremony of a passkey that a session has begun.
+pub(super) fn passkey(user: Uuid, sid: &str, ceremony: &str) -> String {
+    format!("lk:{{{user}}}:passkey-{ceremony}:{sid}")
+}
+
 /// The key of an entry that can be used only once.
 pub(super) fn once(key: &str) -> String {
     format!("lk:once:{key}")

@@ -1,5 +1,5 @@
-//! Short-lived records: logins that wait for the second factor, and factors that wait for their
-//! confirmation. Each record has a MAC, like a session.
+//! Short-lived records: logins that wait for the second factor, factors that wait for their
+//! confirmation, and ceremonies of passkeys. Each record has a MAC, like a session.
 //!
 //! A change reads the record, decides, and replaces the record if it is still the same. So if N
 //! calls run in parallel, the result is the same as with N calls one after the other.
@@ -22,6 +22,12 @@ pub enum PendingKey {
     Challenge(String),
     /// The TOTP factor that a user has begun to add. A user has at most one.
     Enrolment(Uuid),
+    /// A login by passkey that has begun. The record is found like a challenge.
+    PasskeyLogin(String),
+    /// A passkey that a session has begun to add. A session has at most one.
+    PasskeyEnrolment(Uuid, String),
+    /// A step-up by passkey that a session has begun. A session has at most one.
+    PasskeyStepUp(Uuid, String),
 }
 
 impl PendingKey {
@@ -29,14 +35,19 @@ impl PendingKey {
         match self {
             Self::Challenge(digest) => keys::challenge(digest),
             Self::Enrolment(user) => keys::enrolment(*user),
+            Self::PasskeyLogin(digest) => keys::passkey_login(digest),
+            Self::PasskeyEnrolment(user, sid) => keys::passkey(*user, sid, "enrolment"),
+            Self::PasskeyStepUp(user, sid) => keys::passkey(*user, sid, "step-up"),
         }
     }
 
     /// The value of the column `owner` in the embedded store.
     fn owner(&self) -> String {
         match self {
-            Self::Challenge(_) => String::new(),
-            Self::Enrolment(user) => user.to_string(),
+            Self::Challenge(_) | Self::PasskeyLogin(_) => String::new(),
+            Self::Enrolment(user)
+            | Self::PasskeyEnrolment(user, _)
+            | Self::PasskeyStepUp(user, _) => user.to_string(),
         }
     }
 }

@@ -45,9 +45,9 @@ words! {
     /// The outcome of an operation that succeeded.
     Done = "outcome" { Success = "success" }
     /// How a user proves their identity in a login.
-    LoginMethod = "method" { Password = "password" }
+    LoginMethod = "method" { Password = "password", Passkey = "passkey" }
     /// The first proof of a user whose session was opened. `email`: a mailed link.
-    FirstProofMethod = "method" { Password = "password", Email = "email" }
+    FirstProofMethod = "method" { Password = "password", Passkey = "passkey", Email = "email" }
     /// The level of a new session (`acr`).
     SessionLevel = "level" { Aal1 = "aal1", Aal2 = "aal2" }
     /// What happened to a login that needs a second factor.

@@ -65,6 +65,7 @@ corpora! {
     imported_lines_hold: import;
     bodies_hold: json;
     tokens_hold: jwt with Fixture;
+    passkeys_hold: passkey;
     paths_hold: path;
     names_and_languages_hold: person;
     stored_hashes_hold: phc;

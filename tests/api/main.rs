@@ -58,6 +58,7 @@ mod notices;
 mod outbox;
 mod pages;
 mod pages_factor;
+mod passkeys;
 mod password;
 mod people;
 mod poll;

@@ -121,9 +121,10 @@ fn row_of_factors(route: &Route) -> Option<Row> {
         // The callers without a factor have logged in by mail, and the first factor needs the
         // password.
         ("POST", "/api/me/factors/totp") => Row::Verified(Some(json!({})), 401),
-        ("POST", "/api/me/factors/{id}/confirm") | ("PATCH", "/api/me/factors/{id}") => {
-            Row::Verified(Some(json!({})), 422)
-        }
+        ("POST", "/api/me/passkeys/options") => Row::Verified(None, 401),
+        ("POST", "/api/me/factors/{id}/confirm" | "/api/me/passkeys")
+        | ("PATCH", "/api/me/factors/{id}") => Row::Verified(Some(json!({})), 422),
+        ("POST", "/api/step-up/options") => Row::Person(None, 409),
         ("DELETE", "/api/me/factors/{id}") => Row::Verified(None, 404),
         ("POST", "/api/me/recovery-codes") => Row::Verified(None, 409),
         _ => return None,
@@ -138,6 +139,8 @@ fn row_of_public(route: &Route) -> Option<Row> {
             "POST",
             "/api/login"
                 | "/api/login/factor"
+                | "/api/login/passkey"
+                | "/api/login/passkey/options"
                 | "/api/register"
                 | "/api/forgot-passsword"
                 | "/api/forgot-password"
@@ -154,6 +157,7 @@ fn row_of_public(route: &Route) -> Option<Row> {
                 | "/api/exist-email/{email}"
                 | "/api/captcha"
                 | "/.well-known/jwks.json"
+                | "/.well-known/webauthn"
                 | "/.well-known/openid-configuration"
                 | "/openapi.json"
                 | "/"
@@ -261,7 +265,7 @@ fn expected(route: &Route, row: &Row, who: Who, object: &Object) -> Option<u16> 
         Row::Verified(..) | Row::Team(..) if who == Who::Unverified => 403,
         Row::Verified(_, status) => known(match (route.path, who) {
             ("/api/me/factors/totp", Who::TwoFactors) => 422,
-            ("/api/me/recovery-codes", Who::TwoFactors) => 200,
+            ("/api/me/recovery-codes" | "/api/me/passkeys/options", Who::TwoFactors) => 200,
             _ => *status,
         }),
         Row::Team(_, allowed, missing) => {

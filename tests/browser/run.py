@@ -20,6 +20,7 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from daemon import Daemon
+import passkeys  # noqa: F401  adds its flows to FLOWS
 from flows import FLOWS
 from pages import PAGES, PICTURED, SCREENSHOTS
 from window import PHONE, TEXT_SPACING, WIDE, ZOOMED, axe_source, window

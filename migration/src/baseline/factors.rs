@@ -1,8 +1,9 @@
-//! The tables of second factors, recovery codes and undo links of first factors.
+//! The tables of second factors, user handles, recovery codes and undo links of first factors.
 
 pub(super) const TABLES: &[&str] = &[
     // `sealed` is the secret of a TOTP factor, encrypted with the key of kind `factor`. `last_step`
-    // is the newest time step whose code was accepted.
+    // is the newest time step whose code was accepted. The columns from `credential_id` on belong
+    // to a passkey. No two accounts have the same passkey.
     "CREATE TABLE factors (
         id {uuid} PRIMARY KEY,
         user_id {uuid} NOT NULL REFERENCES users (id) ON DELETE CASCADE,
@@ -11,10 +12,24 @@ pub(super) const TABLES: &[&str] = &[
         sealed {bytes} NOT NULL,
         last_step BIGINT NOT NULL DEFAULT 0,
         created_at BIGINT NOT NULL,
-        last_used_at BIGINT
+        last_used_at BIGINT,
+        credential_id {bytes} CONSTRAINT factors_credential_id_key UNIQUE,
+        public_key {bytes},
+        sign_count BIGINT NOT NULL DEFAULT 0,
+        backup_eligible BOOLEAN NOT NULL DEFAULT FALSE,
+        backed_up BOOLEAN NOT NULL DEFAULT FALSE,
+        transports TEXT NOT NULL DEFAULT '',
+        CHECK ((kind = 'passkey') = (credential_id IS NOT NULL)),
+        CHECK ((kind = 'passkey') = (public_key IS NOT NULL))
     )",
     "CREATE INDEX factors_user_idx ON factors (user_id)",
     "CREATE UNIQUE INDEX factors_one_totp ON factors (user_id) WHERE kind = 'totp'",
+    // The random bytes by which authenticators recognise an account. An account gets them when it
+    // adds its first passkey, and keeps them.
+    "CREATE TABLE user_handles (
+        user_id {uuid} PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE,
+        handle {bytes} NOT NULL CONSTRAINT user_handles_handle_key UNIQUE
+    )",
     // A code that was used is deleted.
     "CREATE TABLE recovery_codes (
         user_id {uuid} NOT NULL REFERENCES users (id) ON DELETE CASCADE,

@@ -26,7 +26,7 @@ impl MigrationName for Migration {
 
 /// The name of this migration in the table of migrations. If the table contains an unknown name
 /// that sorts before this name, a development version has created the schema.
-pub(super) const NAME: &str = "m20261204_000001_baseline";
+pub(super) const NAME: &str = "m20261205_000001_baseline";
 
 /// The tables and indexes of each module, in the order of their foreign keys. `{uuid}` and
 /// `{bytes}` are placeholders for column types that differ between the databases. On SQLite, SeaORM

@@ -97,17 +97,10 @@ impl LineFactors {
     ) -> impl Iterator<Item = Result<Factor, KeyError>> + 'a {
         let with_secret = |it: &'a LineFactor| it.secret.as_ref().map(|secret| (it, secret));
         self.0.iter().filter_map(with_secret).map(move |(factor, secret)| {
-            let id = uuid_v7(now);
-            Ok(Factor {
-                id,
-                user_id,
-                kind: factor.kind,
-                name: factor.name.clone(),
-                sealed: secret.seal(keys, id)?,
-                last_step: 0,
-                created_at: factor.created_at.unwrap_or(now),
-                last_used_at: None,
-            })
+            let (id, at) = (uuid_v7(now), factor.created_at.unwrap_or(now));
+            let named = (factor.kind, factor.name.clone());
+            let sealed = secret.seal(keys, id)?;
+            Ok(Factor { sealed, ..Factor::new(id, user_id, named, at) })
         })
     }
 

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use super::settings;
 use crate::config::IntrospectionClient;
-use crate::config::kind::Item::Client;
-use crate::config::kind::Kind::{self, Bool, Key, List, Secret as SecretText, Text, Url, Word};
+use crate::config::kind::Item::{Client, PasskeyOrigin};
+use crate::config::kind::Kind::{
+    self, Bool, DomainName, Key, List, Secret as SecretText, Text, Url, Word,
+};
 use crate::config::setting::Fallback::{Derived, Is, Nothing};
 use crate::config::setting::{D, EXAMPLE_KEY, H, M, S};
 use crate::config::words::VaultAlgorithm;
@@ -84,10 +86,18 @@ settings! {
 }
 
 settings! {
-    /// The name of this installation in authenticators
+    /// Passkeys, and the name of this installation in authenticators
     Webauthn = "webauthn" {
-        /// The name that authenticator apps show. It must not contain a colon.
+        /// The name that authenticator apps and passkeys show. It must not contain a colon.
         rp_name: String = "webauthn.rp_name", Text, Is("latchkey");
+        /// The domain of the passkeys (*RP ID*). Passkeys work on this domain and on the domains
+        /// below it. If you change it, all passkeys stop working.
+        rp_id: Option<String> = "webauthn.rp_id", DomainName,
+            Derived("the host of `public_url`; `localhost` if that is a loopback address", "example.com");
+        /// The origins of web pages and apps that may use the passkeys. Write an Android app as
+        /// `android:apk-key-hash:…` with the SHA-256 of its signing certificate in base64url.
+        origins: Vec<String> = "webauthn.origins", List(PasskeyOrigin),
+            Derived("the origin of `public_url` and `http.cors_origins`", "https://app.example.com");
     }
 }
 

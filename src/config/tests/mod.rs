@@ -1,6 +1,7 @@
 //! Tests of loading: the sources and their order, the rules between settings, and the reference.
 
 mod connections;
+mod passkeys;
 mod reference;
 mod rules;
 mod sources;

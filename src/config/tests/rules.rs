@@ -103,6 +103,10 @@ fn production_refuses_what_development_warns_of() {
         if keeps_the_mailbox_closed {
             warnings.insert(0, "mail.smtp_url");
         }
+        if text.contains("0.0.0.0") {
+            // Without a name there are no passkeys.
+            warnings.insert(0, "webauthn.rp_id");
+        }
         assert_eq!(keys(&toml(text).loaded().warnings), warnings, "{text}");
     }
     assert_eq!(production("").loaded().warnings, []);

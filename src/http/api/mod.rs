@@ -9,6 +9,7 @@ pub mod key;
 pub mod member;
 pub mod meta;
 pub mod oauth;
+pub mod passkey;
 pub mod password;
 pub mod project;
 pub mod session;

@@ -122,7 +122,7 @@ async fn prove(
             account.check_password(&mut client, &email, password.clone()).await
         }
         Typed::Code { challenge, code } => {
-            account.check_second_factor(&mut client, &email, challenge, code).await
+            account.check_second_factor(&mut client, &email, challenge, code.clone()).await
         }
     }
 }

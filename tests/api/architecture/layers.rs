@@ -9,6 +9,7 @@ const ORDER: &[&str] = &[
     "clock",
     "client_key",
     "secret",
+    "strict_json",
     "authorities",
     "problem",
     "exit",

@@ -1,10 +1,9 @@
 //! Tests of the list of factors, and of renaming, replacing and removing them.
 
 use latchkey::database::tenant_scope::{self, TenantScope};
-use latchkey::secret::uuid_v7;
-use latchkey_entity::factor::{ActiveModel, Entity, FactorKind};
-use sea_orm::ActiveValue::Set;
-use sea_orm::EntityTrait as _;
+use latchkey::secret::{random_bytes, uuid_v7};
+use latchkey_entity::factor::{Entity, FactorKind, Model};
+use sea_orm::{EntityTrait as _, IntoActiveModel as _};
 use serde_json::json;
 
 use super::callers::{enrol, enrolled, is_wrong, log_in, proof_is, texts};
@@ -19,16 +18,15 @@ const ADA: &str = "ada@example.org";
 async fn put_passkeys(app: &TestApp, person: &Person, count: usize) {
     let inside = app.inside();
     let now = inside.clock.now();
-    let rows = (0..count).map(|number| ActiveModel {
-        id: Set(uuid_v7(now)),
-        user_id: Set(id_of(person).parse().expect("an id")),
-        kind: Set(FactorKind::Passkey),
-        name: Set(format!("Key {number}")),
-        sealed: Set(Vec::new()),
-        last_step: Set(0),
-        created_at: Set(now),
-        last_used_at: Set(None),
-    });
+    let user_id = id_of(person).parse().expect("an id");
+    let row = |number| {
+        let named = (FactorKind::Passkey, format!("Key {number}"));
+        let bytes = Some(random_bytes::<16>().to_vec());
+        let public_key = Some(Vec::new());
+        let base = Model::new(uuid_v7(now), user_id, named, now);
+        Model { credential_id: bytes, public_key, ..base }.into_active_model()
+    };
+    let rows = (0..count).map(row);
     let tx = tenant_scope::begin(&inside.db, TenantScope::Operator).await.expect("a transaction");
     Entity::insert_many(rows).exec_without_returning(&tx).await.expect("inserted");
     tx.commit().await.expect("committed");

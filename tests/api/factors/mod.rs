@@ -16,4 +16,4 @@ mod recovery_codes;
 mod step_up;
 mod trusted;
 
-pub use callers::{Enrolled, challenge_of, enrolled, prove};
+pub use callers::{Enrolled, challenge_of, enrolled, prove, texts};

@@ -1,9 +1,6 @@
 //! `POST /api/me/factors/{id}/confirm`: confirms an authenticator app with its first code.
 
-use serde::Serialize;
-use utoipa::ToSchema;
-
-use super::{FactorView, shown};
+use super::Confirmed;
 use crate::app::App;
 use crate::http::answer::{self, Answer};
 use crate::http::body_type::{RequestBody, request_body};
@@ -11,7 +8,7 @@ use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
 use crate::secret::Secret;
-use crate::session::{Principal, Tokens};
+use crate::session::Principal;
 
 request_body! {
     /// The first code of the authenticator app.
@@ -19,19 +16,6 @@ request_body! {
         /// The current code. Spaces are ignored.
         code: Secret<String>,
     }
-}
-
-/// A factor that is in force now.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-struct Confirmed {
-    factor: FactorView,
-    /// Ten recovery codes. Only the first factor of an account brings them, and only this response
-    /// shows them.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    recovery_codes: Option<Vec<String>>,
-    #[serde(flatten)]
-    tokens: Tokens,
 }
 
 pub async fn handle(
@@ -43,11 +27,7 @@ pub async fn handle(
     let ConfirmFactor { code } = ConfirmFactor::read(request.json()?)?;
     let client = request.as_client();
     let confirmed = app.account().confirm_totp(&client, caller, id?, &code).await?;
-    Ok(answer::json(&Confirmed {
-        factor: confirmed.factor.into(),
-        recovery_codes: confirmed.recovery_codes.as_deref().map(shown),
-        tokens: confirmed.tokens,
-    }))
+    Ok(answer::json(&Confirmed::from(confirmed)))
 }
 
 pub fn operation() -> Operation {

@@ -10,9 +10,11 @@ pub mod rename;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::account::ConfirmedFactor;
 use crate::clock::rfc3339;
 use crate::factor::recovery_code::RecoveryCode;
-use crate::factor::{Factor, FactorMethod};
+use crate::factor::{Factor, FactorKind, FactorMethod};
+use crate::session::Tokens;
 
 /// A factor of an account.
 #[derive(Serialize, ToSchema)]
@@ -43,7 +45,30 @@ impl From<Factor> for FactorView {
             name: factor.name,
             created_at: rfc3339(factor.created_at),
             last_used_at: factor.last_used_at.map(rfc3339),
-            backed_up: None,
+            backed_up: (factor.kind == FactorKind::Passkey).then_some(factor.backed_up),
+        }
+    }
+}
+
+/// A factor that is in force now.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Confirmed {
+    factor: FactorView,
+    /// Ten recovery codes. Only the first factor of an account brings them, and only this response
+    /// shows them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recovery_codes: Option<Vec<String>>,
+    #[serde(flatten)]
+    tokens: Tokens,
+}
+
+impl From<ConfirmedFactor> for Confirmed {
+    fn from(confirmed: ConfirmedFactor) -> Self {
+        Self {
+            factor: confirmed.factor.into(),
+            recovery_codes: confirmed.recovery_codes.as_deref().map(shown),
+            tokens: confirmed.tokens,
         }
     }
 }

@@ -5,3 +5,4 @@ pub mod captcha;
 pub mod discovery;
 pub mod document;
 pub mod jwks;
+pub mod webauthn;

@@ -2,10 +2,12 @@
 
 use utoipa::openapi::schema::ObjectBuilder;
 
+use super::login_factor;
 use crate::account::{FactorCode, StepUp as Proof};
 use crate::app::App;
 use crate::factor::FactorMethod;
 use crate::http::answer::{self, Answer};
+use crate::http::api::passkey::Credential;
 use crate::http::body_type::{BrokenRule, RequestBody, Text, request_body};
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
@@ -22,6 +24,11 @@ request_body! {
         password: Option<Secret<String>>,
         /// The code. Only the methods `totp` and `recovery-code` need it.
         code: Option<Secret<String>>,
+        /// The member `challenge` of `POST /api/step-up/options`. Only the method `passkey` needs
+        /// it.
+        challenge: Option<Secret<String>>,
+        /// `AuthenticationResponseJSON` of WebAuthn Level 3. Only the method `passkey` needs it.
+        credential: Option<Credential>,
     }
 }
 
@@ -29,17 +36,21 @@ request_body! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProofMethod {
     Password,
-    Code(FactorMethod),
+    Factor(FactorMethod),
 }
 
 impl ProofMethod {
-    const ALL: [Self; 3] =
-        [Self::Password, Self::Code(FactorMethod::Totp), Self::Code(FactorMethod::RecoveryCode)];
+    const ALL: [Self; 4] = [
+        Self::Password,
+        Self::Factor(FactorMethod::Totp),
+        Self::Factor(FactorMethod::Passkey),
+        Self::Factor(FactorMethod::RecoveryCode),
+    ];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Password => "password",
-            Self::Code(method) => method.name(),
+            Self::Factor(method) => method.name(),
         }
     }
 }
@@ -48,7 +59,8 @@ impl Text for ProofMethod {
     type Error = BrokenRule;
 
     fn parse(text: String) -> Result<Self, BrokenRule> {
-        let unknown = BrokenRule("unknown", "`method` must be password, totp or recovery-code.");
+        let rule = "`method` must be password, totp, passkey or recovery-code.";
+        let unknown = BrokenRule("unknown", rule);
         Self::ALL.into_iter().find(|it| it.name() == text).ok_or(unknown)
     }
 
@@ -62,35 +74,46 @@ pub async fn handle(
     request: &mut Request,
     caller: Principal,
 ) -> Result<Answer, Problem> {
-    let StepUp { method, password, code } =
-        StepUp::read_and_check(request.json()?, |body, (method, password, code)| {
-            // A member that breaks its own rule is none, and its error is recorded already.
-            match method {
-                Some(ProofMethod::Password) if matches!(password, Some(None)) => {
-                    body.reject("password", "required", "`password` is required.");
-                }
-                Some(ProofMethod::Code(_)) if matches!(code, Some(None)) => {
-                    body.reject("code", "required", "`code` is required.");
-                }
-                _ => {}
+    let body = StepUp::read_and_check(
+        request.json()?,
+        |body, (method, password, code, challenge, credential)| match method {
+            Some(ProofMethod::Password) if matches!(password, Some(None)) => {
+                body.reject("password", "required", "`password` is required.");
             }
-        })?;
-    let proof = match (method, password, code) {
-        (ProofMethod::Password, Some(password), _) => Proof::Password(password),
-        (ProofMethod::Code(method), _, Some(code)) => Proof::Code(FactorCode { method, code }),
-        _ => return Err(Code::ValidationFailed.into()),
-    };
-    let tokens = app.account().step_up(&mut request.as_client(), caller, proof).await?;
+            Some(ProofMethod::Factor(method)) => {
+                login_factor::needs(body, *method, (code.as_ref(), credential.as_ref()));
+                if *method == FactorMethod::Passkey && matches!(challenge, Some(None)) {
+                    body.reject("challenge", "required", "`challenge` is required.");
+                }
+            }
+            _ => {}
+        },
+    )?;
+    let tokens = app.account().step_up(&mut request.as_client(), caller, proof(body)?).await?;
     Ok(answer::json(&tokens))
+}
+
+fn proof(body: StepUp) -> Result<Proof, Problem> {
+    let StepUp { method, password, code, challenge, credential } = body;
+    match (method, password, code, challenge.zip(credential)) {
+        (ProofMethod::Password, Some(password), _, _) => Ok(Proof::Password(password)),
+        (ProofMethod::Factor(FactorMethod::Passkey), _, _, Some((challenge, credential))) => {
+            Ok(Proof::Passkey(challenge, credential.0))
+        }
+        (ProofMethod::Factor(method), _, Some(code), _) if method != FactorMethod::Passkey => {
+            Ok(Proof::Code(FactorCode { method, code }))
+        }
+        _ => Err(Code::ValidationFailed.into()),
+    }
 }
 
 pub fn operation() -> Operation {
     Operation::new("stepUp", Tag::Session, "Prove yourself again")
         .describes(
             "Some actions need a fresh proof and otherwise get `step-up-required`. A proof by \
-             password has the level `aal1`. A code in a session that proved the password has the \
-             level `aal2`. A proof below the level of the session changes nothing. A wrong proof \
-             does not end the session.",
+             password has the level `aal1`. A passkey, and a code in a session that proved the \
+             password or a passkey, have the level `aal2`. A proof below the level of the session \
+             changes nothing. A wrong proof does not end the session.",
         )
         .bearer()
         .takes::<StepUp>()
@@ -99,6 +122,7 @@ pub fn operation() -> Operation {
             Code::MalformedRequest,
             Code::InvalidCredentials,
             Code::InvalidToken,
+            Code::ChallengeInvalid,
             Code::ValidationFailed,
             Code::RateLimited,
         ])

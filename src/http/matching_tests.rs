@@ -1,10 +1,11 @@
 //! Tests of the router: a method and a path lead to one route, to none, or to a refusal that lists
 //! the allowed methods.
 
+use super::super::router::RouteMethod;
 use super::*;
 
 fn find(method: &str, path: &str) -> String {
-    match Router::new().find(&method.parse().unwrap(), path) {
+    match Router::new(true).find(&method.parse().unwrap(), path) {
         RouteMatch::Route(route, params) => format!("{} {params:?}", route.path),
         RouteMatch::Methods(allowed) => format!("405 {allowed}"),
         RouteMatch::Nothing => "404".to_owned(),
@@ -19,6 +20,18 @@ fn every_route_is_found_by_its_own_path() {
             if route.method == RouteMethod::Any { "PROPFIND" } else { route.method.name() };
         assert!(find(method, &path).starts_with(route.path), "{}", route.path);
     }
+}
+
+#[test]
+fn the_routes_of_passkeys_do_not_exist_where_passkeys_are_off() {
+    let find = |path: &str, method: &Method| Router::new(false).find(method, path);
+    for path in PASSKEY_PATHS {
+        assert!(ROUTES.iter().any(|route| route.path == path), "{path}");
+        for method in [Method::GET, Method::POST] {
+            assert!(matches!(find(path, &method), RouteMatch::Nothing), "{method} {path}");
+        }
+    }
+    assert!(matches!(find("/api/login/factor", &Method::POST), RouteMatch::Route(..)));
 }
 
 #[test]
@@ -44,7 +57,7 @@ fn a_proxy_asks_for_what_it_can_forward() {
 #[test]
 fn a_body_is_awaited_where_the_endpoint_reads_one() {
     let takes_body =
-        |method: &str, path: &str| match Router::new().find(&method.parse().unwrap(), path) {
+        |method: &str, path: &str| match Router::new(true).find(&method.parse().unwrap(), path) {
             RouteMatch::Route(route, _) => route.takes_body,
             _ => panic!("{method} {path} is no route"),
         };

@@ -1,0 +1,195 @@
+//! Logins by passkey: the second step of a login by password, and a login without a password.
+
+use std::time::Duration;
+
+use super::passkeys::Begun;
+use super::{AccountError, AccountService, LoggedIn};
+use crate::admission::{Action, Ask, Client};
+use crate::clock::millis;
+use crate::factor::passkey::{Assertion, Challenge, CredentialResponse, Refused, check_assertion};
+use crate::factor::passkey_table::{self, Passkey};
+use crate::problem::Unavailable;
+use crate::secret::{Secret, sha256};
+use crate::session::account_status::StatusQuery;
+use crate::session::gate::{CHALLENGE_TTL, random_challenge};
+use crate::session::{AccountStatus, ChallengeUse, FirstProof, Tried};
+use crate::store::{Change, Pending, PendingKey};
+use crate::telemetry::labels::{Done, LoginMethod};
+use crate::telemetry::typed::Outcome;
+use crate::user::UserState;
+
+/// How long a login without a password may take. A login page that offers passkeys in the field of
+/// the email address waits for the user from the moment on at which it is opened.
+const LOGIN_TTL: Duration = Duration::from_mins(10);
+
+impl<'a> AccountService<'a> {
+    /// Begins a login by passkey. `waiting` is the challenge of a login that waits for the second
+    /// factor. Without it, the login needs no password, and the response says nothing about any
+    /// account.
+    pub async fn begin_passkey_login(
+        &self,
+        client: &mut Client<'_>,
+        waiting: Option<Secret<String>>,
+    ) -> Result<Begun<'a>, AccountError> {
+        self.admit(client, Ask::Action(Action::PasskeyOptions)).await?;
+        let rp = self.relying_party()?;
+        let challenge = Challenge::random();
+        if let Some(token) = waiting {
+            let found = self.waiting(&token, ChallengeUse::Login).await?;
+            let (found, account) = found.ok_or(AccountError::ChallengeInvalid)?;
+            let passkeys = Some(self.passkeys_of(account.id).await?);
+            if !self.sessions.ask_passkey(token.expose(), &challenge).await? {
+                return Err(AccountError::ChallengeInvalid);
+            }
+            let (expires_at, lasts) = (found.expires_at, CHALLENGE_TTL);
+            return Ok(Begun { rp, token, challenge, passkeys, expires_at, lasts });
+        }
+        let (token, now) = (random_challenge(), self.clock.now());
+        let expires_at = now + millis(LOGIN_TTL);
+        let pending = Pending { value: Some(challenge.0.clone()), expires_at };
+        self.store.put_pending(&login_key(&token), &pending, now).await?;
+        let token = Secret::new(token);
+        Ok(Begun { rp, token, challenge, passkeys: None, expires_at, lasts: LOGIN_TTL })
+    }
+
+    /// Opens a session for a passkey that its authenticator found by itself (a *discoverable*
+    /// passkey). A passkey is two factors, so the session has the level `aal2`.
+    pub async fn log_in_with_passkey(
+        &self,
+        client: &mut Client<'_>,
+        token: &Secret<String>,
+        response: &CredentialResponse,
+    ) -> Result<LoggedIn, AccountError> {
+        self.admit(client, Ask::Action(Action::PasskeyLogin)).await?;
+        let result = self.log_in_now(client, token, response).await;
+        let failed = result.as_ref().err().map(AccountError::code);
+        self.metrics.logins.one((LoginMethod::Passkey, Outcome::of(Done::Success, failed)));
+        result
+    }
+
+    async fn log_in_now(
+        &self,
+        client: &mut Client<'_>,
+        token: &Secret<String>,
+        response: &CredentialResponse,
+    ) -> Result<LoggedIn, AccountError> {
+        let (passkey, assertion) = self.proven(client, token, response).await?;
+        let query = StatusQuery::default();
+        let account = AccountStatus::by_id(self.db, passkey.factor.user_id, query).await?;
+        let account = account.ok_or(AccountError::WrongProof)?;
+        if account.state == UserState::Disabled {
+            self.record_refused_passkey(client, &account, "disabled");
+            return Err(AccountError::Disabled);
+        }
+        if !self.record_passkey_use(client, &passkey, assertion).await? {
+            return Err(AccountError::WrongProof);
+        }
+        self.forget_codes(account.id).await;
+        let device = self.known_device(client, &account);
+        let proof = self.enter(client, &account, FirstProof::Passkey, device).await?;
+        let context = self.context(client, &account, device).await;
+        let tokens = self.sessions.start(client.call(), &account, proof, context).await?;
+        let device_token = self.device_token(&account, device, device.and_then(|it| it.trust()));
+        Ok(LoggedIn { tokens, device_token })
+    }
+
+    /// Checks a passkey for a login without a password, and ends the login's challenge. The passkey
+    /// is read first. So the check and the end of the challenge are one atomic step, and an outage
+    /// of the database uses nothing up.
+    async fn proven(
+        &self,
+        client: &Client<'_>,
+        token: &Secret<String>,
+        response: &CredentialResponse,
+    ) -> Result<(Passkey, Assertion), AccountError> {
+        let rp = self.relying_party()?;
+        let passkey = match response.credential_id() {
+            Some(id) => passkey_table::find(self.db, id).await?,
+            None => None,
+        };
+        let stored = passkey.as_ref().and_then(Passkey::stored);
+        let check = |challenge: &String| {
+            let stored = stored.ok_or(Refused("unknown passkey"))?;
+            check_assertion(response, &Challenge(challenge.clone()), stored, true, rp)
+        };
+        let decide = |found: Option<&String>| match found {
+            Some(challenge) => (Change::End, Some(check(challenge))),
+            None => (Change::Keep, None),
+        };
+        let key = login_key(token.expose());
+        let checked = self.store.change_pending(&key, self.clock.now(), decide).await?;
+        match (passkey, checked.ok_or(AccountError::ChallengeInvalid)?) {
+            (Some(passkey), Ok(assertion)) => Ok((passkey, assertion)),
+            (passkey, refused) => {
+                let reason = refused.err().map_or("unknown passkey", |refused| refused.0);
+                tracing::info!(reason, "login by passkey refused");
+                if let Some(passkey) = passkey {
+                    let (id, query) = (passkey.factor.user_id, StatusQuery::default());
+                    if let Some(account) = AccountStatus::by_id(self.db, id, query).await? {
+                        self.record_refused_passkey(client, &account, "passkey");
+                    }
+                }
+                Err(AccountError::WrongProof)
+            }
+        }
+    }
+
+    /// Checks a passkey as the second factor of an account, and records its use. `challenge` is
+    /// none if the client has asked for no challenge.
+    pub(super) async fn accept_passkey(
+        &self,
+        client: &Client<'_>,
+        account: &AccountStatus,
+        (response, challenge): (&CredentialResponse, Option<&Challenge>),
+    ) -> Result<bool, Unavailable> {
+        let (Some(challenge), Some(id), Ok(rp)) =
+            (challenge, response.credential_id(), self.relying_party())
+        else {
+            return Ok(false);
+        };
+        let found = passkey_table::find(self.db, id).await?;
+        let Some(passkey) = found.filter(|it| it.factor.user_id == account.id) else {
+            return Ok(false);
+        };
+        let Some(stored) = passkey.stored() else { return Ok(false) };
+        match check_assertion(response, challenge, stored, false, rp) {
+            Ok(assertion) => self.record_passkey_use(client, &passkey, assertion).await,
+            Err(refused) => {
+                tracing::info!(reason = refused.0, "passkey refused");
+                Ok(false)
+            }
+        }
+    }
+
+    /// Records the use of a passkey. Returns false if the passkey was removed in the meantime.
+    async fn record_passkey_use(
+        &self,
+        client: &Client<'_>,
+        passkey: &Passkey,
+        assertion: Assertion,
+    ) -> Result<bool, Unavailable> {
+        let factor = &passkey.factor;
+        if !passkey_table::record_use(self.db, factor.id, assertion, self.clock.now()).await? {
+            return Ok(false);
+        }
+        if passkey.counter_fell(assertion) {
+            let of = (factor.user_id, factor.id);
+            self.accounts.record_counter_fell(client.call(), of).await?;
+        }
+        Ok(true)
+    }
+
+    fn record_refused_passkey(
+        &self,
+        client: &Client<'_>,
+        account: &AccountStatus,
+        reason: &'static str,
+    ) {
+        let tried = Tried::LogIn(reason);
+        self.record_refused(client, tried, &account.email_normal, Some(account.id));
+    }
+}
+
+fn login_key(token: &str) -> PendingKey {
+    PendingKey::PasskeyLogin(sha256(token.as_bytes()))
+}

@@ -1,0 +1,155 @@
+"""The example front end of passkeys (`examples/passkey`) in Chromium, with virtual authenticators.
+
+The page comes from the origin of the daemon, under the name `localhost`, because a passkey belongs
+to a domain name."""
+
+import re
+import urllib.parse
+from pathlib import Path
+
+from daemon import PASSWORD
+from flows import flow
+
+EXAMPLE = Path(__file__).parents[2] / "examples/passkey/index.html"
+DEVICE = {
+    "protocol": "ctap2",
+    "transport": "internal",
+    "hasResidentKey": True,
+    "hasUserVerification": True,
+    "isUserVerified": True,
+    "automaticPresenceSimulation": True,
+}
+NO_AUTOFILL = "PublicKeyCredential.isConditionalMediationAvailable = async () => false;"
+
+
+class Example:
+    """The example page in a window, with one authenticator."""
+
+    def __init__(self, daemon, window, *, autofill=False, **device):
+        self.page = window.page
+        port = urllib.parse.urlsplit(daemon.base).port
+        origin = f"http://localhost:{port}"
+        page = EXAMPLE.read_text()
+        window.context.route(
+            f"{origin}/example", lambda route: route.fulfill(body=page, content_type="text/html")
+        )
+        self.devices = window.context.new_cdp_session(self.page)
+        self.devices.send("WebAuthn.enable", {"enableUI": False})
+        self.device = self.plug_in(**device)
+        if not autofill:
+            self.page.add_init_script(NO_AUTOFILL)
+        self.page.goto(f"{origin}/example#{origin}")
+
+    def plug_in(self, **device):
+        added = self.devices.send("WebAuthn.addVirtualAuthenticator", {"options": {**DEVICE, **device}})
+        return added["authenticatorId"]
+
+    def verifies(self, answer):
+        arguments = {"authenticatorId": self.device, "isUserVerified": answer}
+        self.devices.send("WebAuthn.setUserVerified", arguments)
+
+    def passkeys(self):
+        found = self.devices.send("WebAuthn.getCredentials", {"authenticatorId": self.device})
+        return found["credentials"]
+
+    def press(self, name):
+        self.page.get_by_role("button", name=name, exact=True).click()
+
+    def says(self, pattern):
+        status = self.page.get_by_role("status")
+        status.filter(has_text=re.compile(pattern)).wait_for()
+        return status.inner_text()
+
+    def log_in(self, email):
+        self.page.get_by_label("Email address").fill(email)
+        self.page.get_by_label("Password").fill(PASSWORD)
+        self.press("Log in with the password")
+
+    def add(self, email):
+        self.log_in(email)
+        self.says(r"aal1 \(pwd\)")
+        self.press("Add a passkey")
+        return self.says("Recovery codes")
+
+    def leave(self):
+        self.press("Log out")
+        self.says("^Log in")
+
+
+@flow
+def a_passkey_is_added_and_logs_in_with_and_without_a_password(daemon, window):
+    email = daemon.verified().email
+    example = Example(daemon, window)
+    assert len(re.findall(r"[0-9A-Z]{5}-[0-9A-Z]{5}", example.add(email))) == 10
+    [passkey] = example.passkeys()
+    assert passkey["isResidentCredential"] and passkey["rpId"] == "localhost"
+    example.leave()
+    example.press("Log in with a passkey")
+    example.says(r"aal2 \(pop mfa\)")
+    example.leave()
+    example.log_in(email)
+    example.says(r"aal2 \(pwd pop mfa\)")
+    example.press("Prove yourself again")
+    example.says(r"aal2 \(pwd pop mfa\)")
+
+
+@flow
+def a_passkey_logs_in_from_the_field_of_the_email_address(daemon, window):
+    email = daemon.verified().email
+    example = Example(daemon, window, autofill=True)
+    example.log_in(email)
+    example.says(r"aal1 \(pwd\)")
+    example.press("Add a passkey")
+    example.says("Recovery codes")
+    # After the user has logged out, the page offers the passkey, and the authenticator accepts.
+    example.press("Log out")
+    example.says(r"aal2 \(pop mfa\)")
+
+
+@flow
+def a_user_who_is_not_verified_adds_and_opens_nothing(daemon, window):
+    email = daemon.verified().email
+    example = Example(daemon, window)
+    example.verifies(False)
+    example.log_in(email)
+    example.says(r"aal1 \(pwd\)")
+    example.press("Add a passkey")
+    example.says("not allowed|NotAllowed")
+    assert example.passkeys() == []
+    example.verifies(True)
+    example.press("Add a passkey")
+    example.says("Recovery codes")
+    example.leave()
+    example.verifies(False)
+    example.press("Log in with a passkey")
+    example.says("not allowed|NotAllowed")
+
+
+@flow
+def an_authenticator_without_verification_or_without_storage_is_not_enough(daemon, window):
+    email = daemon.verified().email
+    weak = {"transport": "usb", "hasUserVerification": False, "isUserVerified": False}
+    example = Example(daemon, window, **weak, hasResidentKey=False)
+    example.log_in(email)
+    example.says(r"aal1 \(pwd\)")
+    example.press("Add a passkey")
+    example.says("not allowed|NotAllowed|timed out")
+    assert example.passkeys() == []
+
+
+@flow
+def two_devices_of_one_account_both_log_in(daemon, window):
+    email = daemon.verified().email
+    example = Example(daemon, window)
+    example.add(email)
+    first = example.device
+    # The same device is refused: it is in `excludeCredentials`.
+    example.press("Add a passkey")
+    example.says("registered|InvalidState|relying party")
+    example.devices.send("WebAuthn.removeVirtualAuthenticator", {"authenticatorId": first})
+    example.device = example.plug_in(transport="usb")
+    example.press("Add a passkey")
+    example.says("as before")
+    example.leave()
+    example.press("Log in with a passkey")
+    example.says(r"aal2 \(pop mfa\)")
