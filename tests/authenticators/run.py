@@ -1,5 +1,5 @@
-"""Tests the codes of two other implementations of RFC 6238 against a running daemon: `oathtool` of
-Debian, and `pyotp`.
+"""Tests other implementations against a running daemon: the codes of `oathtool` (Debian) and
+`pyotp` (RFC 6238), and the passkeys of `python-fido2` (WebAuthn).
 
 The only argument is the path of the daemon's program."""
 
@@ -16,6 +16,7 @@ import pyotp
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/examples")]
 
+import passkeys  # noqa: E402
 from daemon import Daemon  # noqa: E402
 from tally import Tally  # noqa: E402
 
@@ -79,6 +80,8 @@ def main() -> int:
             check(f"both programs agree at {at}", codes[0] == codes[1], str(codes))
         walk(daemon, "oathtool", by_oathtool, by_pyotp)
         walk(daemon, "pyotp", by_pyotp, by_oathtool)
+        for name, key in (("es256", passkeys.Es256Key()), ("eddsa", passkeys.EdDsaKey())):
+            passkeys.walk(daemon, check, problem, name, key)
     finally:
         daemon.stop()
     return tally.result()

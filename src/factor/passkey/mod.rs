@@ -7,7 +7,7 @@
 //!
 //! The readers accept only what the specification allows, down to the last byte. The caller does
 //! not tell the client why a response was refused, because every response that is wrong gets the
-//! same answer.
+//! same response.
 
 mod assertion;
 mod authenticator_data;
