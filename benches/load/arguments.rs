@@ -15,6 +15,7 @@ pub struct Effort {
     pub endpoint: Duration,
     /// The length of a window with a fixed rate. Zero leaves these windows out.
     pub open: Duration,
+    /// The accounts. A session may refresh 60 times a minute, so they limit the refreshes of a run.
     pub accounts: usize,
     /// The endpoints that are measured with other numbers of clients and at fixed rates.
     pub main: &'static [Endpoint],
@@ -26,7 +27,7 @@ impl Effort {
         part: Duration::from_millis(200),
         endpoint: Duration::from_millis(700),
         open: Duration::ZERO,
-        accounts: 256,
+        accounts: 512,
         main: &[],
     };
     const USUAL: Self = Self {
@@ -34,7 +35,7 @@ impl Effort {
         part: Duration::from_millis(300),
         endpoint: Duration::from_millis(1_500),
         open: Duration::from_secs(3),
-        accounts: 512,
+        accounts: 2_048,
         main: &Endpoint::MAIN,
     };
     const ALL: Self = Self {
@@ -42,7 +43,7 @@ impl Effort {
         part: Duration::from_millis(500),
         endpoint: Duration::from_secs(3),
         open: Duration::from_secs(10),
-        accounts: 1_024,
+        accounts: 4_096,
         main: &Endpoint::ALL,
     };
 }
@@ -86,9 +87,9 @@ impl Arguments {
                 "--postgres" => postgres = Some(server(value()?)?),
                 "--redis" => redis = Some(server(value()?)?),
                 "--seed" => seed = value()?.parse()?,
+                "--seconds" => effort.endpoint = Duration::from_secs(value()?.parse()?),
+                "--accounts" => effort.accounts = value()?.parse()?,
                 "--only" => endpoints = chosen(value()?)?,
-                // cargo adds this argument.
-                "--bench" => {}
                 other => return Err(format!("unknown argument {other}").into()),
             }
         }

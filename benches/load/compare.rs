@@ -93,8 +93,5 @@ pub async fn run(arguments: &Arguments) -> Result<Vec<String>> {
         ]);
     }
     report.write(arguments.out.as_deref())?;
-    for build in builds {
-        build.daemon.stop().await?;
-    }
     Ok(failures)
 }

@@ -9,11 +9,16 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _,
     ParsedPublicKey,
 };
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use hdrhistogram::Histogram;
 use tokio::task::JoinSet;
 
 use crate::Result;
 use crate::load::{histogram, micros};
+
+const MEMORY_KIB: u32 = 19_456;
+const ITERATIONS: u32 = 2;
 
 /// A message of the length of a token's header and claims.
 const MESSAGE: [u8; 500] = [b'm'; 500];
@@ -46,10 +51,24 @@ pub async fn on_all_cores<C: FnMut() + 'static>(
     Ok(sum)
 }
 
-/// Computes argon2id with OWASP's parameters, on memory that is already allocated.
+/// The hash of a password as the database stores it, with latchkey's default parameters, which are
+/// OWASP's.
+pub fn stored_hash(password: &str) -> Result<String> {
+    let (salt, mut tag) = ([7; 16], [0; 32]);
+    let hashed = engine()?.hash_password_into(password.as_bytes(), &salt, &mut tag);
+    hashed.map_err(|error| error.to_string())?;
+    let (salt, tag) = (STANDARD_NO_PAD.encode(salt), STANDARD_NO_PAD.encode(tag));
+    Ok(format!("$argon2id$v=19$m={MEMORY_KIB},t={ITERATIONS},p=1${salt}${tag}"))
+}
+
+fn engine() -> Result<Argon2<'static>> {
+    let params = Params::new(MEMORY_KIB, ITERATIONS, 1, Some(32)).map_err(|it| it.to_string())?;
+    Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+}
+
+/// Computes argon2id on memory that is already allocated.
 pub fn hash() -> Result<impl FnMut()> {
-    let params = Params::new(19_456, 2, 1, Some(32)).map_err(|it| it.to_string())?;
-    let engine = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+    let engine = engine()?;
     let mut blocks = vec![Block::new(); engine.params().block_count()];
     Ok(move || {
         let mut tag = [0; 32];

@@ -3,13 +3,12 @@
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{Request, StatusCode};
-use tokio::process::{Child, Command};
 
 use crate::Result;
 use crate::client::{self, Protocol};
@@ -18,7 +17,7 @@ use crate::client::{self, Protocol};
 pub const RESOURCE_SERVER: &str = "bench:a-secret-of-the-load-generator";
 
 /// How long a daemon may take until it is ready. A slow machine needs a second.
-const READY_WITHIN: Duration = Duration::from_secs(60);
+const READY_WITHIN: Duration = Duration::from_mins(1);
 
 /// The servers that a daemon uses.
 #[derive(Clone, Debug)]
@@ -54,13 +53,10 @@ impl Daemon {
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
-            .kill_on_drop(true)
             .spawn()
             .map_err(|error| format!("{}: {error}", binary.display()))?;
         // scripts/bench ends these processes if the generator is killed.
-        if let Some(pid) = child.id() {
-            fs::write(directory.join("pid"), pid.to_string())?;
-        }
+        fs::write(directory.join("pid"), child.id().to_string())?;
         let (binary, directory) = (binary.to_owned(), directory.to_owned());
         let ready_after = Duration::ZERO;
         let mut daemon = Self { child, binary, settings, directory, public, admin, ready_after };
@@ -75,7 +71,7 @@ impl Daemon {
         Ok(daemon)
     }
 
-    pub fn pid(&self) -> Option<u32> {
+    pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
@@ -97,23 +93,24 @@ impl Daemon {
     }
 
     /// Imports the accounts of a file of JSON lines with the program's own command.
-    pub async fn import(&self, accounts: &Path) -> Result<()> {
+    pub fn import(&self, accounts: &Path) -> Result<()> {
         let output = command(&self.binary, &self.settings, &self.directory)
             .args(["users", "import"])
             .arg(accounts)
             .stdin(Stdio::null())
-            .output()
-            .await?;
+            .output()?;
         if output.status.success() {
             return Ok(());
         }
         Err(format!("users import failed: {}", String::from_utf8_lossy(&output.stderr)).into())
     }
+}
 
-    pub async fn stop(mut self) -> Result<()> {
-        self.child.kill().await?;
-        fs::remove_file(self.directory.join("pid"))?;
-        Ok(())
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = fs::remove_file(self.directory.join("pid"));
     }
 }
 

@@ -106,7 +106,7 @@ impl Endpoint {
         }
     }
 
-    /// Whether a request changes the session, so that a session can have only one at a time.
+    /// Whether a request leaves a mail in the outbox, which a worker sends later.
     pub const fn sends_mail(self) -> bool {
         matches!(self, Self::Register)
     }

@@ -45,10 +45,10 @@ impl Installation {
         let redis = arguments.redis.map(|(port, _)| format!("redis://127.0.0.1:{port}/{number}"));
         let stores = Stores { database, redis, smtp: sink.address };
         let daemon = Daemon::start(binary, &directory, &stores).await?;
-        let idle_mib = daemon.pid().map_or(0.0, process::resident_mib);
+        let idle_mib = process::resident_mib(daemon.pid());
         let world =
             World::prepare(&daemon, &directory, arguments.effort.accounts, arguments.seed).await?;
-        let processes = Processes { daemon: daemon.pid(), ..servers(arguments) };
+        let processes = Processes { daemon: Some(daemon.pid()), ..servers(arguments) };
         let target = Target { address: daemon.public, processes, is_daemon: true };
         let it = Self { daemon, world, target, idle_mib, sink, stores, directory };
         it.sink.is_quiet(QUIET).await;
@@ -56,7 +56,7 @@ impl Installation {
     }
 
     pub fn loaded_mib(&self) -> f64 {
-        self.daemon.pid().map_or(0.0, process::resident_mib)
+        process::resident_mib(self.daemon.pid())
     }
 
     /// The connections to the stores with which the parts are measured.

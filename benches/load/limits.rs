@@ -8,13 +8,13 @@ use tokio::task::JoinSet;
 
 use crate::Result;
 use crate::client::Protocol;
+use crate::compute;
 use crate::endpoint::Endpoint;
 use crate::load::{self, Outcome, Shape, Target, histogram, micros};
 use crate::plain::PlainServer;
 use crate::process::{Processes, Window};
-use crate::stores::Stored;
+use crate::stores::{Repeated, Stored};
 use crate::world::World;
-use crate::{compute, stores};
 
 /// The number of tasks or clients that use a part at the same time.
 const TASKS: usize = 16;
@@ -65,6 +65,10 @@ impl Part {
         Self::Verify,
     ];
 
+    const fn is_of_stores(self) -> bool {
+        !matches!(self, Self::Http | Self::Hash | Self::Sign | Self::Verify)
+    }
+
     pub const fn name(self) -> &'static str {
         match self {
             Self::Http => "plain hyper server",
@@ -74,9 +78,9 @@ impl Part {
             Self::TeamRead => "SELECT of the teams of a user",
             Self::Commit => "INSERT with its commit",
             Self::Read => "read of a session",
-            Self::Rotate => "replacement of a session (`replace.lua`)",
-            Self::Open => "opening of a session (`open.lua`)",
-            Self::List => "list of sessions (`list.lua`)",
+            Self::Rotate => "replacement of a session",
+            Self::Open => "opening of a session",
+            Self::List => "list of the sessions of a user",
             Self::Sign => "ES256 signature",
             Self::Verify => "ES256 verification",
         }
@@ -94,8 +98,8 @@ pub struct Limits {
 }
 
 impl Limits {
-    pub async fn start(stored: Stored, servers: Processes, seed: u64) -> Result<Self> {
-        let plain = PlainServer::start().await?;
+    pub fn start(stored: Stored, servers: Processes, seed: u64) -> Result<Self> {
+        let plain = PlainServer::start()?;
         let processes = Processes { daemon: Some(std::process::id()), ..servers };
         Ok(Self { plain, stored: Arc::new(stored), processes, seed })
     }
@@ -111,11 +115,16 @@ impl Limits {
         if part == Part::Http {
             let target = Target {
                 address: self.plain.address,
-                processes: Processes { daemon: self.plain.pid(), ..Processes::default() },
+                processes: Processes { daemon: Some(self.plain.pid()), ..Processes::default() },
                 is_daemon: false,
             };
             let shape = Shape { clients: TASKS, protocol: Protocol::Http1, length, rate: None };
             return load::run(target, world, endpoint, shape).await;
+        }
+        let mut tasks: Vec<_> =
+            (0..TASKS).map(|task| Repeated::new(part, task, self.seed)).collect();
+        for task in tasks.iter_mut().filter(|_| part.is_of_stores()) {
+            task.prepare(&self.stored).await?;
         }
         let window = Window::begin(self.processes);
         let began = Instant::now();
@@ -123,18 +132,17 @@ impl Limits {
             Part::Hash => compute::on_all_cores(compute::hash, length).await?,
             Part::Sign => compute::on_all_cores(compute::sign, length).await?,
             Part::Verify => compute::on_all_cores(compute::verify, length).await?,
-            _ => self.on_stores(part, length).await?,
+            _ => self.on_stores(tasks, length).await?,
         };
         let elapsed = began.elapsed();
         Ok(Outcome { latencies, elapsed, cpu: window.end(), ..Outcome::new() })
     }
 
     /// Lets all tasks repeat a part of the stores.
-    async fn on_stores(&self, part: Part, length: Duration) -> Result<Histogram<u64>> {
+    async fn on_stores(&self, tasks: Vec<Repeated>, length: Duration) -> Result<Histogram<u64>> {
         let mut all = JoinSet::new();
-        for task in 0..TASKS {
+        for mut repeated in tasks {
             let stored = self.stored.clone();
-            let mut repeated = stores::Repeated::new(part, task, self.seed);
             all.spawn(async move {
                 let mut latencies = histogram();
                 let began = Instant::now();

@@ -19,6 +19,8 @@ mod report;
 mod run;
 mod sink;
 mod stores;
+mod sweep;
+mod tables;
 mod world;
 
 use std::process::ExitCode;
@@ -30,11 +32,6 @@ type Result<T> = std::result::Result<T, Error>;
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    // `cargo bench` without a name runs every benchmark. This one needs servers.
-    if words.iter().all(|word| word == "--bench" || word == "--quick") {
-        println!("load: start scripts/bench");
-        return ExitCode::SUCCESS;
-    }
     let runtime = tokio::runtime::Runtime::new().expect("the machine has threads");
     let result = runtime.block_on(async {
         if words == [plain::ARGUMENT] {

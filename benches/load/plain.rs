@@ -2,9 +2,9 @@
 //! a process of its own, so that its CPU time is not mixed with the generator's.
 
 use std::convert::Infallible;
-use std::io::Read as _;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
-use std::process::Stdio;
+use std::process::{Child, Command, Stdio};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
@@ -14,9 +14,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
-use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::TcpListener;
-use tokio::process::{Child, Command};
 use tokio::task::JoinSet;
 
 use crate::Result;
@@ -36,22 +34,28 @@ pub struct PlainServer {
 }
 
 impl PlainServer {
-    pub async fn start() -> Result<Self> {
+    pub fn start() -> Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
             .arg(ARGUMENT)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .kill_on_drop(true)
             .spawn()?;
         let stdout = child.stdout.take().ok_or("the plain server has no stdout")?;
         let mut line = String::new();
-        BufReader::new(stdout).read_line(&mut line).await?;
+        BufReader::new(stdout).read_line(&mut line)?;
         let address = line.trim().parse().map_err(|_| "the plain server did not start")?;
         Ok(Self { child, address })
     }
 
-    pub fn pid(&self) -> Option<u32> {
+    pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+}
+
+impl Drop for PlainServer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

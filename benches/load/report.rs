@@ -18,7 +18,7 @@ pub struct Report {
 impl Report {
     /// Adds a paragraph.
     pub fn say(&mut self, line: &str) {
-        self.put(&format!("\n{line}\n"));
+        self.put(&format!("\n{line}"));
     }
 
     /// Begins a table.

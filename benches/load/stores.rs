@@ -125,6 +125,29 @@ impl Repeated {
         Self { part, task, turn: 0, prefix, records }
     }
 
+    /// Writes the records that the task reads or replaces.
+    pub async fn prepare(&mut self, stored: &Stored) -> Result<()> {
+        let old = &self.records[0];
+        match &stored.stores {
+            Stores::Servers(_, redis) => {
+                let mut redis = redis.clone();
+                let _: () = redis.set(format!("{}record", self.prefix), old).await?;
+                if self.part == Part::List {
+                    let _: () = redis.zadd(format!("{}sessions", self.prefix), "only", 1).await?;
+                    let _: () = redis.set(format!("{}only", self.prefix), old).await?;
+                }
+            }
+            Stores::Embedded { write, .. } => {
+                for turn in 0..SESSIONS {
+                    let key = format!("{}{turn}", self.prefix);
+                    let query = sqlx::query(WRITE_RECORD).bind(key).bind(&self.prefix);
+                    query.bind(old).execute(write).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     pub async fn once(&mut self, stored: &Stored) -> Result<()> {
         let turn = self.turn;
         self.turn += 1;
@@ -176,14 +199,6 @@ impl Repeated {
     ) -> Result<()> {
         let (key, list) = (format!("{}record", self.prefix), format!("{}sessions", self.prefix));
         let [old, new] = &self.records;
-        // The first call of a task sets the record and the sessions that later calls use.
-        if turn == 0 {
-            let _: () = redis.set(&key, old).await?;
-            if self.part == Part::List {
-                let _: () = redis.zadd(&list, "only", 1).await?;
-                let _: () = redis.set(format!("{}only", self.prefix), old).await?;
-            }
-        }
         match self.part {
             Part::Read => {
                 let found: String = redis.get(&key).await?;
@@ -216,8 +231,7 @@ impl Repeated {
     /// The parts of the token store in SQLite.
     async fn in_table(&self, read: &SqlitePool, write: &SqlitePool, turn: u64) -> Result<()> {
         let key = format!("{}{}", self.prefix, turn % SESSIONS);
-        let is_write = matches!(self.part, Part::Rotate | Part::Open);
-        if is_write || turn < SESSIONS {
+        if matches!(self.part, Part::Rotate | Part::Open) {
             let query = sqlx::query(WRITE_RECORD).bind(&key).bind(&self.prefix);
             query.bind(&self.records[0]).execute(write).await?;
         } else if self.part == Part::Read {

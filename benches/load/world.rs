@@ -12,26 +12,21 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Method, Request, StatusCode};
-use latchkey::config::PasswordEngine;
-use latchkey::password::{Hasher, Params, Setup};
-use latchkey::secret::Secret;
 use serde::Deserialize;
 use tokio::task::JoinSet;
 
 use crate::Result;
 use crate::client::{self, Client, Protocol, Response};
+use crate::compute;
 use crate::daemon::Daemon;
 
 pub const PASSWORD: &str = "correct horse battery staple";
 const DEVICE: HeaderName = HeaderName::from_static("x-latchkey-device");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The parameters of argon2id that OWASP recommends, which are latchkey's defaults.
-const PARAMS: Params = Params { memory_kib: 19_456, iterations: 2, parallelism: 1 };
-
 /// The number of addresses of clients. An address may send 300 requests a minute, so this number
-/// allows 327 000 requests a second.
-const ADDRESSES: u32 = 65_536;
+/// allows 655 000 requests a second.
+const ADDRESSES: u32 = 131_072;
 
 /// The number of logins at the same time while the accounts are prepared.
 const PREPARING: usize = 4;
@@ -109,21 +104,18 @@ impl World {
         count: usize,
         seed: u64,
     ) -> Result<Arc<Self>> {
-        let setup = Setup { engine: PasswordEngine::Argon2, ..Setup::plain(PARAMS) };
-        let mut hasher = Hasher::new(setup)?;
-        let hash = hasher.hash(&Secret::new(PASSWORD.to_owned())).map_err(|it| it.to_string())?;
+        let hash = compute::stored_hash(PASSWORD)?;
         let mut lines = String::new();
         let emails: Vec<String> = (0..count).map(|it| format!("user-{it}@example.com")).collect();
         for email in &emails {
             writeln!(
                 lines,
-                r#"{{"email":"{email}","name":"Ada","passwordHash":"{}","emailVerified":true}}"#,
-                hash
+                r#"{{"email":"{email}","name":"Ada","passwordHash":"{hash}","emailVerified":true}}"#
             )?;
         }
         let file = directory.join("accounts.jsonl");
         std::fs::write(&file, lines)?;
-        daemon.import(&file).await?;
+        daemon.import(&file)?;
         let mut world = Self {
             accounts: Vec::new(),
             seed,
@@ -159,9 +151,9 @@ impl World {
 
     fn address(&self) -> HeaderValue {
         let number = self.next_address.fetch_add(1, Ordering::Relaxed) % ADDRESSES;
-        let [_, _, third, fourth] = number.to_be_bytes();
-        let address = Ipv4Addr::new(10, 7, third, fourth).to_string();
-        HeaderValue::from_str(&address).unwrap_or_else(|_| HeaderValue::from_static("10.7.0.0"))
+        let [_, second, third, fourth] = number.to_be_bytes();
+        let address = Ipv4Addr::new(10, second, third, fourth).to_string();
+        HeaderValue::from_str(&address).unwrap_or_else(|_| HeaderValue::from_static("10.0.0.1"))
     }
 
     /// A login, with the token of a known device.
