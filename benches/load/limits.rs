@@ -121,10 +121,9 @@ impl Limits {
             let shape = Shape { clients: TASKS, protocol: Protocol::Http1, length, rate: None };
             return load::run(target, world, endpoint, shape).await;
         }
-        let mut tasks: Vec<_> =
-            (0..TASKS).map(|task| Repeated::new(part, task, self.seed)).collect();
-        for task in tasks.iter_mut().filter(|_| part.is_of_stores()) {
-            task.prepare(&self.stored).await?;
+        let mut tasks = Vec::new();
+        for task in (0..TASKS).filter(|_| part.is_of_stores()) {
+            tasks.push(Repeated::start(&self.stored, part, task, self.seed).await?);
         }
         let window = Window::begin(self.processes);
         let began = Instant::now();

@@ -1,20 +1,18 @@
 //! The parts that run in the stores: statements of the database and scripts of Redis.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncCommands as _, Script};
-use sqlx::postgres::{PgPool, PgPoolOptions};
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
+use sqlx::Connection as _;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use crate::Result;
 use crate::limits::Part;
 
-/// The number of connections to the database, which is latchkey's default.
-const CONNECTIONS: u32 = 20;
 /// The TTL of a session in milliseconds.
 const SESSION_TTL_MS: u64 = 14 * 24 * 3_600_000;
 /// The length of the stored record of a session.
@@ -45,7 +43,21 @@ const READ_RECORD: &str = "SELECT value FROM load_records WHERE key = $1";
 const WRITE_RECORD: &str = "INSERT INTO load_records (key, owner, value) VALUES ($1, $2, $3) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
 const LIST_RECORDS: &str = "SELECT value FROM load_records WHERE key >= $1 LIMIT 4";
 
-/// The connections to the stores, and the ids of accounts.
+/// Runs the SELECT of a part on a connection of either database.
+macro_rules! select {
+    ($part:expr, $connection:expr, $ids:expr, $number:expr) => {{
+        let (email, user, team, project) =
+            $ids.get($number % $ids.len().max(1)).ok_or("the database has no account")?;
+        let query = match $part {
+            Part::Email => sqlx::query(BY_EMAIL).bind(email),
+            Part::Check => sqlx::query(CHECK).bind(user).bind(team).bind(project),
+            _ => sqlx::query(TEAMS).bind(user),
+        };
+        query.fetch_all($connection).await.map(drop)?;
+    }};
+}
+
+/// The stores, and the ids of accounts.
 pub struct Stored {
     stores: Stores,
     ids: Vec<(String, Uuid, Uuid, Uuid)>,
@@ -56,44 +68,48 @@ pub struct Stored {
 
 enum Stores {
     /// PostgreSQL, and Redis with one connection that all tasks share.
-    Servers(PgPool, MultiplexedConnection),
-    /// The daemon's own database for reads, and another one with the same durability for writes.
-    Embedded { daemons: SqlitePool, read: SqlitePool, write: SqlitePool },
+    Servers(PgConnectOptions, MultiplexedConnection),
+    /// The daemon's own database for reads of accounts, another one with the same durability for
+    /// records, and the only connection that writes to it.
+    Embedded { daemons: SqliteConnectOptions, own: SqliteConnectOptions, write: Writer },
+}
+
+type Writer = Mutex<SqliteConnection>;
+
+/// The connections of one task. A pool is not used, because the pool of sqlx sends a ping for each
+/// statement.
+enum Connections {
+    Postgres(PgConnection),
+    Sqlite { daemons: SqliteConnection, own: SqliteConnection },
 }
 
 impl Stored {
     /// Connects as a superuser, to which row-level security does not apply.
     pub async fn on_servers(database: &str, redis: &str) -> Result<Self> {
-        let pool = PgPoolOptions::new()
-            .max_connections(CONNECTIONS)
-            .test_before_acquire(false)
-            .connect(database)
-            .await?;
-        sqlx::query(CREATE_COMMITS).execute(&pool).await?;
-        let ids = sqlx::query_as(IDS).fetch_all(&pool).await?;
+        let options: PgConnectOptions = database.parse()?;
+        let mut connection = PgConnection::connect_with(&options).await?;
+        sqlx::query(CREATE_COMMITS).execute(&mut connection).await?;
+        let ids = sqlx::query_as(IDS).fetch_all(&mut connection).await?;
         let redis = redis::Client::open(redis)?.get_multiplexed_async_connection().await?;
-        Ok(Self::new(Stores::Servers(pool, redis), ids))
+        Ok(Self::new(Stores::Servers(options, redis), ids))
     }
 
     /// Opens the daemon's database in `data_dir`, and creates another one in `directory`.
     pub async fn embedded(data_dir: &Path, directory: &Path) -> Result<Self> {
-        let file = |path: &Path| {
+        let file = |path: PathBuf| {
             SqliteConnectOptions::new()
                 .filename(path)
                 .create_if_missing(true)
                 .journal_mode(SqliteJournalMode::Wal)
                 .synchronous(SqliteSynchronous::Full)
         };
-        let pool = |connections| {
-            SqlitePoolOptions::new().max_connections(connections).test_before_acquire(false)
-        };
-        let daemons = pool(CONNECTIONS).connect_with(file(&data_dir.join("latchkey.db"))).await?;
-        let own = directory.join("limits.db");
-        let write = pool(1).connect_with(file(&own)).await?;
-        sqlx::raw_sql(CREATE_EMBEDDED).execute(&write).await?;
-        let read = pool(CONNECTIONS).connect_with(file(&own)).await?;
-        let ids = sqlx::query_as(IDS).fetch_all(&daemons).await?;
-        Ok(Self::new(Stores::Embedded { daemons, read, write }, ids))
+        let daemons = file(data_dir.join("latchkey.db"));
+        let own = file(directory.join("limits.db"));
+        let mut write = SqliteConnection::connect_with(&own).await?;
+        sqlx::raw_sql(CREATE_EMBEDDED).execute(&mut write).await?;
+        let mut read = SqliteConnection::connect_with(&daemons).await?;
+        let ids = sqlx::query_as(IDS).fetch_all(&mut read).await?;
+        Ok(Self::new(Stores::Embedded { daemons, own, write: Mutex::new(write) }, ids))
     }
 
     fn new(stores: Stores, ids: Vec<(String, Uuid, Uuid, Uuid)>) -> Self {
@@ -112,6 +128,7 @@ pub struct Repeated {
     part: Part,
     task: usize,
     turn: u64,
+    connections: Connections,
     /// The prefix of the task's keys. It has the hash tag that the keys of a user have.
     prefix: String,
     /// The two records that replace each other.
@@ -119,73 +136,81 @@ pub struct Repeated {
 }
 
 impl Repeated {
-    pub fn new(part: Part, task: usize, seed: u64) -> Self {
+    /// Connects, writes the records that the task reads or replaces, and runs the part once.
+    pub async fn start(stored: &Stored, part: Part, task: usize, seed: u64) -> Result<Self> {
         let records = ["a", "b"].map(|letter| letter.repeat(RECORD_BYTES));
         let prefix = format!("load:{{{seed}-{task}}}:{part:?}:");
-        Self { part, task, turn: 0, prefix, records }
-    }
-
-    /// Writes the records that the task reads or replaces.
-    pub async fn prepare(&mut self, stored: &Stored) -> Result<()> {
-        let old = &self.records[0];
-        match &stored.stores {
-            Stores::Servers(_, redis) => {
+        let old = &records[0];
+        let connections = match &stored.stores {
+            Stores::Servers(options, redis) => {
                 let mut redis = redis.clone();
-                let _: () = redis.set(format!("{}record", self.prefix), old).await?;
-                if self.part == Part::List {
-                    let _: () = redis.zadd(format!("{}sessions", self.prefix), "only", 1).await?;
-                    let _: () = redis.set(format!("{}only", self.prefix), old).await?;
+                let _: () = redis.set(format!("{prefix}record"), old).await?;
+                if part == Part::List {
+                    let _: () = redis.zadd(format!("{prefix}sessions"), "only", 1).await?;
+                    let _: () = redis.set(format!("{prefix}only"), old).await?;
                 }
+                Connections::Postgres(PgConnection::connect_with(options).await?)
             }
-            Stores::Embedded { write, .. } => {
+            Stores::Embedded { daemons, own, write } => {
+                let mut write = write.lock().await;
                 for turn in 0..SESSIONS {
-                    let key = format!("{}{turn}", self.prefix);
-                    let query = sqlx::query(WRITE_RECORD).bind(key).bind(&self.prefix);
-                    query.bind(old).execute(write).await?;
+                    let query = sqlx::query(WRITE_RECORD).bind(format!("{prefix}{turn}"));
+                    query.bind(&prefix).bind(old).execute(&mut *write).await?;
                 }
+                let daemons = SqliteConnection::connect_with(daemons).await?;
+                Connections::Sqlite { daemons, own: SqliteConnection::connect_with(own).await? }
             }
-        }
-        Ok(())
+        };
+        let mut repeated = Self { part, task, turn: 0, connections, prefix, records };
+        repeated.once(stored).await?;
+        repeated.once(stored).await?;
+        Ok(repeated)
     }
 
     pub async fn once(&mut self, stored: &Stored) -> Result<()> {
         let turn = self.turn;
         self.turn += 1;
-        let number = self.task * 61 + usize::try_from(turn)?;
-        let count = stored.ids.len().max(1);
-        let (email, user, team, project) =
-            stored.ids.get(number % count).ok_or("the database has no account with a team")?;
-        match (&stored.stores, self.part) {
-            (Stores::Servers(pool, _), Part::Email) => {
-                sqlx::query(BY_EMAIL).bind(email).fetch_optional(pool).await.map(drop)?;
+        match (self.part, &mut self.connections, &stored.stores) {
+            (Part::Email | Part::Check | Part::TeamRead, Connections::Postgres(it), _) => {
+                let number = self.task * 61 + usize::try_from(turn)?;
+                select!(self.part, it, stored.ids, number)
             }
-            (Stores::Servers(pool, _), Part::Check) => {
-                let query = sqlx::query(CHECK).bind(user).bind(team).bind(project);
-                query.fetch_optional(pool).await.map(drop)?;
+            (
+                Part::Email | Part::Check | Part::TeamRead,
+                Connections::Sqlite { daemons: it, .. },
+                _,
+            ) => {
+                let number = self.task * 61 + usize::try_from(turn)?;
+                select!(self.part, it, stored.ids, number)
             }
-            (Stores::Servers(pool, _), Part::TeamRead) => {
-                sqlx::query(TEAMS).bind(user).fetch_all(pool).await.map(drop)?;
+            (Part::Commit, Connections::Postgres(it), _) => {
+                let text = &self.records[0][..300];
+                sqlx::query(INSERT).bind(text).execute(it).await.map(drop)?;
             }
-            (Stores::Servers(pool, _), _) if self.part == Part::Commit => {
-                sqlx::query(INSERT).bind(&self.records[0][..300]).execute(pool).await.map(drop)?;
+            (Part::Commit, _, Stores::Embedded { write, .. }) => {
+                let text = &self.records[0][..300];
+                let mut write = write.lock().await;
+                sqlx::query(INSERT).bind(text).execute(&mut *write).await.map(drop)?;
             }
-            (Stores::Embedded { daemons, .. }, Part::Email) => {
-                sqlx::query(BY_EMAIL).bind(email).fetch_optional(daemons).await.map(drop)?;
+            (Part::Rotate | Part::Open, _, Stores::Embedded { write, .. }) => {
+                let key = format!("{}{}", self.prefix, turn % SESSIONS);
+                let query = sqlx::query(WRITE_RECORD).bind(&key).bind(&self.prefix);
+                let mut write = write.lock().await;
+                query.bind(&self.records[0]).execute(&mut *write).await.map(drop)?;
             }
-            (Stores::Embedded { daemons, .. }, Part::Check) => {
-                let query = sqlx::query(CHECK).bind(user).bind(team).bind(project);
-                query.fetch_optional(daemons).await.map(drop)?;
+            (Part::Read, Connections::Sqlite { own, .. }, _) => {
+                let key = format!("{}{}", self.prefix, turn % SESSIONS);
+                sqlx::query(READ_RECORD).bind(&key).fetch_one(own).await.map(drop)?;
             }
-            (Stores::Embedded { daemons, .. }, Part::TeamRead) => {
-                sqlx::query(TEAMS).bind(user).fetch_all(daemons).await.map(drop)?;
+            (_, Connections::Sqlite { own, .. }, _) => {
+                sqlx::query(LIST_RECORDS).bind(&self.prefix).fetch_all(own).await.map(drop)?;
             }
-            (Stores::Embedded { write, .. }, Part::Commit) => {
-                sqlx::query(INSERT).bind(&self.records[0][..300]).execute(write).await.map(drop)?;
+            (_, _, Stores::Servers(_, redis)) => {
+                self.in_redis(stored, redis.clone(), turn).await?;
             }
-            (Stores::Embedded { read, write, .. }, _) => {
-                self.in_table(read, write, turn).await?;
+            (_, Connections::Postgres(_), Stores::Embedded { .. }) => {
+                return Err("a part of PostgreSQL runs on SQLite".into());
             }
-            (Stores::Servers(_, redis), _) => self.in_redis(stored, redis.clone(), turn).await?,
         }
         Ok(())
     }
@@ -226,20 +251,6 @@ impl Repeated {
         call.arg(&self.prefix);
         let all: Vec<(String, String)> = call.invoke_async(&mut redis).await?;
         check(all.len() == 1)
-    }
-
-    /// The parts of the token store in SQLite.
-    async fn in_table(&self, read: &SqlitePool, write: &SqlitePool, turn: u64) -> Result<()> {
-        let key = format!("{}{}", self.prefix, turn % SESSIONS);
-        if matches!(self.part, Part::Rotate | Part::Open) {
-            let query = sqlx::query(WRITE_RECORD).bind(&key).bind(&self.prefix);
-            query.bind(&self.records[0]).execute(write).await?;
-        } else if self.part == Part::Read {
-            sqlx::query(READ_RECORD).bind(&key).fetch_one(read).await?;
-        } else {
-            sqlx::query(LIST_RECORDS).bind(&self.prefix).fetch_all(read).await?;
-        }
-        Ok(())
     }
 }
 
