@@ -94,7 +94,7 @@ pub fn servers(arguments: &Arguments) -> Processes {
 
 /// A closed loop with the number of clients that the tables have.
 pub const fn closed(clients: usize, length: Duration) -> Shape {
-    Shape { clients, protocol: Protocol::Http1, length, rate: None }
+    Shape { clients, protocol: Protocol::Http1, length, rate: None, may_refuse: false }
 }
 
 async fn create_database(port: u16, number: u8) -> Result<String> {

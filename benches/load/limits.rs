@@ -118,7 +118,13 @@ impl Limits {
                 processes: Processes { daemon: Some(self.plain.pid()), ..Processes::default() },
                 is_daemon: false,
             };
-            let shape = Shape { clients: TASKS, protocol: Protocol::Http1, length, rate: None };
+            let shape = Shape {
+                clients: TASKS,
+                protocol: Protocol::Http1,
+                length,
+                rate: None,
+                may_refuse: false,
+            };
             return load::run(target, world, endpoint, shape).await;
         }
         let mut tasks = Vec::new();
@@ -131,16 +137,22 @@ impl Limits {
             Part::Hash => compute::on_all_cores(compute::hash, length).await?,
             Part::Sign => compute::on_all_cores(compute::sign, length).await?,
             Part::Verify => compute::on_all_cores(compute::verify, length).await?,
-            _ => self.on_stores(tasks, length).await?,
+            _ => self.on_stores(&mut tasks, length).await?,
         };
         let elapsed = began.elapsed();
+        // The connections are still open, because the CPU time of a thread or of a process of
+        // PostgreSQL is read while it runs.
         Ok(Outcome { latencies, elapsed, cpu: window.end(), ..Outcome::new() })
     }
 
-    /// Lets all tasks repeat a part of the stores.
-    async fn on_stores(&self, tasks: Vec<Repeated>, length: Duration) -> Result<Histogram<u64>> {
+    /// Lets all tasks repeat a part of the stores, and gives the tasks back.
+    async fn on_stores(
+        &self,
+        tasks: &mut Vec<Repeated>,
+        length: Duration,
+    ) -> Result<Histogram<u64>> {
         let mut all = JoinSet::new();
-        for mut repeated in tasks {
+        for mut repeated in tasks.drain(..) {
             let stored = self.stored.clone();
             all.spawn(async move {
                 let mut latencies = histogram();
@@ -150,12 +162,14 @@ impl Limits {
                     repeated.once(&stored).await?;
                     latencies.saturating_record(micros(one.elapsed()));
                 }
-                Result::Ok(latencies)
+                Result::Ok((latencies, repeated))
             });
         }
         let mut sum = histogram();
-        for latencies in all.join_all().await {
-            sum.add(latencies?)?;
+        for ended in all.join_all().await {
+            let (latencies, repeated) = ended?;
+            sum.add(latencies)?;
+            tasks.push(repeated);
         }
         Ok(sum)
     }

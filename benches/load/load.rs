@@ -35,6 +35,9 @@ pub struct Shape {
     pub length: Duration,
     /// The requests that begin in a second. None for a closed loop.
     pub rate: Option<f64>,
+    /// Whether the daemon may refuse requests with 429 or 503, because this is more than it can
+    /// serve.
+    pub may_refuse: bool,
 }
 
 /// The result of a window.
@@ -173,7 +176,7 @@ impl Sender {
                     outcome.latencies.saturating_record(micros(late.unwrap_or(sent).elapsed()));
                 }
                 Ok(StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
-                    if self.shape.rate.is_some() =>
+                    if self.shape.may_refuse =>
                 {
                     outcome.refusals.saturating_record(micros(sent.elapsed()));
                 }

@@ -23,6 +23,7 @@ impl Run<'_> {
             "clients",
             "HTTP",
             "a second",
+            "refused",
             "p50 ms",
             "p99 ms",
             "p99.9 ms",
@@ -32,7 +33,7 @@ impl Run<'_> {
             let one = OTHER_CLIENTS.map(|clients| (clients, Protocol::Http1));
             for (clients, protocol) in one.into_iter().chain([(64, Protocol::Http2)]) {
                 let length = self.arguments.effort.endpoint;
-                let shape = Shape { clients, protocol, length, rate: None };
+                let shape = Shape { clients, protocol, length, rate: None, may_refuse: true };
                 let outcome = self.load(endpoint, shape).await?;
                 let [p50, p99, p999] = latencies(&outcome);
                 self.report.row(&[
@@ -40,6 +41,7 @@ impl Run<'_> {
                     clients.to_string(),
                     protocol.name().to_owned(),
                     number(outcome.rate()),
+                    number(outcome.sent() - outcome.rate()),
                     p50,
                     p99,
                     p999,
@@ -73,6 +75,7 @@ impl Run<'_> {
                     protocol: Protocol::Http1,
                     length: self.arguments.effort.open,
                     rate: Some(capacity * part),
+                    may_refuse: true,
                 };
                 let outcome = self.load(endpoint, shape).await?;
                 let [p50, p99, p999] = latencies(&outcome);
