@@ -69,6 +69,21 @@ impl Part {
         !matches!(self, Self::Http | Self::Hash | Self::Sign | Self::Verify)
     }
 
+    /// The processes that do the work of the part. Others may do work of their own meanwhile.
+    const fn runs_in(self, all: Processes) -> Processes {
+        match self {
+            Self::Http | Self::Hash | Self::Sign | Self::Verify => {
+                Processes { postgres: None, redis: None, ..all }
+            }
+            Self::Email | Self::Check | Self::TeamRead | Self::Commit => {
+                Processes { redis: None, ..all }
+            }
+            Self::Read | Self::Rotate | Self::Open | Self::List => {
+                Processes { postgres: None, ..all }
+            }
+        }
+    }
+
     pub const fn name(self) -> &'static str {
         match self {
             Self::Http => "plain hyper server",
@@ -131,7 +146,7 @@ impl Limits {
         for task in (0..TASKS).filter(|_| part.is_of_stores()) {
             tasks.push(Repeated::start(&self.stored, part, task, self.seed).await?);
         }
-        let window = Window::begin(self.processes);
+        let window = Window::begin(part.runs_in(self.processes));
         let began = Instant::now();
         let latencies = match part {
             Part::Hash => compute::on_all_cores(compute::hash, length).await?,
