@@ -68,13 +68,18 @@ pub struct Stored {
 
 enum Stores {
     /// PostgreSQL, and Redis with one connection that all tasks share.
-    Servers(PgConnectOptions, MultiplexedConnection),
-    /// The daemon's own database for reads of accounts, another one with the same durability for
-    /// records, and the only connection that writes to it.
-    Embedded { daemons: SqliteConnectOptions, own: SqliteConnectOptions, write: Writer },
+    Servers(Box<PgConnectOptions>, MultiplexedConnection),
+    Embedded(Box<Embedded>),
 }
 
-type Writer = Mutex<SqliteConnection>;
+struct Embedded {
+    /// The daemon's own database, for reads of accounts.
+    daemons: SqliteConnectOptions,
+    /// Another database with the same durability, for records.
+    own: SqliteConnectOptions,
+    /// The only connection that writes to this database.
+    write: Mutex<SqliteConnection>,
+}
 
 /// The connections of one task. A pool is not used, because the pool of sqlx sends a ping for each
 /// statement.
@@ -91,7 +96,7 @@ impl Stored {
         sqlx::query(CREATE_COMMITS).execute(&mut connection).await?;
         let ids = sqlx::query_as(IDS).fetch_all(&mut connection).await?;
         let redis = redis::Client::open(redis)?.get_multiplexed_async_connection().await?;
-        Ok(Self::new(Stores::Servers(options, redis), ids))
+        Ok(Self::new(Stores::Servers(Box::new(options), redis), ids))
     }
 
     /// Opens the daemon's database in `data_dir`, and creates another one in `directory`.
@@ -109,7 +114,10 @@ impl Stored {
         sqlx::raw_sql(CREATE_EMBEDDED).execute(&mut write).await?;
         let mut read = SqliteConnection::connect_with(&daemons).await?;
         let ids = sqlx::query_as(IDS).fetch_all(&mut read).await?;
-        Ok(Self::new(Stores::Embedded { daemons, own, write: Mutex::new(write) }, ids))
+        Ok(Self::new(
+            Stores::Embedded(Box::new(Embedded { daemons, own, write: Mutex::new(write) })),
+            ids,
+        ))
     }
 
     fn new(stores: Stores, ids: Vec<(String, Uuid, Uuid, Uuid)>) -> Self {
@@ -151,7 +159,8 @@ impl Repeated {
                 }
                 Connections::Postgres(PgConnection::connect_with(options).await?)
             }
-            Stores::Embedded { daemons, own, write } => {
+            Stores::Embedded(embedded) => {
+                let Embedded { daemons, own, write } = &**embedded;
                 let mut write = write.lock().await;
                 for turn in 0..SESSIONS {
                     let query = sqlx::query(WRITE_RECORD).bind(format!("{prefix}{turn}"));
@@ -173,7 +182,7 @@ impl Repeated {
         match (self.part, &mut self.connections, &stored.stores) {
             (Part::Email | Part::Check | Part::TeamRead, Connections::Postgres(it), _) => {
                 let number = self.task * 61 + usize::try_from(turn)?;
-                select!(self.part, it, stored.ids, number)
+                select!(self.part, it, stored.ids, number);
             }
             (
                 Part::Email | Part::Check | Part::TeamRead,
@@ -181,21 +190,21 @@ impl Repeated {
                 _,
             ) => {
                 let number = self.task * 61 + usize::try_from(turn)?;
-                select!(self.part, it, stored.ids, number)
+                select!(self.part, it, stored.ids, number);
             }
             (Part::Commit, Connections::Postgres(it), _) => {
                 let text = &self.records[0][..300];
                 sqlx::query(INSERT).bind(text).execute(it).await.map(drop)?;
             }
-            (Part::Commit, _, Stores::Embedded { write, .. }) => {
+            (Part::Commit, _, Stores::Embedded(embedded)) => {
                 let text = &self.records[0][..300];
-                let mut write = write.lock().await;
+                let mut write = embedded.write.lock().await;
                 sqlx::query(INSERT).bind(text).execute(&mut *write).await.map(drop)?;
             }
-            (Part::Rotate | Part::Open, _, Stores::Embedded { write, .. }) => {
+            (Part::Rotate | Part::Open, _, Stores::Embedded(embedded)) => {
                 let key = format!("{}{}", self.prefix, turn % SESSIONS);
                 let query = sqlx::query(WRITE_RECORD).bind(&key).bind(&self.prefix);
-                let mut write = write.lock().await;
+                let mut write = embedded.write.lock().await;
                 query.bind(&self.records[0]).execute(&mut *write).await.map(drop)?;
             }
             (Part::Read, Connections::Sqlite { own, .. }, _) => {
@@ -208,7 +217,7 @@ impl Repeated {
             (_, _, Stores::Servers(_, redis)) => {
                 self.in_redis(stored, redis.clone(), turn).await?;
             }
-            (_, Connections::Postgres(_), Stores::Embedded { .. }) => {
+            (_, Connections::Postgres(_), Stores::Embedded(_)) => {
                 return Err("a part of PostgreSQL runs on SQLite".into());
             }
         }
