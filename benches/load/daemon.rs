@@ -62,8 +62,10 @@ impl Daemon {
         let mut daemon = Self { child, binary, settings, directory, public, admin, ready_after };
         while !daemon.is_ready().await {
             if daemon.child.try_wait()?.is_some() || began.elapsed() > READY_WITHIN {
-                let log = daemon.directory.join("log");
-                return Err(format!("the daemon did not start: read {}", log.display()).into());
+                let log = fs::read_to_string(daemon.directory.join("log")).unwrap_or_default();
+                let lines: Vec<&str> = log.lines().collect();
+                let last = lines[lines.len().saturating_sub(5)..].join("\n");
+                return Err(format!("the daemon did not start. The end of its log:\n{last}").into());
             }
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
