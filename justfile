@@ -48,6 +48,10 @@ docs:
 bench *GROUPS:
     cargo bench --locked --bench latchkey -- "$@"
 
+# Measure every endpoint of the release daemon and its limit, in about 5 minutes
+load *ARGUMENTS:
+    ./scripts/bench "$@"
+
 # Cause all five incidents or some of them: redis, postgresql, smtp, worker, overload
 drill *INCIDENTS:
     ./scripts/drill "$@"

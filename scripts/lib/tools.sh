@@ -33,10 +33,15 @@ pg_bin() {
     [[ -n $newest ]] && printf '%s\n' "$newest"
 }
 
-# missing_packages: prints the Debian names of the packages that are missing, one on each line.
-missing_packages() {
+# missing_servers: prints the Debian names of PostgreSQL and Redis, if they are missing.
+missing_servers() {
     pg_bin >/dev/null || echo postgresql-15
     command -v redis-server >/dev/null && command -v redis-cli >/dev/null || echo redis-server
+}
+
+# missing_packages: prints the Debian names of the packages that are missing, one on each line.
+missing_packages() {
+    missing_servers
     command -v sqlite3 >/dev/null || echo sqlite3
     [[ -x /usr/sbin/nginx ]] || command -v nginx >/dev/null || echo nginx-light
     [[ -x /usr/sbin/haproxy ]] || command -v haproxy >/dev/null || echo haproxy
