@@ -69,7 +69,12 @@ pub fn random_bytes<const N: usize>() -> [u8; N] {
 /// Returns a random id of 128 bits in base64url. It is used for session ids, `jti` and request ids
 /// (ASVS 7.2.3, 11.5.1).
 pub fn random_id() -> String {
-    URL_SAFE_NO_PAD.encode(random_bytes::<16>())
+    id_of(&random_bytes::<16>())
+}
+
+/// The id with these random bytes.
+pub fn id_of(random: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(random)
 }
 
 /// Whether a text has the form of a [`random_id`]: at least one character, and only characters of

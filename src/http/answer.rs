@@ -29,6 +29,11 @@ pub fn json(value: &impl Serialize) -> Answer {
     status_json(StatusCode::OK, value)
 }
 
+/// A 200 response with a body that is JSON already.
+pub fn json_text(body: Bytes) -> Answer {
+    with_type(StatusCode::OK, HeaderValue::from_static("application/json"), body)
+}
+
 pub fn status_json(status: StatusCode, value: &impl Serialize) -> Answer {
     let body = serde_json::to_vec(value).unwrap_or_default();
     with_type(status, HeaderValue::from_static("application/json"), body)

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::forwarded::{ForwardedClient, client, is_forwarded, trusts};
 use crate::admission::Headers as RateHeaders;
 use crate::client_key::ClientKey;
-use crate::secret::{random_bytes, random_id};
+use crate::secret::{id_of, random_bytes};
 use crate::telemetry::ids::Ids;
 use crate::telemetry::trace::{self, Place, Traceparent};
 
@@ -123,18 +123,20 @@ impl Cx {
             Some(told) if is_trusted && trace::propagates() => TraceParent::Parent(told),
             Some(told) => TraceParent::Linked(told),
         };
+        // One call, because each call to the random source costs about as much as the bytes.
+        let random = random_bytes::<40>();
+        let (for_trace, for_span, for_request) = (&random[..16], &random[16..24], &random[24..]);
         let trace_id = match &trace_parent {
             TraceParent::Parent(parent) => parent.trace_id.clone(),
-            _ => hex(&random_bytes::<16>()),
+            _ => hex(for_trace),
         };
         let parent_sampled = match &trace_parent {
             TraceParent::Parent(parent) => Some(parent.sampled),
             _ => None,
         };
-        let (span_id, sampled) =
-            (hex(&random_bytes::<8>()), trace::samples(&trace_id, parent_sampled));
+        let (span_id, sampled) = (hex(for_span), trace::samples(&trace_id, parent_sampled));
         let cx = Self {
-            request_id: random_id(),
+            request_id: id_of(for_request),
             traceparent: format!("00-{trace_id}-{span_id}-{:02x}", u8::from(sampled)),
             trace_id,
             span_id,
@@ -194,11 +196,13 @@ impl Cx {
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        text.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+    text
 }
 
 /// The printable text of a header, cut to `bytes_max`. The text is empty if the header is missing.

@@ -18,6 +18,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, Header};
 use serde::Deserialize;
@@ -165,6 +166,8 @@ pub struct KeySet {
     pub factors: FactorKeys,
     by_header: HashMap<String, Arc<Key>>,
     jwks: Vec<Jwk>,
+    /// `jwks` as the body of a response.
+    jwk_set: Bytes,
 }
 
 impl KeySet {
@@ -175,13 +178,11 @@ impl KeySet {
         (records, factors): (RecordKeys, FactorKeys),
         verifying: Vec<Arc<Key>>,
     ) -> Self {
-        let jwks = verifying
-            .iter()
-            .filter(|key| key.kind == Kind::Vault)
-            .filter_map(|key| key.material.jwk(&key.id))
-            .collect();
+        let vault_keys = verifying.iter().filter(|key| key.kind == Kind::Vault);
+        let jwks: Vec<Jwk> = vault_keys.filter_map(|key| key.material.jwk(&key.id)).collect();
+        let jwk_set = serde_json::json!({ "keys": jwks }).to_string().into();
         let by_header = verifying.into_iter().map(|key| (key.header.clone(), key)).collect();
-        Self { user, vault, records, factors, by_header, jwks }
+        Self { user, vault, records, factors, by_header, jwks, jwk_set }
     }
 
     /// The key whose tokens have exactly this header. `None` for any other header.
@@ -202,6 +203,11 @@ impl KeySet {
     /// The public keys that verify vaultTokens.
     pub fn jwks(&self) -> &[Jwk] {
         &self.jwks
+    }
+
+    /// The public keys that verify vaultTokens, as a JWK set in JSON (RFC 7517).
+    pub fn jwk_set(&self) -> Bytes {
+        self.jwk_set.clone()
     }
 }
 

@@ -1,7 +1,6 @@
 //! `GET /.well-known/jwks.json`: returns the public keys that verify vaultTokens (RFC 7517).
 
 use hyper::header::{HeaderName, HeaderValue};
-use serde_json::json;
 
 use crate::app::App;
 use crate::http::answer::{self, Answer};
@@ -13,8 +12,7 @@ use crate::problem::Problem;
 const CACHED_SECONDS: u32 = 300;
 
 pub async fn handle(app: &App, _: &mut Request) -> Result<Answer, Problem> {
-    let keys = app.keys.current();
-    Ok(public(answer::json(&json!({ "keys": keys.jwks() }))))
+    Ok(public(answer::json_text(app.keys.current().jwk_set())))
 }
 
 /// Lets every origin read the response and every cache store it.
