@@ -17,9 +17,9 @@ pub(super) async fn sqlite(connection: &mut SqliteConnection) -> bool {
     begun.is_ok() && !connection.is_in_transaction()
 }
 
-/// Whether a PostgreSQL connection is outside of a transaction. For PostgreSQL sqlx's count is
-/// right, because [`transaction::begin`](super::transaction::begin) handles the only case in which
-/// it would be wrong.
+/// Whether a PostgreSQL connection is outside of a transaction of the migrations. sqlx counts only
+/// these transactions. Every other transaction has ended before, because
+/// [`Connections`](super::connections::Connections) rolls back before it gives a connection back.
 pub(super) fn postgres(connection: &PgConnection) -> bool {
     !connection.is_in_transaction()
 }
