@@ -2,18 +2,20 @@
 //! acknowledged row must be in the database. A connection must not return to its pool inside a
 //! transaction.
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::Poll;
 
+use futures_util::FutureExt as _;
 use latchkey::config;
 use latchkey::database::Db;
 use sea_orm::{ConnectionTrait as _, DatabaseBackend, DbErr, Statement};
 
 use crate::servers::TestDatabase;
 
-/// Makes a statement and its commit take some milliseconds, so that each of them is still pending
-/// when the caller polls again.
+/// Makes a statement and its commit take some milliseconds, so that each of them is pending at its
+/// first poll.
 const SLOW: &str = "
 CREATE FUNCTION work() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -23,8 +25,6 @@ END $$;
 CREATE TRIGGER slow_statement AFTER INSERT ON people FOR EACH ROW EXECUTE FUNCTION work();
 CREATE CONSTRAINT TRIGGER slow_commit AFTER INSERT ON people DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW EXECUTE FUNCTION work();";
-/// The maximum number of polls. Every transaction needs fewer polls.
-const POLLS_MAX: usize = 200;
 
 /// Opens a pool of one connection, so that all callers use the same connection one after another.
 async fn pool(database: &TestDatabase) -> Db {
@@ -44,9 +44,24 @@ async fn count(db: &Db, end: &str) -> i64 {
     row.try_get_by_index(0).expect("a number")
 }
 
+/// The steps of a transaction that writes.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+enum Step {
+    Begin,
+    Insert,
+    Commit,
+}
+
 async fn write(db: &Db, name: &str) -> Result<(), DbErr> {
+    write_in_steps(db, name, &Cell::new(Step::Begin)).await
+}
+
+/// Writes a row. `step` is the step that runs.
+async fn write_in_steps(db: &Db, name: &str, step: &Cell<Step>) -> Result<(), DbErr> {
     let tx = db.begin().await?;
+    step.set(Step::Insert);
     tx.execute_unprepared(&format!("INSERT INTO people VALUES ('{name}')")).await?;
+    step.set(Step::Commit);
     tx.commit().await
 }
 
@@ -68,71 +83,53 @@ async fn a_commit_after_a_failed_statement_is_refused_on_servers() {
     assert_eq!(count(&db, "").await, 1);
 }
 
-/// In each round the caller waits for one more poll than in the round before, and then goes away.
-/// The rounds end when a transaction is done.
 #[tokio::test]
 async fn a_caller_that_goes_away_takes_no_later_write_with_it_on_servers() {
     let database = TestDatabase::create().await;
     let (db, other) = (pool(&database).await, pool(&database).await);
     db.writer().execute_unprepared(SLOW).await.expect("created");
-    let furthest = go_away_until_one_is_done(&db, &other).await;
-    // BEGIN, the statement and COMMIT are each pending for at least one poll.
-    assert!(furthest >= 3, "no caller went away during the commit: {furthest}");
-}
-
-/// Returns the largest number of polls after which the writing transaction was still not done.
-async fn go_away_until_one_is_done(db: &Db, other: &Db) -> usize {
-    let mut furthest = 0;
-    for polls in 0..POLLS_MAX {
-        let turn = format!("[{polls}]");
-        let name = format!("gone {turn}");
-        let mut writing: Pin<Box<dyn Future<Output = _>>> = Box::pin(write(db, &name));
-        let mut reading: Pin<Box<dyn Future<Output = _>>> =
-            Box::pin(async { db.begin_reading().await.map(drop) });
-        let written = polled(&mut writing, polls).await;
-        drop(writing);
-        let read = polled(&mut reading, polls).await;
-        drop(reading);
-        let single = format!("INSERT INTO people VALUES ('single {turn}')");
-        db.writer().execute_unprepared(&single).await.expect("written");
-        write(db, &format!("after {turn}")).await.expect("written");
-        let acknowledged = count(other, &format!("r {turn}")).await
-            + count(other, &format!("single {turn}")).await;
-        assert_eq!(acknowledged, 2, "after {polls} polls");
-        let gone = count(other, &name).await;
-        match (written, read) {
-            (Some(written), Some(read)) => {
-                written.expect("committed");
-                read.expect("begun");
-                assert_eq!(gone, 1, "an acknowledged row is lost");
-                return furthest;
-            }
-            (Some(written), None) => {
-                written.expect("committed");
-                assert_eq!(gone, 1, "after {polls} polls an acknowledged row is lost");
-            }
-            (None, _) => furthest = polls,
+    for step in [Step::Begin, Step::Insert, Step::Commit] {
+        for pending in 1..=3 {
+            go_away(&db, &other, step, pending).await;
         }
     }
-    panic!("no transaction was done after {POLLS_MAX} polls");
 }
 
-/// Polls `work` at most `polls` times and returns its result, or `None` if it is not done. Before
-/// each further poll it waits until `work` is woken, which means that the server has responded.
-async fn polled<T>(work: &mut Pin<Box<dyn Future<Output = T> + '_>>, polls: usize) -> Option<T> {
-    let mut left = polls;
-    poll_fn(|cx| {
-        if left == 0 {
-            return Poll::Ready(None);
+/// A caller goes away when its transaction has been pending this many times in `step` or later.
+/// Then others use the same connection, and `other` counts what they wrote.
+async fn go_away(db: &Db, other: &Db, leaves_in: Step, pending: usize) {
+    let turn = format!("[{leaves_in:?} {pending}]");
+    let name = format!("gone {turn}");
+    let step = Cell::new(Step::Begin);
+    let mut writing: Pin<Box<dyn Future<Output = _>>> = Box::pin(write_in_steps(db, &name, &step));
+    let mut left = pending;
+    let written = poll_fn(|cx| {
+        if let Poll::Ready(written) = writing.as_mut().poll(cx) {
+            return Poll::Ready(Some(written));
         }
-        left -= 1;
-        match work.as_mut().poll(cx) {
-            Poll::Ready(done) => Poll::Ready(Some(done)),
-            // The last poll did not finish the work. The caller stops here and does not wait until
-            // it is woken.
-            Poll::Pending if left == 0 => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
-        }
+        left -= usize::from(step.get() >= leaves_in);
+        if left == 0 { Poll::Ready(None) } else { Poll::Pending }
     })
-    .await
+    .await;
+    drop(writing);
+    let reading = db.begin_reading();
+    // This one goes away at its first poll.
+    drop(reading.now_or_never());
+    let single = format!("INSERT INTO people VALUES ('single {turn}')");
+    db.writer().execute_unprepared(&single).await.expect("written");
+    write(db, &format!("after {turn}")).await.expect("written");
+    let acknowledged =
+        count(other, &format!("r {turn}")).await + count(other, &format!("single {turn}")).await;
+    assert_eq!(acknowledged, 2, "after {turn}");
+    let is_done = written.is_some();
+    if let Some(written) = written {
+        written.expect("committed");
+        assert_eq!(count(other, &name).await, 1, "after {turn} an acknowledged row is lost");
+    } else if step.get() < Step::Commit {
+        assert_eq!(count(other, &name).await, 0, "after {turn} a row is there without a commit");
+    }
+    // BEGIN can be done at once. The other two are slow, so the caller goes away in them.
+    if pending == 1 && leaves_in > Step::Begin {
+        assert_eq!((step.get(), is_done), (leaves_in, false), "where the caller went away");
+    }
 }
