@@ -108,17 +108,18 @@ ensure_cargo_tools() {
 
 # python_with FOLDER: prints the path of a Python that has the packages in
 # tests/FOLDER/requirements.txt. It creates the environment of this Python once and uses it again.
-# The packages in tests/FOLDER/requirements-any-python.txt are installed for any version of Python.
+# The packages in tests/FOLDER/requirements-no-deps.txt are installed without their dependencies
+# and for any version of Python.
 python_with() {
-    local folder=$ROOT/tests/$1 home=$CACHE/latchkey-python-$1 any=requirements-any-python.txt
+    local folder=$ROOT/tests/$1 home=$CACHE/latchkey-python-$1 no_deps=requirements-no-deps.txt
     local files=("$folder/requirements.txt")
-    if [[ -f $folder/$any ]]; then files+=("$folder/$any"); fi
+    if [[ -f $folder/$no_deps ]]; then files+=("$folder/$no_deps"); fi
     if ! cat "${files[@]}" | cmp -s - "$home/requirements.txt"; then
         rm -rf "$home"
         python3 -m venv "$home" >&2
         "$home/bin/pip" install -q --disable-pip-version-check -r "$folder/requirements.txt" >&2
-        if [[ -f $folder/$any ]]; then
-            "$home/bin/pip" install -q --disable-pip-version-check --no-deps --ignore-requires-python -r "$folder/$any" >&2
+        if [[ -f $folder/$no_deps ]]; then
+            "$home/bin/pip" install -q --disable-pip-version-check --no-deps --ignore-requires-python -r "$folder/$no_deps" >&2
         fi
         cat "${files[@]}" >"$home/requirements.txt"
     fi

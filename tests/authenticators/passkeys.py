@@ -1,5 +1,6 @@
-"""Tests passkeys of python-fido2, another implementation of WebAuthn, against a running daemon. The
-library writes the CBOR, the COSE keys and the JSON of both ceremonies."""
+"""Tests the passkeys of another implementation of WebAuthn against a running daemon, and has the
+passkeys of python-fido2. That library writes the CBOR, the COSE keys and the JSON of both
+ceremonies."""
 
 import hashlib
 import os
@@ -20,6 +21,7 @@ from fido2.webauthn import (
 )
 
 FLAG = AuthenticatorData.FLAG
+ELSEWHERE = "https://example.net"
 
 
 class Es256Key:
@@ -42,6 +44,8 @@ class EdDsaKey:
 
 class Passkey:
     """A passkey that is synced between the devices of its user, so its counter is always 0."""
+
+    is_synced = True
 
     def __init__(self, key, origin: str):
         self.key, self.origin = key, origin
@@ -76,35 +80,69 @@ class Passkey:
         return dict(AuthenticationResponse(raw_id=self.id, response=response))
 
 
-def walk(daemon, check, problem, name: str, key):
-    """Adds a passkey, logs in with it with and without the password, and proves the user again."""
-    password, address = f"the horse of {name} 47", f"{name}@example.com"
-    daemon.person(name)
-    token = daemon.login(name)["userToken"]
-    passkey = Passkey(key, f"http://localhost:{daemon.port}")
-    begun = daemon.call("POST", "/api/me/passkeys/options", {}, token)
-    body = {"challenge": begun["challenge"], "name": "Phone", "credential": passkey.create(begun["publicKey"])}
-    added = daemon.call("POST", "/api/me/passkeys", body, token)
-    check(f"{name}: a passkey is added", added["factor"]["backedUp"] is True, str(added))
+class Account:
+    """A user of the daemon, whose passkey has `origin`, `is_synced`, `create` and `get`."""
 
-    def log_in(path: str, begun: dict, more: dict) -> dict:
-        credential = passkey.get(begun["publicKey"])
-        return daemon.call("POST", path, {"challenge": begun["challenge"], "credential": credential} | more)
+    def __init__(self, daemon, problem, name: str, passkey):
+        self.daemon, self.problem, self.passkey = daemon, problem, passkey
+        self.password, self.email = f"the horse of {name} 47", f"{name}@example.com"
+        daemon.person(name)
+        self.token = daemon.login(name)["userToken"]
 
-    begun = daemon.call("POST", "/api/login/passkey/options", {})
-    tokens = log_in("/api/login/passkey", begun, {})
+    def registration(self) -> dict:
+        """Returns the body that adds the passkey."""
+        begun = self.daemon.call("POST", "/api/me/passkeys/options", {}, self.token)
+        return {"challenge": begun["challenge"], "name": "Phone", "credential": self.passkey.create(begun["publicKey"])}
+
+    def proof(self, path: str, body: dict, token: str | None = None) -> dict:
+        """Requests options at `path`. Returns the body of a login or of a step-up."""
+        begun = self.daemon.call("POST", path, body, token)
+        return {"challenge": begun["challenge"], "credential": self.passkey.get(begun["publicKey"])}
+
+    def login(self) -> dict:
+        """Returns the body of a login without a password."""
+        return self.proof("/api/login/passkey/options", {})
+
+
+def walk(daemon, check, problem, name: str, passkey):
+    """Adds a passkey, logs in with it with and without the password, and proves the user again.
+    Then uses it in a hostile way."""
+    account = Account(daemon, problem, name, passkey)
+    origin, passkey.origin = passkey.origin, ELSEWHERE
+    refused = problem(daemon, "/api/me/passkeys", account.registration(), account.token)
+    check(f"{name}: another website adds no passkey", refused["code"] == "validation-failed", str(refused))
+    passkey.origin = origin
+    added = daemon.call("POST", "/api/me/passkeys", account.registration(), account.token)
+    check(f"{name}: a passkey is added", added["factor"]["backedUp"] is passkey.is_synced, str(added))
+
+    used = account.login()
+    tokens = daemon.call("POST", "/api/login/passkey", used)
     check(f"{name}: a passkey logs in without a password", "userToken" in tokens, str(tokens))
-    required = problem(daemon, "/api/login", {"email": address, "password": password})
+    required = problem(daemon, "/api/login", {"email": account.email, "password": account.password})
     check(f"{name}: a login needs the passkey", required["methods"] == ["passkey", "recovery-code"], str(required))
-    begun = daemon.call("POST", "/api/login/passkey/options", {"challenge": required["challenge"]})
-    tokens = log_in("/api/login/factor", begun, {"method": "passkey"})
+    proof = account.proof("/api/login/passkey/options", {"challenge": required["challenge"]})
+    tokens = daemon.call("POST", "/api/login/factor", proof | {"method": "passkey"})
     check(f"{name}: a passkey completes a login", "userToken" in tokens, str(tokens))
-    begun = daemon.call("POST", "/api/step-up/options", {}, tokens["userToken"])
-    proof = {"method": "passkey", "challenge": begun["challenge"], "credential": passkey.get(begun["publicKey"])}
+    proof = account.proof("/api/step-up/options", {}, tokens["userToken"]) | {"method": "passkey"}
     tokens = daemon.call("POST", "/api/step-up", proof, tokens["userToken"])
     check(f"{name}: a passkey proves the user again", "userToken" in tokens, str(tokens))
-    passkey.origin = "https://example.net"
-    begun = daemon.call("POST", "/api/login/passkey/options", {})
-    body = {"challenge": begun["challenge"], "credential": passkey.get(begun["publicKey"])}
-    refused = problem(daemon, "/api/login/passkey", body)
-    check(f"{name}: another website is refused", refused["code"] == "invalid-credentials", str(refused))
+    misuse(account, check, name, used, tokens["userToken"])
+
+
+def misuse(account: Account, check, name: str, used: dict, token: str):
+    """Checks that the daemon refuses responses that were sent before, and another website. `used` is
+    the body of a login, and `token` belongs to a session with a fresh second factor."""
+    daemon, problem = account.daemon, account.problem
+    refused = problem(daemon, "/api/login/passkey", used)
+    check(f"{name}: a login that is sent again is refused", refused["code"] == "challenge-invalid", str(refused))
+    again = account.login() | {"credential": used["credential"]}
+    refused = problem(daemon, "/api/login/passkey", again)
+    is_refused = refused["code"] == "invalid-credentials"
+    check(f"{name}: an old response to a new challenge is refused", is_refused, str(refused))
+
+    account.passkey.origin = ELSEWHERE
+    refused = problem(daemon, "/api/login/passkey", account.login())
+    check(f"{name}: another website does not log in", refused["code"] == "invalid-credentials", str(refused))
+    proof = account.proof("/api/step-up/options", {}, token) | {"method": "passkey"}
+    refused = problem(daemon, "/api/step-up", proof, token)
+    check(f"{name}: another website does not prove the user", refused["code"] == "invalid-credentials", str(refused))

@@ -1,5 +1,5 @@
 """Tests other implementations against a running daemon: the codes of `oathtool` (Debian) and
-`pyotp` (RFC 6238), and the passkeys of `python-fido2` (WebAuthn).
+`pyotp` (RFC 6238), and the passkeys of `python-fido2` and `soft-webauthn` (WebAuthn).
 
 The only argument is the path of the daemon's program."""
 
@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/examples")]
 
 import passkeys  # noqa: E402
+import soft_webauthn_keys as soft  # noqa: E402
 from daemon import Daemon  # noqa: E402
 from tally import Tally  # noqa: E402
 
@@ -37,10 +38,10 @@ def by_pyotp(secret: str, at: int) -> str:
     return pyotp.TOTP(secret).at(at)
 
 
-def problem(daemon: Daemon, path: str, body: dict) -> dict:
+def problem(daemon: Daemon, path: str, body: dict, token: str | None = None) -> dict:
     """Sends a POST that must be refused, and returns the problem."""
     try:
-        daemon.call("POST", path, body)
+        daemon.call("POST", path, body, token)
     except urllib.error.HTTPError as error:
         return json.load(error)
     raise SystemExit(f"{path} was not refused")
@@ -80,8 +81,14 @@ def main() -> int:
             check(f"both programs agree at {at}", codes[0] == codes[1], str(codes))
         walk(daemon, "oathtool", by_oathtool, by_pyotp)
         walk(daemon, "pyotp", by_pyotp, by_oathtool)
-        for name, key in (("es256", passkeys.Es256Key()), ("eddsa", passkeys.EdDsaKey())):
-            passkeys.walk(daemon, check, problem, name, key)
+        origin = f"http://localhost:{daemon.port}"
+        for name, passkey in (
+            ("es256", passkeys.Passkey(passkeys.Es256Key(), origin)),
+            ("eddsa", passkeys.Passkey(passkeys.EdDsaKey(), origin)),
+            ("soft-webauthn", soft.SoftPasskey(origin)),
+        ):
+            passkeys.walk(daemon, check, problem, name, passkey)
+        soft.without_verification(daemon, check, problem, "soft-webauthn-unverified")
     finally:
         daemon.stop()
     return tally.result()
