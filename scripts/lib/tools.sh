@@ -126,6 +126,28 @@ python_with() {
     printf '%s\n' "$home/bin/python"
 }
 
+# node_with FOLDER: prints the path of the directory with the packages of npm that
+# tests/FOLDER/package.json names. It installs them once and uses them again. The lock file has the
+# checksums of the packages. Programs in the packages do not run during the installation.
+node_with() {
+    local folder=$ROOT/tests/$1 home=$CACHE/latchkey-node-$1
+    if ! cmp -s "$folder/package-lock.json" "$home/installed.json"; then
+        install_missing missing_npm >&2
+        rm -rf "$home"
+        mkdir -p "$home"
+        cp "$folder/package.json" "$folder/package-lock.json" "$home/"
+        # `set -e` has no effect here, because the callers read the output of this function.
+        npm ci --prefix "$home" --ignore-scripts --no-audit --no-fund --loglevel=error >&2 ||
+            die "npm cannot install the packages of tests/$1/package.json"
+        cp "$folder/package-lock.json" "$home/installed.json"
+    fi
+    printf '%s\n' "$home/node_modules"
+}
+
+# missing_npm: prints the Debian name of npm, if it is missing. Debian's npm has 400 packages, so it
+# is installed only if a script needs it.
+missing_npm() { command -v npm >/dev/null || echo npm; }
+
 # pgbouncer: prints the path of PgBouncer. It builds the program once, from the source package of
 # the distribution's archive.
 pgbouncer() {

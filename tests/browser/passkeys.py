@@ -1,7 +1,4 @@
-"""The example front end of passkeys (`examples/passkey`) in Chromium, with virtual authenticators.
-
-The page comes from the origin of the daemon, under the name `localhost`, because a passkey belongs
-to a domain name."""
+"""The example front end of passkeys (`examples/passkey`) in Chromium, with virtual authenticators."""
 
 import re
 import urllib.parse
@@ -22,23 +19,21 @@ DEVICE = {
 NO_AUTOFILL = "PublicKeyCredential.isConditionalMediationAvailable = async () => false;"
 
 
-class Example:
-    """The example page in a window, with one authenticator."""
+class PasskeyPage:
+    """A page of the test in a window, with one authenticator.
 
-    def __init__(self, daemon, window, *, autofill=False, **device):
-        self.page = window.page
-        port = urllib.parse.urlsplit(daemon.base).port
-        origin = f"http://localhost:{port}"
-        page = EXAMPLE.read_text()
-        window.context.route(
-            f"{origin}/example", lambda route: route.fulfill(body=page, content_type="text/html")
-        )
+    The page comes from the origin of the daemon, under the name `localhost`, because a passkey
+    belongs to a domain name."""
+
+    def __init__(self, daemon, window, **device):
+        self.page, self.context = window.page, window.context
+        self.origin = f"http://localhost:{urllib.parse.urlsplit(daemon.base).port}"
         self.devices = window.context.new_cdp_session(self.page)
         self.devices.send("WebAuthn.enable", {"enableUI": False})
         self.device = self.plug_in(**device)
-        if not autofill:
-            self.page.add_init_script(NO_AUTOFILL)
-        self.page.goto(f"{origin}/example#{origin}")
+
+    def serve(self, path, /, **answer):
+        self.context.route(self.origin + path, lambda route: route.fulfill(**answer))
 
     def plug_in(self, **device):
         added = self.devices.send("WebAuthn.addVirtualAuthenticator", {"options": {**DEVICE, **device}})
@@ -51,6 +46,17 @@ class Example:
     def passkeys(self):
         found = self.devices.send("WebAuthn.getCredentials", {"authenticatorId": self.device})
         return found["credentials"]
+
+
+class Example(PasskeyPage):
+    """The example page in a window."""
+
+    def __init__(self, daemon, window, *, autofill=False, **device):
+        super().__init__(daemon, window, **device)
+        self.serve("/example", body=EXAMPLE.read_text(), content_type="text/html")
+        if not autofill:
+            self.page.add_init_script(NO_AUTOFILL)
+        self.page.goto(f"{self.origin}/example#{self.origin}")
 
     def press(self, name):
         self.page.get_by_role("button", name=name, exact=True).click()

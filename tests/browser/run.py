@@ -1,11 +1,12 @@
 """Checks every page in Debian's Chromium. `scripts/lib/browser` starts the daemons and this
 program.
 
-    run.py BASE HOME GUARDED GUARDED_HOME GALLERY [-k PATTERN] [--screenshots DIRECTORY]
-        [--public URL]
+    run.py BASE HOME GUARDED GUARDED_HOME GALLERY PACKAGES [-k PATTERN]
+        [--screenshots DIRECTORY] [--public URL]
 
 BASE and GUARDED are the URLs of two daemons. The forms of GUARDED require the proof of work. HOME
-and GUARDED_HOME are the directories in which these daemons run.
+and GUARDED_HOME are the directories in which these daemons run. PACKAGES is the directory of the
+packages in package.json.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from playwright.sync_api import sync_playwright
 
 from daemon import Daemon
 import passkeys  # noqa: F401  adds its flows to FLOWS
+import simplewebauthn  # noqa: F401  adds its flows to FLOWS
 from flows import FLOWS
 from pages import PAGES, PICTURED, SCREENSHOTS
 from window import PHONE, TEXT_SPACING, WIDE, ZOOMED, axe_source, window
@@ -210,6 +212,7 @@ def main():
     parser.add_argument("guarded")
     parser.add_argument("guarded_home", type=Path)
     parser.add_argument("gallery", type=Path)
+    parser.add_argument("packages", type=Path)
     parser.add_argument("-k", default="")
     parser.add_argument("--chromium", default="/usr/bin/chromium")
     parser.add_argument("--screenshots", type=Path)
@@ -222,7 +225,7 @@ def main():
         browser = playwright.chromium.launch(executable_path=asked.chromium, args=ARGUMENTS)
 
         def open_window(base=daemon.base, **how):
-            return window(browser, base, axe, **how)
+            return window(browser, base, axe, asked.packages, **how)
 
         if asked.screenshots:
             take_screenshots(asked.screenshots, daemon, open_window)

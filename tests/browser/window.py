@@ -73,10 +73,11 @@ def axe_source():
 
 
 class Window:
-    """One browser context. It collects the errors in its console, which fail the test."""
+    """One browser context. It collects the errors in its console, which fail the test. `packages` is
+    the directory with the packages of npm that a page of a test can load."""
 
-    def __init__(self, browser, base, axe, *, script=True, scheme="light", size=None, scale=1, motion="no-preference", locale="en-US"):
-        self.base, self.axe, self.script = base, axe, script
+    def __init__(self, browser, base, axe, packages, *, script=True, scheme="light", size=None, scale=1, motion="no-preference", locale="en-US"):
+        self.base, self.axe, self.packages, self.script = base, axe, packages, script
         self.context = browser.new_context(
             viewport=size or WIDE,
             device_scale_factor=scale,
@@ -154,8 +155,8 @@ class Window:
 
 
 @contextmanager
-def window(browser, base, axe, **how):
-    opened = Window(browser, base, axe, **how)
+def window(browser, base, axe, packages, **how):
+    opened = Window(browser, base, axe, packages, **how)
     try:
         yield opened
     except BaseException:
