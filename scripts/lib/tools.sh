@@ -116,10 +116,13 @@ python_with() {
     if [[ -f $folder/$no_deps ]]; then files+=("$folder/$no_deps"); fi
     if ! cat "${files[@]}" | cmp -s - "$home/requirements.txt"; then
         rm -rf "$home"
-        python3 -m venv "$home" >&2
-        "$home/bin/pip" install -q --disable-pip-version-check -r "$folder/requirements.txt" >&2
+        # `set -e` has no effect here, because the callers read the output of this function.
+        python3 -m venv "$home" >&2 || die "python3 cannot create $home"
+        "$home/bin/pip" install -q --disable-pip-version-check -r "$folder/requirements.txt" >&2 ||
+            die "pip cannot install the packages of tests/$1/requirements.txt"
         if [[ -f $folder/$no_deps ]]; then
-            "$home/bin/pip" install -q --disable-pip-version-check --no-deps --ignore-requires-python -r "$folder/$no_deps" >&2
+            "$home/bin/pip" install -q --disable-pip-version-check --no-deps --ignore-requires-python \
+                -r "$folder/$no_deps" >&2 || die "pip cannot install the packages of tests/$1/$no_deps"
         fi
         cat "${files[@]}" >"$home/requirements.txt"
     fi
