@@ -2,7 +2,7 @@
 //! session (RFC 9470).
 
 use super::codes::{FactorCode, FactorProof, ProofPoint};
-use super::passkeys::step_up_key;
+use super::passkeys::{Begun, step_up_key};
 use super::{AccountError, AccountService, LoggedIn, ProvenUser};
 use crate::admission::{Action, Ask, AttemptClient, Client, Device, DeviceTrust};
 use crate::factor::passkey::{self, CredentialResponse};
@@ -42,7 +42,16 @@ struct Completed {
     proof: Proof,
 }
 
-impl AccountService<'_> {
+/// The second step of a login on a page.
+#[derive(Debug)]
+pub struct SecondStep<'a> {
+    /// The methods that the account has.
+    pub methods: Vec<FactorMethod>,
+    /// The ceremony for the account's passkeys. None if the account has none, or passkeys are off.
+    pub passkey: Option<Begun<'a>>,
+}
+
+impl<'a> AccountService<'a> {
     /// Completes a login with a second factor, and opens a session.
     pub async fn log_in_with_factor(
         &self,
@@ -73,33 +82,41 @@ impl AccountService<'_> {
         Ok(LoggedIn { tokens, device_token })
     }
 
-    /// Completes [`AccountService::check_password`] for this email address with a code of the
-    /// second factor, with the limits of a login. Opens no session.
+    /// Completes [`AccountService::check_password`] for this email address with a second factor,
+    /// with the limits of a login. Opens no session.
     pub async fn check_second_factor(
         &self,
         client: &mut Client<'_>,
         email: &EmailAddress,
         challenge: &Secret<String>,
-        code: FactorCode,
+        factor: &FactorProof,
     ) -> Result<ProvenUser, AccountError> {
         self.admit(client, Ask::Action(Action::LoginFactor)).await?;
         let waiting = self.waiting(challenge, ChallengeUse::Page).await?;
         let waiting = waiting.filter(|(_, account)| account.email_normal == email.normal());
-        let factor = FactorProof::Code(code);
-        let completed = self.complete(client, challenge, waiting, &factor).await?;
+        let completed = self.complete(client, challenge, waiting, factor).await?;
         Ok(ProvenUser { account: completed.account, proof: completed.proof })
     }
 
-    /// The methods by which the user can complete a challenge of a page. `None` if the challenge
-    /// has ended.
-    pub async fn challenge_methods(
+    /// What a page asks for to complete a challenge. `None` if the challenge has ended.
+    pub async fn second_step(
         &self,
         challenge: &Secret<String>,
-    ) -> Result<Option<Vec<FactorMethod>>, AccountError> {
-        let Some((_, account)) = self.waiting(challenge, ChallengeUse::Page).await? else {
+    ) -> Result<Option<SecondStep<'a>>, AccountError> {
+        let Some(waiting) = self.waiting(challenge, ChallengeUse::Page).await? else {
             return Ok(None);
         };
-        Ok(Some(table::methods(self.db.reader(), account.id).await?))
+        let methods = table::methods(self.db.reader(), waiting.1.id).await?;
+        let passkey = match self.relying_party() {
+            Ok(rp) if methods.contains(&FactorMethod::Passkey) => {
+                match self.ask_passkey(rp, challenge.clone(), waiting).await {
+                    Err(AccountError::ChallengeInvalid) => return Ok(None),
+                    begun => Some(begun?),
+                }
+            }
+            _ => None,
+        };
+        Ok(Some(SecondStep { methods, passkey }))
     }
 
     /// The challenge and its account. `None` if the challenge is for another use or has ended.

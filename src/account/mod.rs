@@ -31,7 +31,7 @@ mod worker;
 pub use change::{Asked, Confirmed, Undone, sweep_email_changes};
 pub use codes::{FactorCode, FactorProof};
 pub use factor_changes::{Added, FactorOwner, NewFactor, Removed};
-pub use factor_login::{StepUp, TrustDevice};
+pub use factor_login::{SecondStep, StepUp, TrustDevice};
 pub use factor_undo::{FactorUndone, sweep_first_factors};
 pub use factors::{ConfirmedFactor, Factors, NewTotp};
 pub use leaving::Deleted;

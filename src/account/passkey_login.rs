@@ -6,12 +6,14 @@ use super::passkeys::Begun;
 use super::{AccountError, AccountService, LoggedIn};
 use crate::admission::{Action, Ask, Client};
 use crate::clock::millis;
-use crate::factor::passkey::{Assertion, Challenge, CredentialResponse, Refused, check_assertion};
+use crate::factor::passkey::{
+    Assertion, Challenge, CredentialResponse, Refused, RelyingParty, check_assertion,
+};
 use crate::factor::passkey_table::{self, Passkey};
 use crate::problem::Unavailable;
 use crate::secret::{Secret, sha256};
 use crate::session::account_status::StatusQuery;
-use crate::session::gate::{CHALLENGE_TTL, random_challenge};
+use crate::session::gate::{CHALLENGE_TTL, Challenge as WaitingLogin, random_challenge};
 use crate::session::{AccountStatus, ChallengeUse, FirstProof, Tried};
 use crate::store::{Change, Pending, PendingKey};
 use crate::telemetry::labels::{Done, LoginMethod};
@@ -33,23 +35,35 @@ impl<'a> AccountService<'a> {
     ) -> Result<Begun<'a>, AccountError> {
         self.admit(client, Ask::Action(Action::PasskeyOptions)).await?;
         let rp = self.relying_party()?;
-        let challenge = Challenge::random();
         if let Some(token) = waiting {
-            let found = self.waiting(&token, ChallengeUse::Login).await?;
-            let (found, account) = found.ok_or(AccountError::ChallengeInvalid)?;
-            let passkeys = Some(self.passkeys_of(account.id).await?);
-            if !self.sessions.ask_passkey(token.expose(), &challenge).await? {
-                return Err(AccountError::ChallengeInvalid);
-            }
-            let (expires_at, lasts) = (found.expires_at, CHALLENGE_TTL);
-            return Ok(Begun { rp, token, challenge, passkeys, expires_at, lasts });
+            let waiting = self.waiting(&token, ChallengeUse::Login).await?;
+            let waiting = waiting.ok_or(AccountError::ChallengeInvalid)?;
+            return self.ask_passkey(rp, token, waiting).await;
         }
+        let challenge = Challenge::random();
         let (token, now) = (random_challenge(), self.clock.now());
         let expires_at = now + millis(LOGIN_TTL);
         let pending = Pending { value: Some(challenge.0.clone()), expires_at };
         self.store.put_pending(&login_key(&token), &pending, now).await?;
         let token = Secret::new(token);
         Ok(Begun { rp, token, challenge, passkeys: None, expires_at, lasts: LOGIN_TTL })
+    }
+
+    /// Asks for a passkey of the account whose login waits for the second factor. This replaces an
+    /// earlier ceremony of the same login.
+    pub(super) async fn ask_passkey(
+        &self,
+        rp: RelyingParty<'a>,
+        token: Secret<String>,
+        (login, account): (WaitingLogin, AccountStatus),
+    ) -> Result<Begun<'a>, AccountError> {
+        let challenge = Challenge::random();
+        let passkeys = Some(self.passkeys_of(account.id).await?);
+        if !self.sessions.ask_passkey(token.expose(), &challenge).await? {
+            return Err(AccountError::ChallengeInvalid);
+        }
+        let (expires_at, lasts) = (login.expires_at, CHALLENGE_TTL);
+        Ok(Begun { rp, token, challenge, passkeys, expires_at, lasts })
     }
 
     /// Opens a session for a passkey that its authenticator found by itself (a *discoverable*

@@ -54,7 +54,7 @@ impl Invited {
     async fn challenge(&self, app: &TestApp) -> String {
         let fields = [("token", &*self.token), ("password", &*self.bob.password)];
         let html = page(&post(app, "invitation", &fields).await, 200);
-        assert!(html.contains("<h1>Enter a code</h1>"), "{html}");
+        assert!(html.contains("<h1>One more step</h1>"), "{html}");
         challenge_in(&html).to_owned()
     }
 
@@ -126,11 +126,11 @@ both!(the_fifth_wrong_code_leads_back_to_the_password, async |app| {
         invited.send(app, &challenge, ("code", WRONG), 422).await;
     }
     let fifth = invited.send(app, &challenge, ("code", WRONG), 422).await;
-    assert!(fifth.contains("The code was wrong too often."), "{fifth}");
+    assert!(fifth.contains("The second factor was wrong too often."), "{fifth}");
     assert!(fifth.contains("name=\"password\"") && !fifth.contains("challenge"), "{fifth}");
     let code = invited.next_code(app);
     let ended = invited.send(app, &challenge, ("code", &code), 422).await;
-    assert!(ended.contains("The time to enter a code is over"), "{ended}");
+    assert!(ended.contains("The time to use the second factor is over"), "{ended}");
     assert!(!invited.is_member().await);
     let challenge = invited.challenge(app).await;
     invited.send(app, &challenge, ("code", &code), 200).await;
@@ -151,7 +151,7 @@ both!(a_challenge_of_a_page_opens_no_session_and_ends_with_its_time, async |app|
     app.clock.advance(Duration::from_mins(5));
     let code = invited.next_code(app);
     let late = invited.send(app, &of_page, ("code", &code), 422).await;
-    assert!(late.contains("The time to enter a code is over"), "{late}");
+    assert!(late.contains("The time to use the second factor is over"), "{late}");
     assert!(!invited.is_member().await);
 });
 
@@ -165,7 +165,7 @@ both!(a_challenge_is_good_for_the_invitations_of_its_account_alone, async |app| 
     let code = invited.next_code(app);
     let fields = [("token", &*token), ("challenge", &*challenge), ("code", &*code)];
     let refused = page(&post(app, "invitation", &fields).await, 422);
-    assert!(refused.contains("The time to enter a code is over"), "{refused}");
+    assert!(refused.contains("The time to use the second factor is over"), "{refused}");
     invited.send(app, &challenge, ("code", &code), 200).await;
 });
 

@@ -160,7 +160,7 @@ def asks_for_a_code(window, link):
     window.open(link)
     window.page.get_by_label("Password", exact=True).fill(PASSWORD)
     window.press("Accept the invitation")
-    window.heading("Enter a code")
+    window.heading("One more step")
 
 
 @both_ways
@@ -208,7 +208,7 @@ def the_fifth_wrong_code_leads_back_to_the_password(daemon, window):
     person = daemon.protected()
     asks_for_a_code(window, daemon.invitation(person))
     for _ in range(5):
-        window.heading("Enter a code")
+        window.heading("One more step")
         window.page.get_by_label("Code of your authenticator app").fill("12345")
         window.press("Accept the invitation")
     window.heading("Join a team")

@@ -1,5 +1,6 @@
 """The example front end of passkeys (`examples/passkey`) in Chromium, with virtual authenticators."""
 
+import json
 import re
 import urllib.parse
 from pathlib import Path
@@ -159,3 +160,79 @@ def two_devices_of_one_account_both_log_in(daemon, window):
     example.leave()
     example.press("Log in with a passkey")
     example.says(r"aal2 \(pop mfa\)")
+
+
+@flow
+def a_passkey_accepts_an_invitation(daemon, window):
+    person = daemon.verified()
+    example = Example(daemon, window)
+    example.add(person.email)
+    example.page.goto(example.origin + daemon.invitation(person))
+    window.page.get_by_label("Password", exact=True).fill(PASSWORD)
+    window.press("Accept the invitation")
+    window.heading("One more step")
+    window.is_accessible()
+    window.fits()
+    example.verifies(False)
+    window.press("Use a passkey")
+    window.page.get_by_role("alert").filter(has_text="No passkey was used.").wait_for()
+    example.verifies(True)
+    window.press("Use a passkey")
+    window.heading("You have joined the team")
+
+
+def section(page, operation):
+    """The form of an operation in /docs."""
+    method, path = operation.split()
+    return page.locator(f'[data-try][data-method="{method}"][data-path="{path}"]')
+
+
+def send(page, operation, status, **members):
+    """Sends a request from /docs, with other values for some members of its body."""
+    box = section(page, operation)
+    box.locator("summary").click()
+    send_body(box, status, members)
+
+
+def run_ceremony(page, operation, status, **members):
+    """Fills in the body of a request with a passkey, and sends it."""
+    box = fill_in(page, operation, "The body has the response of the passkey.")
+    send_body(box, status, members)
+
+
+def fill_in(page, operation, words):
+    box = section(page, operation)
+    box.locator("summary").click()
+    box.get_by_role("button", name="Fill in with a passkey").click()
+    box.locator("[data-status]").filter(has_text=words).wait_for()
+    return box
+
+
+def send_body(box, status, members):
+    field = box.locator("[data-media]")
+    if members:
+        field.fill(json.dumps({**json.loads(field.input_value()), **members}))
+    box.get_by_role("button", name="Send").click()
+    shown = box.locator("[data-status]").filter(has_text="Response:")
+    shown.wait_for()
+    answer = box.locator("[data-answer]").inner_text()
+    assert f"Response: {status} " in shown.inner_text(), f"{shown.inner_text()} {answer}"
+
+
+@flow
+def a_reader_of_the_docs_runs_both_ceremonies(daemon, window):
+    person = daemon.verified()
+    example = Example(daemon, window)
+    page = example.page
+    page.goto(example.origin + "/docs")
+    send(page, "POST /api/login", 200, email=person.email, password=PASSWORD)
+    send(page, "POST /api/me/passkeys/options", 200)
+    run_ceremony(page, "POST /api/me/passkeys", 201, name="Docs")
+    send(page, "POST /api/step-up/options", 200)
+    run_ceremony(page, "POST /api/step-up", 200)
+    send(page, "POST /api/login/passkey/options", 200)
+    run_ceremony(page, "POST /api/login/passkey", 200)
+    # The passkey belongs to `localhost`, and not to an IP address.
+    page.goto(f"{daemon.base}/docs")
+    send(page, "POST /api/login/passkey/options", 200)
+    fill_in(page, "POST /api/login/passkey", "Open this page there.")

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use super::{ID_BYTES_MAX, ID_BYTES_MIN, Refused, decode};
-use crate::strict_json::{Members, Value};
+use crate::strict_json::{self, Members, Value};
 
 /// How a browser reaches an authenticator. The names are those of WebAuthn §5.8.4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +62,11 @@ impl fmt::Debug for CredentialResponse {
 }
 
 impl CredentialResponse {
+    /// Reads a response from its JSON, for example from the field of a form.
+    pub fn parse(json: &str) -> Self {
+        strict_json::object(json.as_bytes()).map(Self::read).unwrap_or_default()
+    }
+
     /// Reads a response from the members of its JSON object.
     pub fn read(mut members: Members) -> Self {
         let mut response = match members.remove("response") {

@@ -9,12 +9,14 @@ pub const ASSETS: &[(&str, &str, &str)] = &[
     ("/assets/latchkey.js", "text/javascript; charset=utf-8", SCRIPT),
     ("/assets/docs.js", "text/javascript; charset=utf-8", DOCS),
     ("/assets/captcha.js", "text/javascript; charset=utf-8", CAPTCHA),
+    ("/assets/passkey.js", "text/javascript; charset=utf-8", PASSKEY),
     ("/assets/latchkey.svg", "image/svg+xml", ICON),
 ];
 
 const STYLE: &str = include_str!("assets/latchkey.css");
 const SCRIPT: &str = include_str!("assets/latchkey.js");
 const CAPTCHA: &str = include_str!("assets/captcha.js");
+const PASSKEY: &str = include_str!("assets/passkey.js");
 const DOCS: &str = include_str!("assets/docs.js");
 const ICON: &str = include_str!("assets/latchkey.svg");
 
@@ -26,7 +28,7 @@ pub const VERSION: &str = match std::str::from_utf8(&VERSION_DIGITS) {
 };
 
 static VERSION_DIGITS: [u8; 16] =
-    hex(fnv(ICON, fnv(DOCS, fnv(CAPTCHA, fnv(SCRIPT, fnv(STYLE, FNV_BASIS))))));
+    hex(fnv(ICON, fnv(DOCS, fnv(PASSKEY, fnv(CAPTCHA, fnv(SCRIPT, fnv(STYLE, FNV_BASIS)))))));
 
 /// The digest of a text, in quotes as in an `ETag` (RFC 9110 §8.8.3).
 pub(super) fn etag(text: &str) -> String {

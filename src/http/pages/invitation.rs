@@ -5,13 +5,15 @@
 //! the password is right, its response does not reveal whether there is an account.
 
 use super::trouble::{failed_in, wait_and_try_again};
-use super::{CodeError, Invited, words};
-use crate::account::{AccountError, FactorCode, ProvenUser};
+use super::{FactorError, Invited, words};
+use crate::account::{AccountError, FactorCode, FactorProof, ProvenUser, SecondStep};
 use crate::admission::{Action, Ask};
 use crate::app::App;
 use crate::factor::FactorMethod;
+use crate::factor::passkey::CredentialResponse;
 use crate::http::answer::{self, Answer};
 use crate::http::api::invitation::room;
+use crate::http::api::passkey::options;
 use crate::http::limit;
 use crate::http::member::change_context;
 use crate::http::request::Request;
@@ -33,13 +35,13 @@ struct Page<'a> {
     offer: &'a Offer,
 }
 
-/// What the user has typed.
-enum Typed {
+/// What the user has sent.
+enum Sent {
     Password(Secret<String>),
-    /// A code of the second factor, after the right password.
-    Code {
+    /// The second factor, after the right password.
+    Factor {
         challenge: Secret<String>,
-        code: FactorCode,
+        proof: FactorProof,
     },
 }
 
@@ -63,7 +65,7 @@ pub async fn submit(app: &App, request: &mut Request) -> Result<Answer, Problem>
         found.map(|(_, value)| std::mem::take(value)).unwrap_or_default()
     };
     let token = field("token");
-    let typed = typed(&mut field);
+    let sent = sent(&mut field);
     if let Err(problem) = limit::admit(app, request, Ask::Action(Action::Verify)).await {
         return failed_in(locale, &problem, PATH, &token);
     }
@@ -73,56 +75,62 @@ pub async fn submit(app: &App, request: &mut Request) -> Result<Answer, Problem>
         Err(problem) => return failed_in(locale, &problem, PATH, &token),
     };
     let page = Page { locale, token: &token, offer: &offer };
-    match prove(app, request, &offer, &typed).await {
+    match prove(app, request, &offer, &sent).await {
         Ok(user) => page.joined(join(app, request, &token, &user).await),
         Err(AccountError::FactorRequired(required)) => {
-            page.asks_for_code(&required.challenge, &required.methods, None)
+            match app.account().second_step(&required.challenge).await {
+                Ok(Some(step)) => page.asks_for_factor(&required.challenge, step, None),
+                Ok(None) => page.refused(&Code::ChallengeInvalid.into()),
+                Err(error) => page.refused(&error.into()),
+            }
         }
-        Err(error) => match &typed {
-            Typed::Password(_) => page.refused(&error.into()),
-            Typed::Code { challenge, code } => {
-                page.refused_code(app, (challenge, code.method), error).await
+        Err(error) => match &sent {
+            Sent::Password(_) => page.refused(&error.into()),
+            Sent::Factor { challenge, proof } => {
+                page.refused_factor(app, (challenge, proof.method()), error).await
             }
         },
     }
 }
 
-/// Reads the form of the password, or one of the two forms of a code.
-fn typed(field: &mut impl FnMut(&str) -> String) -> Typed {
+/// Reads the form of the password, or one of the three forms of a second factor.
+fn sent(field: &mut impl FnMut(&str) -> String) -> Sent {
     let challenge = field("challenge");
     if challenge.is_empty() {
-        return Typed::Password(Secret::new(field("password")));
+        return Sent::Password(Secret::new(field("password")));
     }
-    let (app, recovery) = (field("code"), field("recoveryCode"));
-    let (method, code) = if recovery.is_empty() {
-        (FactorMethod::Totp, app)
+    let (app, recovery, passkey) = (field("code"), field("recoveryCode"), field("passkey"));
+    let code = |method, code| FactorProof::Code(FactorCode { method, code: Secret::new(code) });
+    let proof = if !passkey.is_empty() {
+        FactorProof::Passkey(Box::new(CredentialResponse::parse(&passkey)))
+    } else if !recovery.is_empty() {
+        code(FactorMethod::RecoveryCode, recovery)
     } else {
-        (FactorMethod::RecoveryCode, recovery)
+        code(FactorMethod::Totp, app)
     };
-    let code = FactorCode { method, code: Secret::new(code) };
-    Typed::Code { challenge: Secret::new(challenge), code }
+    Sent::Factor { challenge: Secret::new(challenge), proof }
 }
 
 async fn offer(app: &App, token: &str) -> Result<Option<Offer>, Problem> {
     Ok(joining::offer_of(&app.db, &sha256(token.as_bytes()), app.clock.now()).await?)
 }
 
-/// Checks the password or the code like a login, with the same limits. Before the password is
+/// Checks the password or the second factor like a login, with the same limits. Before the password is
 /// right, the result does not reveal whether an account exists.
 async fn prove(
     app: &App,
     request: &mut Request,
     offer: &Offer,
-    typed: &Typed,
+    sent: &Sent,
 ) -> Result<ProvenUser, AccountError> {
     let email = EmailAddress::parse(&offer.email).map_err(|_| AccountError::LinkInvalid)?;
     let (account, mut client) = (app.account(), request.as_client());
-    match typed {
-        Typed::Password(password) => {
+    match sent {
+        Sent::Password(password) => {
             account.check_password(&mut client, &email, password.clone()).await
         }
-        Typed::Code { challenge, code } => {
-            account.check_second_factor(&mut client, &email, challenge, code.clone()).await
+        Sent::Factor { challenge, proof } => {
+            account.check_second_factor(&mut client, &email, challenge, proof).await
         }
     }
 }
@@ -167,9 +175,9 @@ impl Page<'_> {
         }
     }
 
-    /// The page for a code that was refused. The form stays until the challenge has ended. Then the
-    /// user enters the password again.
-    async fn refused_code(
+    /// The page for a second factor that was refused. The forms stay until the challenge has ended.
+    /// Then the user enters the password again.
+    async fn refused_factor(
         self,
         app: &App,
         (challenge, method): (&Secret<String>, FactorMethod),
@@ -178,6 +186,11 @@ impl Page<'_> {
         let problem = Problem::from(error);
         let say = |english, german| words::say(self.locale, english, german);
         let text = match problem.code {
+            Code::InvalidCredentials if method == FactorMethod::Passkey => say(
+                "The passkey was not accepted. Try again, or use another way.",
+                "Der Passkey wurde nicht angenommen. Versuchen Sie es noch einmal oder auf einem anderen Weg.",
+            )
+            .to_owned(),
             Code::InvalidCredentials => say(
                 "The code is wrong, or it was used before. Enter another code.",
                 "Der Code ist falsch, oder er wurde schon benutzt. Geben Sie einen anderen Code ein.",
@@ -189,30 +202,37 @@ impl Page<'_> {
             }
             _ => return self.refused(&problem),
         };
-        match app.account().challenge_methods(challenge).await {
-            Ok(Some(methods)) => {
+        match app.account().second_step(challenge).await {
+            Ok(Some(step)) => {
                 let retry_after_s = problem.retry_after;
-                let error = CodeError { method, text: &text, retry_after_s };
-                self.asks_for_code(challenge, &methods, Some(error))
+                let error = FactorError { method, text: &text, retry_after_s };
+                self.asks_for_factor(challenge, step, Some(error))
             }
             Ok(None) if problem.code == Code::InvalidCredentials => self.ready(Some(say(
-                "The code was wrong too often. Enter your password again.",
-                "Der Code war zu oft falsch. Geben Sie Ihr Passwort noch einmal ein.",
+                "The second factor was wrong too often. Enter your password again.",
+                "Der zweite Faktor war zu oft falsch. Geben Sie Ihr Passwort noch einmal ein.",
             ))),
             Ok(None) => failed_in(self.locale, &problem, PATH, self.token),
             Err(error) => failed_in(self.locale, &error.into(), PATH, self.token),
         }
     }
 
-    fn asks_for_code(
+    fn asks_for_factor(
         self,
         challenge: &Secret<String>,
-        methods: &[FactorMethod],
-        error: Option<CodeError<'_>>,
+        SecondStep { methods, passkey }: SecondStep<'_>,
+        error: Option<FactorError<'_>>,
     ) -> Result<Answer, Problem> {
-        let (token, team) = (self.token, &*self.offer.team_name);
-        let challenge = challenge.expose();
-        render(self.locale, &Invited::Code { token, challenge, methods, team, error })
+        let passkey = passkey.map(|begun| options::Request::from(begun).public_key());
+        let view = Invited::Factor {
+            token: self.token,
+            challenge: challenge.expose(),
+            methods: &methods,
+            passkey: passkey.as_deref(),
+            team: &self.offer.team_name,
+            error,
+        };
+        render(self.locale, &view)
     }
 
     fn ready(self, error: Option<&str>) -> Result<Answer, Problem> {
@@ -240,8 +260,8 @@ const fn advice(locale: Locale, code: Code) -> Option<&'static str> {
             "Das Passwort ist falsch, oder es gibt noch kein Konto mit dieser Adresse.",
         ),
         Code::ChallengeInvalid => (
-            "The time to enter a code is over, or your password or your second factor has changed. Enter your password again.",
-            "Die Zeit für den Code ist abgelaufen, oder Ihr Passwort oder Ihr zweiter Faktor hat sich geändert. Geben Sie Ihr Passwort noch einmal ein.",
+            "The time to use the second factor is over, or your password or your second factor has changed. Enter your password again.",
+            "Die Zeit für den zweiten Faktor ist abgelaufen, oder Ihr Passwort oder Ihr zweiter Faktor hat sich geändert. Geben Sie Ihr Passwort noch einmal ein.",
         ),
         Code::EmailUnverified => (
             "Your address is not confirmed yet. Open the link in the confirmation mail first.",

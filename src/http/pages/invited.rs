@@ -25,15 +25,17 @@ pub enum Invited<'a> {
         /// A sentence that says why the last attempt was refused. The link stays valid.
         error: Option<&'a str>,
     },
-    /// The password was right, and the account has a second factor. The page asks for a code. The
-    /// forms post `challenge`, and `code` or `recoveryCode`.
-    Code {
+    /// The password was right, and the account has a second factor. The page asks for it. The forms
+    /// post `challenge`, and `code`, `recoveryCode` or `passkey`.
+    Factor {
         token: &'a str,
         challenge: &'a str,
         /// The methods that the account has.
         methods: &'a [FactorMethod],
+        /// The options for `navigator.credentials.get` in JSON, if a passkey can be used.
+        passkey: Option<&'a str>,
         team: &'a str,
-        error: Option<CodeError<'a>>,
+        error: Option<FactorError<'a>>,
     },
     /// The user is now a member of the team.
     Accepted {
@@ -54,14 +56,14 @@ pub enum Invited<'a> {
     },
 }
 
-/// Why the last code was refused. The challenge is still valid.
+/// Why the last factor was refused. The challenge is still valid.
 #[derive(Clone, Copy, Debug)]
-pub struct CodeError<'a> {
-    /// The method of the code.
+pub struct FactorError<'a> {
+    /// The method that was refused.
     pub method: FactorMethod,
     /// A sentence for the user.
     pub text: &'a str,
-    /// How long the user has to wait, if the code was not checked.
+    /// How long the user has to wait, if a code was not checked.
     pub retry_after_s: Option<u32>,
 }
 
@@ -71,8 +73,8 @@ impl Invited<'_> {
             Self::Invalid => 400,
             Self::FactorNeeded { .. } => 403,
             Self::Refused { .. } => 409,
-            Self::Code { error: Some(CodeError { retry_after_s: Some(_), .. }), .. } => 429,
-            Self::Ready { error: Some(_), .. } | Self::Code { error: Some(_), .. } => 422,
+            Self::Factor { error: Some(FactorError { retry_after_s: Some(_), .. }), .. } => 429,
+            Self::Ready { error: Some(_), .. } | Self::Factor { error: Some(_), .. } => 422,
             _ => 200,
         }
     }
@@ -80,7 +82,7 @@ impl Invited<'_> {
     /// The value of `Retry-After`.
     pub fn retry_after_s(&self) -> Option<u32> {
         match self {
-            Self::Code { error, .. } => error.and_then(|it| it.retry_after_s),
+            Self::Factor { error, .. } => error.and_then(|it| it.retry_after_s),
             _ => None,
         }
     }
@@ -100,15 +102,16 @@ struct InvitationTemplate<'a> {
 }
 
 #[derive(Template)]
-#[template(path = "invitation_code.html")]
-struct CodeTemplate<'a> {
+#[template(path = "invitation_factor.html")]
+struct FactorTemplate<'a> {
     locale: Locale,
     token: &'a str,
     challenge: &'a str,
     has_app: bool,
     has_recovery_codes: bool,
+    passkey: Option<&'a str>,
     team: &'a str,
-    error: Option<CodeError<'a>>,
+    error: Option<FactorError<'a>>,
 }
 
 impl InvitationTemplate<'_> {
@@ -117,7 +120,7 @@ impl InvitationTemplate<'_> {
     }
 }
 
-impl<'a> CodeTemplate<'a> {
+impl<'a> FactorTemplate<'a> {
     fn say<'t>(&self, english: &'t str, german: &'t str) -> &'t str {
         words::say(self.locale, english, german)
     }
@@ -144,15 +147,16 @@ pub fn invited(locale: Locale, state: &Invited<'_>) -> String {
                 error,
             })
         }
-        Invited::Code { token, challenge, methods, team, error } => {
+        Invited::Factor { token, challenge, methods, passkey, team, error } => {
             let has_app = methods.contains(&FactorMethod::Totp);
             let has_recovery_codes = methods.contains(&FactorMethod::RecoveryCode);
-            html(&CodeTemplate {
+            html(&FactorTemplate {
                 locale,
                 token,
                 challenge,
                 has_app,
                 has_recovery_codes,
+                passkey,
                 team,
                 error,
             })
@@ -187,10 +191,10 @@ pub fn invited(locale: Locale, state: &Invited<'_>) -> String {
         Invited::FactorNeeded { team } => {
             let why = match locale {
                 Locale::En => format!(
-                    "The team {team} requires a second factor. Log in where you have your account, add an authenticator app there, and open this link again. The invitation stays open."
+                    "The team {team} requires a second factor. Log in where you have your account, add a passkey or an authenticator app there, and open this link again. The invitation stays open."
                 ),
                 Locale::De => format!(
-                    "Das Team {team} verlangt einen zweiten Faktor. Melden Sie sich dort an, wo Sie Ihr Konto haben, fügen Sie dort eine Authenticator-App hinzu, und öffnen Sie diesen Link noch einmal. Die Einladung bleibt offen."
+                    "Das Team {team} verlangt einen zweiten Faktor. Melden Sie sich dort an, wo Sie Ihr Konto haben, fügen Sie dort einen Passkey oder eine Authenticator-App hinzu, und öffnen Sie diesen Link noch einmal. Die Einladung bleibt offen."
                 ),
             };
             refused(locale, &why)

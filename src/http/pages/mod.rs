@@ -38,7 +38,7 @@ pub use account::{
 pub use assets::ASSETS;
 pub use captcha::{Captcha, VendorCaptcha};
 pub use docs::{Trials, docs};
-pub use invited::{CodeError, Invited, invited};
+pub use invited::{FactorError, Invited, invited};
 pub use landing::{Mailbox, Stores, landing};
 pub use mailbox::{Mail, mailbox, message};
 pub use mailbox_locked::{MailboxLocked, mailbox_locked};

@@ -8,6 +8,7 @@ mod hostile_logins;
 mod hostile_registrations;
 mod lifecycle;
 mod login;
+mod page;
 mod registration;
 mod second_factor;
 mod settings;

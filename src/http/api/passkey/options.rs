@@ -139,6 +139,13 @@ impl From<NewPasskey<'_>> for Creation {
     }
 }
 
+impl Request {
+    /// The JSON of the member `publicKey`.
+    pub fn public_key(&self) -> String {
+        serde_json::to_string(&self.public_key).unwrap_or_default()
+    }
+}
+
 impl From<Begun<'_>> for Request {
     fn from(begun: Begun<'_>) -> Self {
         Self {

@@ -3,10 +3,14 @@
 (() => {
   "use strict";
 
-  // Tokens and the challenge of a login are stored only in the fields of this page. A reload deletes
-  // them.
+  // The newest options of a passkey ceremony.
+  let ceremony = null;
+
+  // Tokens, the challenge of a login and the options of a passkey are stored only in this page. A
+  // reload deletes them.
   function remember(answer) {
     if (answer === null || typeof answer !== "object") return;
+    if (answer.publicKey) ceremony = answer;
     document.querySelectorAll("[data-scheme]").forEach((input) => {
       const token = answer[input.name];
       if (typeof token === "string") input.value = token;
@@ -62,6 +66,36 @@
     }
   }
 
+  // Runs the ceremony, and writes the response of the authenticator into the body.
+  async function fill(box, form) {
+    const status = box.querySelector("[data-status]");
+    const field = form.querySelector("[data-media]");
+    if (!ceremony) {
+      status.textContent = "Send the request for the options first. Its path ends with /options.";
+      return;
+    }
+    const { challenge, publicKey } = ceremony;
+    status.textContent = "Waiting for the authenticator…";
+    try {
+      const credential = publicKey.rp
+        ? await navigator.credentials.create({ publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(publicKey) })
+        : await navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(publicKey) });
+      const body = { ...JSON.parse(field.value), challenge, credential: credential.toJSON() };
+      if ("method" in body) {
+        body.method = "passkey";
+        delete body.password;
+        delete body.code;
+      }
+      field.value = JSON.stringify(body, null, 2);
+      status.textContent = "The body has the response of the passkey. Send it.";
+    } catch (error) {
+      const domain = publicKey.rp?.id ?? publicKey.rpId;
+      status.textContent = error.name === "SecurityError"
+        ? `Passkeys work only on pages of ${domain}. Open this page there.`
+        : `No passkey: ${error.message}`;
+    }
+  }
+
   async function send(box, form) {
     const status = box.querySelector("[data-status]");
     const shown = box.querySelector("[data-answer]");
@@ -87,6 +121,7 @@
   document.querySelectorAll("[data-try]").forEach((box) => {
     const form = box.querySelector("form");
     box.hidden = false;
+    form.querySelector("[data-ceremony]")?.addEventListener("click", () => fill(box, form));
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       send(box, form);

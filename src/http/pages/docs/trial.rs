@@ -49,6 +49,8 @@ pub(super) struct Body {
     pub(super) text: String,
     /// The number of rows of the field. The example has as many lines.
     pub(super) rows: usize,
+    /// Whether the body has the response of an authenticator, which the script can get.
+    pub(super) has_credential: bool,
 }
 
 pub(super) fn read(
@@ -77,9 +79,19 @@ pub(super) fn read(
         body: members(&body["content"]).next().map(|(media, content)| {
             let example = example::of_content(document, content);
             let text = if media == FORM { form(&example) } else { example::pretty(&example) };
-            Body { id: field("body"), media: media.clone(), rows: text.lines().count(), text }
+            Body {
+                id: field("body"),
+                media: media.clone(),
+                rows: text.lines().count(),
+                has_credential: has_member(document, content, "credential"),
+                text,
+            }
         }),
     }
+}
+
+fn has_member(document: &Value, content: &Value, name: &str) -> bool {
+    schema::resolve(document, &content["schema"])["properties"].get(name).is_some()
 }
 
 fn credential(document: &Value, operation: &Value) -> Option<(String, &'static str)> {

@@ -1,6 +1,6 @@
 //! Tests of the page of an invitation.
 
-use super::super::{CodeError, Invited, invited};
+use super::super::{FactorError, Invited, invited};
 use crate::factor::FactorMethod;
 use crate::mail::Locale;
 
@@ -17,9 +17,17 @@ pub(super) fn gallery(words: &str) -> Vec<(String, String)> {
         error,
     };
     let both = [FactorMethod::Totp, FactorMethod::RecoveryCode];
-    let asked =
-        |methods, error| Invited::Code { token, challenge: words, methods, team: words, error };
-    let refused = |method, retry_after_s| Some(CodeError { method, text: words, retry_after_s });
+    let all = [FactorMethod::Totp, FactorMethod::Passkey, FactorMethod::RecoveryCode];
+    let ask = |methods, passkey, error| Invited::Factor {
+        token,
+        challenge: words,
+        methods,
+        passkey,
+        team: words,
+        error,
+    };
+    let asked = |methods, error| ask(methods, None, error);
+    let refused = |method, retry_after_s| Some(FactorError { method, text: words, retry_after_s });
     let invitation = [
         offered(Some(words), None),
         offered(None, None),
@@ -34,6 +42,9 @@ pub(super) fn gallery(words: &str) -> Vec<(String, String)> {
         asked(&both, refused(FactorMethod::Totp, Some(30))),
         asked(&both[..1], None),
         asked(&both[1..], None),
+        ask(&all, Some(words), None),
+        ask(&all, Some(words), refused(FactorMethod::Passkey, None)),
+        ask(&all[1..], Some(words), None),
     ];
     let drawn = |locale| {
         invitation.iter().map(move |it| (format!("{locale:?} {it:?}"), invited(locale, it)))
@@ -46,7 +57,8 @@ fn a_code_can_be_pasted_and_filled_in_by_the_browser_and_a_recovery_code_has_its
     let methods = [FactorMethod::Totp, FactorMethod::RecoveryCode];
     let page = |methods, error| {
         let (token, challenge, team) = ("t", "lkc_c", "Team");
-        let state = Invited::Code { token, challenge, methods, team, error };
+        let passkey = None;
+        let state = Invited::Factor { token, challenge, methods, passkey, team, error };
         (state.status(), invited(Locale::En, &state))
     };
     let (status, shown) = page(&methods, None);
@@ -56,12 +68,12 @@ fn a_code_can_be_pasted_and_filled_in_by_the_browser_and_a_recovery_code_has_its
     assert_eq!(shown.matches("name=\"challenge\" value=\"lkc_c\"").count(), 2);
     assert!(shown.contains("<details>"), "the recovery code is offered, but closed: {shown}");
     let text = "It is wrong.";
-    let wrong = |method| Some(CodeError { method, text, retry_after_s: None });
+    let wrong = |method| Some(FactorError { method, text, retry_after_s: None });
     let (status, shown) = page(&methods, wrong(FactorMethod::RecoveryCode));
     assert_eq!(status, 422);
     assert!(shown.contains("<details open>"), "{shown}");
     assert!(shown.contains("aria-describedby=\"recovery-code-hint recovery-code-error\""));
-    let early = CodeError { method: FactorMethod::Totp, text, retry_after_s: Some(30) };
+    let early = FactorError { method: FactorMethod::Totp, text, retry_after_s: Some(30) };
     let (status, shown) = page(&methods, Some(early));
     assert_eq!(status, 429);
     assert!(shown.contains("aria-describedby=\"code-hint code-error\" aria-invalid=\"true\""));
