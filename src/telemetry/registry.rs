@@ -142,8 +142,8 @@ instruments! {
         => logins: counted Count<Logins>;
     LOGIN_CHALLENGES = Counter, "latchkey.login.challenges", "{event}", ChallengeOutcome::SHAPES,
         "Logins that need a second factor. `issued`: the first proof was right. `completed`: the \
-         second one was right too. `wrong_code`: a code was refused. `ended`: a code came for an \
-         unknown or ended login. `limited`: the client has to wait."
+         second one was right too. `wrong_code`: a code or passkey was refused. `ended`: a code or \
+         passkey came for an unknown or ended login. `limited`: the client has to wait."
         => login_challenges: counted Count<ChallengeOutcome>;
     FACTOR_CHANGES = Counter, "latchkey.factor.changes", "{change}", FactorChanges::SHAPES,
         "Second factors that users added and removed. An authenticator app that replaces another \
