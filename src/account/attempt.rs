@@ -13,7 +13,7 @@ use tokio::time::timeout_at;
 
 use super::{AccountError, AccountService};
 use crate::admission::{
-    AttemptCaptcha, AttemptClient, Client, CountedAttempt, Device, DeviceTrust, Limited,
+    AttemptCaptcha, AttemptClient, Client, CountedAttempt, Device, DeviceProof, Limited,
 };
 use crate::captcha::{CaptchaError, Demand};
 use crate::config::CaptchaPoint;
@@ -121,16 +121,16 @@ impl AccountService<'_> {
 
     /// Creates the token that makes the client a known device of the account for 90 days from now.
     /// If the client is a known device already, `known` is this device, and it keeps its id.
-    /// `trust` is the trust in the device from now on.
+    /// `proof` is the last proof of a second factor on this device.
     pub(super) fn device_token(
         &self,
         account: &AccountStatus,
         known: Option<Device>,
-        trust: Option<DeviceTrust>,
+        proof: Option<DeviceProof>,
     ) -> String {
         let whose = (account.id, account.password_version);
         let now = self.clock.now();
-        self.admission.devices.issue(&account.email_normal, whose, (known, trust), now)
+        self.admission.devices.issue(&account.email_normal, whose, (known, proof), now)
     }
 
     /// Admits the attempt of a client without a device token. [`AccountService::verify`] admits the

@@ -7,7 +7,7 @@ use sea_orm::sea_query::{Expr, ExprTrait as _};
 use sea_orm::{ActiveValue::Set, ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _};
 use uuid::Uuid;
 
-use super::{factor_undo, leaving, register};
+use super::{AccountOwner, factor_undo, leaving, register};
 use crate::audit::{Action, Actor, ChangeContext, Detail};
 use crate::clock::{CLOCKS_APART_MAX, UnixMillis, millis};
 use crate::database::batches::Expired;
@@ -28,7 +28,7 @@ pub enum Asked {
     Now,
     /// An account already has the new address.
     EmailTaken,
-    /// The account no longer exists.
+    /// The account no longer exists, or its sessions have ended since the request was checked.
     Gone,
 }
 
@@ -62,12 +62,12 @@ pub enum Undone {
 /// change. If the old address was proven, a notice to it contains a link that undoes the change.
 pub(super) async fn ask(
     cx: &ChangeContext<'_>,
-    user_id: Uuid,
+    owner: AccountOwner,
     email: &EmailAddress,
 ) -> Result<Asked, DbErr> {
     let now = cx.now;
     let tx = cx.db.begin().await?;
-    let Some(person) = table::lock(&tx, user_id).await? else { return Ok(Asked::Gone) };
+    let Some(person) = owner.lock(&tx).await? else { return Ok(Asked::Gone) };
     if table::by_address(&tx, email.normal()).await?.is_some() {
         return Ok(Asked::EmailTaken);
     }
@@ -228,8 +228,8 @@ pub(super) async fn rename(
 
 /// Invalidates the pending changes of a user's email address.
 ///
-/// This function is called when the user asks for another change, proves the email address or sets
-/// a password. Perhaps an attacker, and not the user, asked for the pending change.
+/// This function is called when the user asks for another change, proves the email address, sets a
+/// password or adds the first factor. Perhaps an attacker, and not the user, asked for the pending change.
 pub(super) async fn drop_pending(tx: &Transaction, user_id: Uuid) -> Result<(), DbErr> {
     email_change::Entity::update_many()
         .col_expr(email_change::Column::State, Expr::value(EmailChangeState::Superseded))

@@ -89,7 +89,9 @@ impl AccountService<'_> {
             match proof {
                 FactorProof::Code(code) => self.accept_code(client, account, code).await,
                 FactorProof::Passkey(response) => {
-                    self.accept_passkey(client, account, (response, at.passkey.as_ref())).await
+                    let step = if at.login.is_some() { "second-factor" } else { "step-up" };
+                    let asked = (&**response, at.passkey.as_ref(), step);
+                    self.accept_passkey(client, account, asked).await
                 }
             }
         };
@@ -173,12 +175,15 @@ impl AccountService<'_> {
         account: &AccountStatus,
         (at, method): (&ProofPoint<'_>, FactorMethod),
     ) {
-        let digest = self.chain.log_name(&account.email_normal);
-        let (reason, tried): (_, fn(&'static str) -> Tried) = match method {
-            FactorMethod::Passkey => ("passkey", Tried::Passkey),
-            FactorMethod::Totp | FactorMethod::RecoveryCode => ("code", Tried::Code),
+        let tried: fn(&'static str) -> Tried = match method {
+            // The check of a passkey has logged the reason.
+            FactorMethod::Passkey => Tried::Passkey,
+            FactorMethod::Totp | FactorMethod::RecoveryCode => {
+                let account = self.chain.log_name(&account.email_normal);
+                tracing::info!(account, reason = "code", "second factor refused");
+                Tried::Code
+            }
         };
-        tracing::info!(account = digest, reason, "second factor refused");
         let (tried, stage) = match at.login {
             Some(_) => (tried("login"), CodeStage::Login),
             None => (tried("step-up"), CodeStage::StepUp),
@@ -222,9 +227,11 @@ impl AccountService<'_> {
         });
     }
 
-    /// Makes a recovery code valid again if the login failed after the code was accepted.
-    pub(super) async fn give_code_back(&self, user: Uuid, proof: &FactorProof) {
-        let FactorProof::Code(FactorCode { method: FactorMethod::RecoveryCode, code }) = proof
+    /// Makes a recovery code valid again if the login or the step-up failed after the code was
+    /// accepted.
+    pub(super) async fn give_code_back(&self, user: Uuid, proof: Option<&FactorProof>) {
+        let Some(FactorProof::Code(FactorCode { method: FactorMethod::RecoveryCode, code })) =
+            proof
         else {
             return;
         };

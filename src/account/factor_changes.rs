@@ -5,7 +5,7 @@ use latchkey_entity::first_factor::{self, FirstFactorState};
 use sea_orm::{ActiveValue::Set, DbErr, EntityTrait as _};
 use uuid::Uuid;
 
-use super::register;
+use super::{AccountOwner, change};
 use crate::audit::{Action, ChangeContext, Detail};
 use crate::database::Transaction;
 use crate::factor::{
@@ -43,26 +43,6 @@ pub enum Added {
     Gone,
 }
 
-/// The user who changes the factors, as the check of the request saw the account. If the sessions
-/// of the account have ended since then, the change is refused: another person has perhaps taken
-/// the account back in the meantime, or has got its first factor.
-#[derive(Clone, Copy, Debug)]
-pub struct FactorOwner {
-    pub user_id: Uuid,
-    pub session_epoch: i32,
-}
-
-impl FactorOwner {
-    /// Locks the user's row. Returns none if the account no longer exists, may not be used, or has
-    /// another epoch.
-    async fn lock(self, tx: &Transaction) -> Result<Option<User>, DbErr> {
-        let user = table::lock(tx, self.user_id).await?;
-        Ok(user.filter(|user| {
-            user.session_epoch == self.session_epoch && !register::is_disabled(user)
-        }))
-    }
-}
-
 /// The result of removing a factor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Removed {
@@ -74,7 +54,7 @@ pub enum Removed {
 
 pub(super) async fn add(
     cx: &ChangeContext<'_>,
-    owner: FactorOwner,
+    owner: AccountOwner,
     NewFactor { factor, digests }: NewFactor,
 ) -> Result<Added, DbErr> {
     let (user_id, id, kind) = (owner.user_id, factor.id, factor.kind);
@@ -103,6 +83,8 @@ pub(super) async fn add(
     let mut epoch = None;
     if before.is_empty() {
         factors::replace_codes(&tx, user_id, digests).await?;
+        // Perhaps a thief of the password asked for the change. Now it needs a second factor.
+        change::drop_pending(&tx, user_id).await?;
         epoch = Some(table::next_epoch(&tx, user_id, cx.now).await?);
     }
     let mut detail = Detail::none().id("factor", id).word("kind", FactorMethod::from(kind).name());
@@ -133,7 +115,7 @@ pub(super) async fn add(
 
 pub(super) async fn rename(
     cx: &ChangeContext<'_>,
-    (owner, id): (FactorOwner, Uuid),
+    (owner, id): (AccountOwner, Uuid),
     name: String,
 ) -> Result<Option<Factor>, DbErr> {
     let user_id = owner.user_id;
@@ -155,7 +137,7 @@ pub(super) async fn rename(
 
 pub(super) async fn remove(
     cx: &ChangeContext<'_>,
-    (owner, id): (FactorOwner, Uuid),
+    (owner, id): (AccountOwner, Uuid),
 ) -> Result<Removed, DbErr> {
     let user_id = owner.user_id;
     let tx = cx.db.begin().await?;
@@ -175,7 +157,7 @@ pub(super) async fn remove(
 /// Replaces the recovery codes. Returns false if the account has no factor.
 pub(super) async fn replace_codes(
     cx: &ChangeContext<'_>,
-    owner: FactorOwner,
+    owner: AccountOwner,
     digests: Vec<String>,
 ) -> Result<bool, DbErr> {
     let user_id = owner.user_id;

@@ -4,12 +4,12 @@
 use super::codes::{FactorCode, FactorProof, ProofPoint};
 use super::passkeys::{Begun, step_up_key};
 use super::{AccountError, AccountService, LoggedIn, ProvenUser};
-use crate::admission::{Action, Ask, AttemptClient, Client, Device, DeviceTrust};
+use crate::admission::{Action, Ask, AttemptClient, Client, Device, DeviceProof};
 use crate::factor::passkey::{self, CredentialResponse};
 use crate::factor::{FactorMethod, table};
 use crate::secret::Secret;
 use crate::session::account_status::StatusQuery;
-use crate::session::gate::Challenge;
+use crate::session::gate::WaitingLogin;
 use crate::session::proof::{level, renew};
 use crate::session::{
     AccountStatus, ChallengeUse, FirstProof, LoginContext, Principal, Proof, Tokens,
@@ -51,6 +51,12 @@ pub struct SecondStep<'a> {
     pub passkey: Option<Begun<'a>>,
 }
 
+/// A proof of a second factor in the present state of the account, on a device without trust.
+pub(super) fn proof_on_device(account: &AccountStatus) -> DeviceProof {
+    let AccountStatus { session_epoch, factor_version, .. } = *account;
+    DeviceProof { trusted_since: None, session_epoch, factor_version }
+}
+
 impl<'a> AccountService<'a> {
     /// Completes a login with a second factor, and opens a session.
     pub async fn log_in_with_factor(
@@ -70,15 +76,12 @@ impl<'a> AccountService<'a> {
         };
         let started = self.sessions.start(client.call(), &account, proof, context).await;
         if started.is_err() {
-            self.give_code_back(account.id, factor).await;
+            self.give_code_back(account.id, Some(factor)).await;
         }
         let tokens = started?;
-        let trust = (trust == TrustDevice::Yes).then(|| DeviceTrust {
-            since: self.clock.now(),
-            session_epoch: account.session_epoch,
-            factor_version: account.factor_version,
-        });
-        let device_token = self.device_token(&account, device, trust);
+        let trusted_since = (trust == TrustDevice::Yes).then(|| self.clock.now());
+        let proof = DeviceProof { trusted_since, ..proof_on_device(&account) };
+        let device_token = self.device_token(&account, device, Some(proof));
         Ok(LoggedIn { tokens, device_token })
     }
 
@@ -106,17 +109,16 @@ impl<'a> AccountService<'a> {
         let Some(waiting) = self.waiting(challenge, ChallengeUse::Page).await? else {
             return Ok(None);
         };
-        let methods = table::methods(self.db.reader(), waiting.1.id).await?;
-        let passkey = match self.relying_party() {
-            Ok(rp) if methods.contains(&FactorMethod::Passkey) => {
-                match self.ask_passkey(rp, challenge.clone(), waiting).await {
-                    Err(AccountError::ChallengeInvalid) => return Ok(None),
-                    begun => Some(begun?),
-                }
-            }
-            _ => None,
-        };
-        Ok(Some(SecondStep { methods, passkey }))
+        let (db, passkeys) = (self.db.reader(), self.config.passkeys());
+        let methods = table::methods(db, waiting.1.id, passkeys).await?;
+        if !methods.contains(&FactorMethod::Passkey) {
+            return Ok(Some(SecondStep { methods, passkey: None }));
+        }
+        match self.ask_passkey(self.relying_party()?, challenge.clone(), waiting).await {
+            Ok(begun) => Ok(Some(SecondStep { methods, passkey: Some(begun) })),
+            Err(AccountError::ChallengeInvalid) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// The challenge and its account. `None` if the challenge is for another use or has ended.
@@ -124,7 +126,7 @@ impl<'a> AccountService<'a> {
         &self,
         challenge: &Secret<String>,
         purpose: ChallengeUse,
-    ) -> Result<Option<(Challenge, AccountStatus)>, AccountError> {
+    ) -> Result<Option<(WaitingLogin, AccountStatus)>, AccountError> {
         let found = self.sessions.challenge(challenge.expose()).await?;
         let found = found.filter(|it| !it.is_spent() && it.purpose == purpose);
         let Some(found) = found else { return Ok(None) };
@@ -141,7 +143,7 @@ impl<'a> AccountService<'a> {
         &self,
         client: &Client<'_>,
         challenge: &Secret<String>,
-        waiting: Option<(Challenge, AccountStatus)>,
+        waiting: Option<(WaitingLogin, AccountStatus)>,
         factor: &FactorProof,
     ) -> Result<Completed, AccountError> {
         let result = match waiting {
@@ -163,18 +165,21 @@ impl<'a> AccountService<'a> {
         &self,
         client: &Client<'_>,
         challenge: &str,
-        (found, account): (Challenge, AccountStatus),
+        (found, account): (WaitingLogin, AccountStatus),
         factor: &FactorProof,
     ) -> Result<Completed, AccountError> {
         let whose = (account.id, account.password_version);
-        let device = found.device_id.as_deref().and_then(|id| Device::known(id, whose));
+        let device = found.device.as_ref().and_then(|device| {
+            let proof = device.is_proven.then(|| proof_on_device(&account));
+            Device::known(&device.id, whose, proof)
+        });
         let who = device.map_or(AttemptClient::Anonymous(client.ip), AttemptClient::Device);
         let passkey = found.passkey();
         let at = ProofPoint { login: Some(challenge), level: None, passkey };
         self.check_factor(client, (&account, &who), at, factor).await?;
         let ended = self.sessions.end_challenge(challenge).await;
         if !matches!(ended, Ok(true)) {
-            self.give_code_back(account.id, factor).await;
+            self.give_code_back(account.id, Some(factor)).await;
         }
         if !ended? {
             return Err(AccountError::ChallengeInvalid);
@@ -196,27 +201,43 @@ impl<'a> AccountService<'a> {
             StepUp::Code(code) => code.method.name(),
             StepUp::Passkey(..) => FactorMethod::Passkey.name(),
         };
-        let proof = match proof {
+        let (factor, passkey) = match proof {
             StepUp::Password(password) => {
                 self.confirm(client, &principal, password, "step-up").await?;
-                Proof::of_first(FirstProof::Password)
+                (None, None)
             }
-            StepUp::Code(code) => {
-                self.check_step_up(client, &principal, FactorProof::Code(code), None).await?
-            }
+            StepUp::Code(code) => (Some(FactorProof::Code(code)), None),
             StepUp::Passkey(challenge, response) => {
                 let key = step_up_key(&principal);
                 let passkey = self.take_ceremony(&key, &challenge).await?;
-                let passkey = Some(passkey.ok_or(AccountError::ChallengeInvalid)?);
-                let factor = FactorProof::Passkey(response);
-                self.check_step_up(client, &principal, factor, passkey).await?
+                let passkey = passkey.ok_or(AccountError::ChallengeInvalid)?;
+                (Some(FactorProof::Passkey(response)), Some(passkey))
             }
         };
-        let Principal { session, standing, replaced_token } = principal;
+        let proof = match &factor {
+            Some(factor) => self.check_step_up(client, &principal, factor, passkey).await?,
+            None => Proof::of_first(FirstProof::Password),
+        };
+        let user_id = principal.standing.id;
+        let raised = self.write_step_up(client, principal, (method, &proof)).await;
+        if raised.is_err() {
+            self.give_code_back(user_id, factor.as_ref()).await;
+        }
+        raised
+    }
+
+    /// Writes the new proof to the session. The audit event is written first, so that no session
+    /// has a proof without it.
+    async fn write_step_up(
+        &self,
+        client: &Client<'_>,
+        Principal { session, standing, replaced_token }: Principal,
+        (method, proof): (&'static str, &Proof),
+    ) -> Result<Tokens, AccountError> {
         self.accounts.record_step_up(client.call(), standing.id, method).await?;
         let now = self.clock.now();
         let change = |it: &mut crate::store::Session| {
-            renew(it, (level(it, &standing), &proof), now);
+            renew(it, (level(it, &standing), proof), now);
         };
         let session = self.store.set_session_proof(&session, now, change).await?;
         let session = session.ok_or(AccountError::SessionGone)?;
@@ -227,13 +248,13 @@ impl<'a> AccountService<'a> {
         &self,
         client: &Client<'_>,
         Principal { session, standing, .. }: &Principal,
-        factor: FactorProof,
+        factor: &FactorProof,
         passkey: Option<passkey::Challenge>,
     ) -> Result<Proof, AccountError> {
         let who = AttemptClient::Session(session.sid.clone());
         let level = Some(level(session, standing));
         let at = ProofPoint { login: None, level, passkey };
-        self.check_factor(client, (standing, &who), at, &factor).await?;
+        self.check_factor(client, (standing, &who), at, factor).await?;
         let first = session.amr.first().map_or("", String::as_str);
         Ok(Proof::of_factor(first, factor.method()))
     }

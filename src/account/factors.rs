@@ -6,8 +6,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::factor_changes::{Added, FactorOwner, NewFactor, Removed};
-use super::{AccountError, AccountService};
+use super::factor_changes::{Added, NewFactor, Removed};
+use super::{AccountError, AccountOwner, AccountService};
 use crate::admission::Client;
 use crate::clock::{UnixMillis, millis};
 use crate::factor::recovery_code::{CODES, RecoveryCode};
@@ -143,7 +143,7 @@ impl AccountService<'_> {
         let kind = factor.kind;
         let (codes, digests) = self.random_codes(principal.standing.id);
         let new = NewFactor { factor, digests };
-        let owner = owner_of(&principal);
+        let owner = AccountOwner::of(&principal);
         let added = self.accounts.add_factor(client.call(), owner, new).await?;
         let (factor, epoch, count, version) = match added {
             Added::Now { factor, epoch, count, version } => (*factor, epoch, count, version),
@@ -218,7 +218,7 @@ impl AccountService<'_> {
         (principal, id): (&Principal, Uuid),
         name: String,
     ) -> Result<Factor, AccountError> {
-        let of = (owner_of(principal), id);
+        let of = (AccountOwner::of(principal), id);
         let renamed = self.accounts.rename_factor(client.call(), of, name).await?;
         renamed.ok_or(AccountError::NoSuchFactor)
     }
@@ -229,7 +229,7 @@ impl AccountService<'_> {
         client: &Client<'_>,
         (principal, id): (&Principal, Uuid),
     ) -> Result<(), AccountError> {
-        match self.accounts.remove_factor(client.call(), (owner_of(principal), id)).await? {
+        match self.accounts.remove_factor(client.call(), (AccountOwner::of(principal), id)).await? {
             Removed::Now(kind) => {
                 self.metrics.factor_changes.one((label(kind), FactorChange::Removed));
             }
@@ -248,7 +248,7 @@ impl AccountService<'_> {
         let (codes, digests) = self.random_codes(principal.standing.id);
         if !self
             .accounts
-            .replace_recovery_codes(client.call(), owner_of(principal), digests)
+            .replace_recovery_codes(client.call(), AccountOwner::of(principal), digests)
             .await?
         {
             return Err(AccountError::NoFactor);
@@ -263,10 +263,6 @@ const fn label(kind: FactorKind) -> FactorKindLabel {
         FactorKind::Totp => FactorKindLabel::Totp,
         FactorKind::Passkey => FactorKindLabel::Passkey,
     }
-}
-
-fn owner_of(Principal { standing, .. }: &Principal) -> FactorOwner {
-    FactorOwner { user_id: standing.id, session_epoch: standing.session_epoch }
 }
 
 /// The key of second factors cannot encrypt or decrypt a secret.

@@ -10,6 +10,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
+use super::AccountOwner;
 use super::register::{self, Verified};
 use crate::audit::{self, Action, Actor, ChangeContext, Detail};
 use crate::clock::UnixMillis;
@@ -30,6 +31,8 @@ const COLLECT_BATCHES_MAX: u32 = 20;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Deleted {
     Now,
+    /// The account is not deleted, because its sessions have ended since the request was checked.
+    SessionEnded,
     /// The account is not deleted, because the user is the only owner of these teams, and they have
     /// other members.
     OwnsTeams(Vec<String>),
@@ -41,9 +44,13 @@ pub enum Deleted {
 /// If the email address was proven, the invitations of other teams to this address and the unsent
 /// mails to it are also deleted. If the address was never proven, these invitations and mails stay,
 /// because the address perhaps belongs to another person.
-pub(super) async fn delete(cx: &ChangeContext<'_>, user_id: Uuid) -> Result<Deleted, DbErr> {
+pub(super) async fn delete(cx: &ChangeContext<'_>, owner: AccountOwner) -> Result<Deleted, DbErr> {
     let tx = cx.db.begin().await?;
-    let Some(person) = table::lock(&tx, user_id).await? else { return Ok(Deleted::Now) };
+    let user_id = owner.user_id;
+    let Some(person) = owner.lock(&tx).await? else {
+        let is_deleted = table::lock(&tx, user_id).await?.is_none();
+        return Ok(if is_deleted { Deleted::Now } else { Deleted::SessionEnded });
+    };
     let address = person.email_normal.as_str();
     let inviting = match person.verified_at {
         Some(_) => joining::inviting(&tx, address).await?,

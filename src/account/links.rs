@@ -5,7 +5,7 @@ use sea_orm::EntityTrait as _;
 use uuid::Uuid;
 
 use super::register::Verified;
-use super::{AccountError, AccountService, Asked, Confirmed, Undone};
+use super::{AccountError, AccountOwner, AccountService, Asked, Confirmed, Undone};
 use crate::admission::budgets::Budget;
 use crate::admission::{Action, Ask, Client};
 use crate::config::CaptchaPoint;
@@ -275,7 +275,11 @@ impl AccountService<'_> {
             return Err(AccountError::EmailTaken);
         }
         self.admit(client, Ask::Mail(Budget::Confirmations, email.normal(), None)).await?;
-        match self.accounts.ask_email_change(client.call(), account.id, email).await? {
+        match self
+            .accounts
+            .ask_email_change(client.call(), AccountOwner::of(principal), email)
+            .await?
+        {
             Asked::Now => self.deliveries.wake(),
             Asked::EmailTaken => return Err(AccountError::EmailTaken),
             Asked::Gone => return Err(AccountError::SessionGone),

@@ -12,7 +12,7 @@ use crate::password::{OldHash, Verdict};
 use crate::secret::Secret;
 use crate::session::{
     AccountStatus, ChallengeUse, Entry, FirstProof, LoginContext, Principal, Proof,
-    RefusedPassword, Tokens, Tried,
+    RefusedPassword, Tokens, Tried, WaitingDevice,
 };
 use crate::telemetry::labels::{ChallengeOutcome, Done, LoginMethod};
 use crate::telemetry::typed::Outcome;
@@ -139,7 +139,7 @@ impl AccountService<'_> {
         let context = self.context(client, &account, device).await;
         let tokens = self.sessions.start(client.call(), &account, proof, context).await?;
         // A login on a trusted device does not make the trust longer.
-        let device_token = self.device_token(&account, device, device.and_then(|it| it.trust()));
+        let device_token = self.device_token(&account, device, device.and_then(|it| it.proof()));
         Ok(LoggedIn { tokens, device_token })
     }
 
@@ -168,8 +168,9 @@ impl AccountService<'_> {
         if is_counted && account.has_factor() && !is_trusted {
             self.admit(client, Ask::Account(Budget::Challenges, account.id)).await?;
         }
-        let device_id = device.map(|it| it.id());
-        match self.sessions.enter(account, (first, purpose), is_trusted, device_id).await? {
+        let device =
+            device.map(|it| WaitingDevice { id: it.id(), is_proven: it.proof().is_some() });
+        match self.sessions.enter(account, (first, purpose), is_trusted, device).await? {
             Entry::Open(proof) => Ok(proof),
             Entry::FactorRequired(required) => {
                 let digest = self.chain.log_name(&account.email_normal);
@@ -188,11 +189,12 @@ impl AccountService<'_> {
     /// then.
     fn is_trusted(&self, account: &AccountStatus, device: Option<Device>) -> bool {
         let ttl = millis(self.config.factors.trust_device_ttl);
-        device.and_then(|device| device.trust()).is_some_and(|trust| {
+        device.and_then(|device| device.proof()).is_some_and(|proof| {
+            let Some(since) = proof.trusted_since else { return false };
             // A time in the future was read before a clock was set back, so the age is unknown.
-            let age = self.clock.now().saturating_sub(trust.since);
-            trust.session_epoch == account.session_epoch
-                && trust.factor_version == account.factor_version
+            let age = self.clock.now().saturating_sub(since);
+            proof.session_epoch == account.session_epoch
+                && proof.factor_version == account.factor_version
                 && (-millis(CLOCKS_APART_MAX)..ttl).contains(&age)
         })
     }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{AccountError, AccountService, NewPassword, Proof, Reset, WeakPassword};
 use crate::admission::budgets::Budget;
-use crate::admission::{Action, Ask, Client};
+use crate::admission::{Action, Ask, Client, DeviceProof};
 use crate::captcha::Verdict;
 use crate::config::CaptchaPoint;
 use crate::secret::{Secret, sha256};
@@ -74,7 +74,8 @@ impl AccountService<'_> {
         let tokens = self.sessions.tokens_for(replaced_token, session, &account)?;
         // The device token for the old password is no longer valid. The device keeps its id in the
         // new token, so that its failed attempts still count.
-        let device_token = self.device_token(&account, device, None);
+        let proof = device.and_then(|it| it.proof()).map(DeviceProof::without_trust);
+        let device_token = self.device_token(&account, device, proof);
         Ok(ChangedPassword { tokens, device_token })
     }
 
@@ -157,7 +158,8 @@ impl AccountService<'_> {
         self.after_reset(account.id).await;
         let known = self.known_device(client, &account);
         let account = AccountStatus { password_version: version + 1, ..account };
-        Ok(self.device_token(&account, known, None))
+        let proof = known.and_then(|it| it.proof()).map(DeviceProof::without_trust);
+        Ok(self.device_token(&account, known, proof))
     }
 
     /// What a client could do with a mailed token now. The token stays unused.
@@ -195,7 +197,8 @@ impl AccountService<'_> {
         Ok(account.map(|account| (account, found.stamp)))
     }
 
-    /// Sets the password, unless it has changed since the proof was checked. Returns the new epoch.
+    /// Sets the password, unless it has changed or the session has ended since the proof was checked.
+    /// Returns the new epoch.
     async fn set_password(
         &self,
         client: &Client<'_>,
@@ -206,7 +209,9 @@ impl AccountService<'_> {
         self.not_a_teams_name(&password, account.id).await?;
         self.not_breached(&password).await?;
         let password_hash = self.passwords.hash(client.key, client.deadline, password).await?;
-        let new = NewPassword { user_id: account.id, password_version, password_hash, proof };
+        let session_epoch = (proof == Proof::Password).then_some(account.session_epoch);
+        let user_id = account.id;
+        let new = NewPassword { user_id, password_version, session_epoch, password_hash, proof };
         match self.accounts.set_password(client.call(), new).await? {
             Reset::Stale => Ok(None),
             Reset::Now { epoch } => {

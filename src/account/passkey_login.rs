@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::factor_login::proof_on_device;
 use super::passkeys::Begun;
 use super::{AccountError, AccountService, LoggedIn};
 use crate::admission::{Action, Ask, Client};
@@ -13,7 +14,7 @@ use crate::factor::passkey_table::{self, Passkey};
 use crate::problem::Unavailable;
 use crate::secret::{Secret, sha256};
 use crate::session::account_status::StatusQuery;
-use crate::session::gate::{CHALLENGE_TTL, Challenge as WaitingLogin, random_challenge};
+use crate::session::gate::{CHALLENGE_TTL, WaitingLogin, random_challenge};
 use crate::session::{AccountStatus, ChallengeUse, FirstProof, Tried};
 use crate::store::{Change, Pending, PendingKey};
 use crate::telemetry::labels::{Done, LoginMethod};
@@ -103,13 +104,13 @@ impl<'a> AccountService<'a> {
         let proof = self.enter(client, &account, FirstProof::Passkey, device).await?;
         let context = self.context(client, &account, device).await;
         let tokens = self.sessions.start(client.call(), &account, proof, context).await?;
-        let device_token = self.device_token(&account, device, device.and_then(|it| it.trust()));
+        let proof = device.and_then(|it| it.proof()).unwrap_or_else(|| proof_on_device(&account));
+        let device_token = self.device_token(&account, device, Some(proof));
         Ok(LoggedIn { tokens, device_token })
     }
 
     /// Checks a passkey for a login without a password, and ends the login's challenge. The passkey
-    /// is read first. So the check and the end of the challenge are one atomic step, and an outage
-    /// of the database uses nothing up.
+    /// is read first, so the check and the end of the challenge are one atomic step.
     async fn proven(
         &self,
         client: &Client<'_>,
@@ -136,12 +137,15 @@ impl<'a> AccountService<'a> {
             (Some(passkey), Ok(assertion)) => Ok((passkey, assertion)),
             (passkey, refused) => {
                 let reason = refused.err().map_or("unknown passkey", |refused| refused.0);
-                tracing::info!(reason, "login by passkey refused");
+                let mut account = None;
                 if let Some(passkey) = passkey {
                     let (id, query) = (passkey.factor.user_id, StatusQuery::default());
-                    if let Some(account) = AccountStatus::by_id(self.db, id, query).await? {
-                        self.record_refused_passkey(client, &account, "passkey");
-                    }
+                    // The passkey is refused also if the account cannot be read for the audit.
+                    account = AccountStatus::by_id(self.db, id, query).await.ok().flatten();
+                }
+                self.log_refused(account.as_ref(), "login", reason);
+                if let Some(account) = account {
+                    self.record_refused_passkey(client, &account, "passkey");
                 }
                 Err(AccountError::WrongProof)
             }
@@ -154,25 +158,43 @@ impl<'a> AccountService<'a> {
         &self,
         client: &Client<'_>,
         account: &AccountStatus,
-        (response, challenge): (&CredentialResponse, Option<&Challenge>),
+        (response, challenge, step): (&CredentialResponse, Option<&Challenge>, &'static str),
     ) -> Result<bool, Unavailable> {
-        let (Some(challenge), Some(id), Ok(rp)) =
-            (challenge, response.credential_id(), self.relying_party())
-        else {
-            return Ok(false);
+        let Ok(rp) = self.relying_party() else { return Ok(false) };
+        let found = match response.credential_id() {
+            Some(id) => passkey_table::find(self.db, id).await?,
+            None => None,
         };
-        let found = passkey_table::find(self.db, id).await?;
-        let Some(passkey) = found.filter(|it| it.factor.user_id == account.id) else {
-            return Ok(false);
+        let passkey = found.filter(|it| it.factor.user_id == account.id);
+        let stored = passkey.as_ref().and_then(Passkey::stored);
+        let checked = match (challenge, stored) {
+            (Some(challenge), Some(stored)) => {
+                check_assertion(response, challenge, stored, false, rp)
+            }
+            (None, _) => Err(Refused("no options were requested")),
+            (_, None) => Err(Refused("unknown passkey")),
         };
-        let Some(stored) = passkey.stored() else { return Ok(false) };
-        match check_assertion(response, challenge, stored, false, rp) {
-            Ok(assertion) => self.record_passkey_use(client, &passkey, assertion).await,
-            Err(refused) => {
-                tracing::info!(reason = refused.0, "passkey refused");
+        match (passkey, checked) {
+            (Some(passkey), Ok(assertion)) => {
+                self.record_passkey_use(client, &passkey, assertion).await
+            }
+            (_, refused) => {
+                let reason = refused.err().map_or("unknown passkey", |refused| refused.0);
+                self.log_refused(Some(account), step, reason);
                 Ok(false)
             }
         }
+    }
+
+    /// Logs why a passkey was refused. The client does not learn the reason.
+    pub(super) fn log_refused(
+        &self,
+        account: Option<&AccountStatus>,
+        step: &'static str,
+        reason: &'static str,
+    ) {
+        let account = account.map(|account| self.chain.log_name(&account.email_normal));
+        tracing::info!(account, step, reason, "passkey refused");
     }
 
     /// Records the use of a passkey. Returns false if the passkey was removed in the meantime.

@@ -63,7 +63,7 @@ impl<'a> AccountService<'a> {
     /// The installation to which passkeys belong.
     ///
     /// # Errors
-    /// [`AccountError::PasskeysOff`] where `public_url` is an IP address.
+    /// [`AccountError::PasskeysOff`] where `public_url` is the IP address of another machine.
     pub(super) fn relying_party(&self) -> Result<RelyingParty<'a>, AccountError> {
         let id = self.config.passkey_domain().ok_or(AccountError::PasskeysOff)?;
         let webauthn = &self.config.webauthn;
@@ -104,7 +104,7 @@ impl<'a> AccountService<'a> {
         let challenge = self.take_ceremony(&enrolment_key(&principal), token).await?;
         let challenge = challenge.ok_or(AccountError::EnrolmentInvalid)?;
         let registered = check_registration(response, &challenge, rp).map_err(|refused| {
-            tracing::info!(reason = refused.0, "new passkey refused");
+            self.log_refused(Some(&principal.standing), "registration", refused.0);
             AccountError::WrongNewPasskey
         })?;
         let (now, user_id) = (self.clock.now(), principal.standing.id);

@@ -19,6 +19,8 @@ pub struct NewPassword {
     /// The version of the password that was checked, or the version that the password had when the
     /// token was mailed.
     pub password_version: i32,
+    /// The epoch of the session that changes the password. None if a mailed token sets it.
+    pub session_epoch: Option<i32>,
     /// The new hash, as a PHC string.
     pub password_hash: String,
     pub proof: Proof,
@@ -93,11 +95,12 @@ async fn decoy(tx: &Transaction, now: UnixMillis) -> Result<(), DbErr> {
 /// the same token, only one of them succeeds. After a crash, the row has either the old password or
 /// the new one.
 pub(super) async fn set_password(cx: &ChangeContext<'_>, new: NewPassword) -> Result<Reset, DbErr> {
-    let NewPassword { user_id, password_version, password_hash, proof } = new;
+    let NewPassword { user_id, password_version, session_epoch, password_hash, proof } = new;
     let now = cx.now;
     let tx = cx.db.begin().await?;
     let Some(person) = table::lock(&tx, user_id).await? else { return Ok(Reset::Stale) };
-    if person.password_version != password_version || register::is_disabled(&person) {
+    let is_ended = session_epoch.is_some_and(|epoch| epoch != person.session_epoch);
+    if person.password_version != password_version || is_ended || register::is_disabled(&person) {
         return Ok(Reset::Stale);
     }
     let epoch = table::set_password(&tx, &person, password_hash, now).await?;

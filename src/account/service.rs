@@ -3,7 +3,7 @@
 
 use uuid::Uuid;
 
-use super::{Accounts, Deleted, RegistrationRefusal};
+use super::{AccountOwner, Accounts, Deleted, RegistrationRefusal};
 use crate::admission::{Admission, Ask, AttemptRefusal, Client, Limited};
 use crate::audit::Chain;
 use crate::captcha::{CaptchaError, Captchas};
@@ -210,8 +210,9 @@ impl AccountService<'_> {
     ) -> Result<(), AccountError> {
         self.confirm_change(client, principal, password, "delete-account").await?;
         let user_id = principal.standing.id;
-        match self.accounts.delete(client.call(), user_id).await? {
+        match self.accounts.delete(client.call(), AccountOwner::of(principal)).await? {
             Deleted::OwnsTeams(names) => return Err(AccountError::OwnsTeams(names)),
+            Deleted::SessionEnded => return Err(AccountError::SessionGone),
             Deleted::Now => {}
         }
         // The user's row is deleted. So the sessions that are still in the token store give no

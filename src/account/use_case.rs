@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::recovery::NewPassword;
 use super::{
-    Added, Asked, Confirmed, Deleted, FactorOwner, FactorUndone, NewFactor, Registered,
+    AccountOwner, Added, Asked, Confirmed, Deleted, FactorUndone, NewFactor, Registered,
     Registration, Removed, Reset, Undone, Verified,
 };
 use crate::actor::FlatReply;
@@ -45,18 +45,18 @@ pub enum UseCase {
     Reject(Uuid, Done<Verified>),
     Recover(EmailAddress, Done<()>),
     SetPassword(NewPassword, Done<Reset>),
-    AskEmailChange(Uuid, EmailAddress, Done<Asked>),
+    AskEmailChange(AccountOwner, EmailAddress, Done<Asked>),
     ConfirmEmailChange(Uuid, Done<Confirmed>),
     UndoEmailChange(Uuid, Done<Undone>),
     RefuseEmailChange(Uuid, Done<Undone>),
     Rename(Uuid, String, Done<()>),
-    Delete(Uuid, Done<Deleted>),
-    AddFactor(FactorOwner, Box<NewFactor>, Done<Added>),
+    Delete(AccountOwner, Done<Deleted>),
+    AddFactor(AccountOwner, Box<NewFactor>, Done<Added>),
     /// Renames a factor of a user. The id is that of the factor.
-    RenameFactor((FactorOwner, Uuid), String, Done<Option<Factor>>),
+    RenameFactor((AccountOwner, Uuid), String, Done<Option<Factor>>),
     /// Removes a factor of a user. The id is that of the factor.
-    RemoveFactor((FactorOwner, Uuid), Done<Removed>),
-    ReplaceRecoveryCodes(FactorOwner, Vec<String>, Done<bool>),
+    RemoveFactor((AccountOwner, Uuid), Done<Removed>),
+    ReplaceRecoveryCodes(AccountOwner, Vec<String>, Done<bool>),
     SpendRecoveryCode(Uuid, String, Done<bool>),
     /// Records a step-up of this user with the name of its method.
     RecordStepUp(Uuid, &'static str, Done<()>),

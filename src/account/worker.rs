@@ -8,7 +8,7 @@ use super::recovery::NewPassword;
 use super::register::Resent;
 use super::use_case::{AccountCommand, Done, UseCase};
 use super::{
-    Added, Asked, Confirmed, Deleted, FactorOwner, FactorUndone, NewFactor, Registered,
+    AccountOwner, Added, Asked, Confirmed, Deleted, FactorUndone, NewFactor, Registered,
     Registration, Removed, Reset, Undone, Verified, change, factor_changes, factor_undo, leaving,
     recovery, register,
 };
@@ -103,10 +103,10 @@ impl Accounts {
     pub async fn ask_email_change(
         &self,
         call: (Instant, RequestOrigin),
-        user_id: Uuid,
+        owner: AccountOwner,
         email: EmailAddress,
     ) -> Result<Asked, Unavailable> {
-        self.run(call, |reply| UseCase::AskEmailChange(user_id, email, reply)).await
+        self.run(call, |reply| UseCase::AskEmailChange(owner, email, reply)).await
     }
 
     /// Applies a change of email address. The caller has checked the mailed token.
@@ -149,15 +149,15 @@ impl Accounts {
     pub async fn delete(
         &self,
         call: (Instant, RequestOrigin),
-        user_id: Uuid,
+        owner: AccountOwner,
     ) -> Result<Deleted, Unavailable> {
-        self.run(call, |reply| UseCase::Delete(user_id, reply)).await
+        self.run(call, |reply| UseCase::Delete(owner, reply)).await
     }
 
     pub async fn add_factor(
         &self,
         call: (Instant, RequestOrigin),
-        owner: FactorOwner,
+        owner: AccountOwner,
         new: NewFactor,
     ) -> Result<Added, Unavailable> {
         self.run(call, |reply| UseCase::AddFactor(owner, Box::new(new), reply)).await
@@ -167,7 +167,7 @@ impl Accounts {
     pub async fn rename_factor(
         &self,
         call: (Instant, RequestOrigin),
-        of: (FactorOwner, Uuid),
+        of: (AccountOwner, Uuid),
         name: String,
     ) -> Result<Option<Factor>, Unavailable> {
         self.run(call, |reply| UseCase::RenameFactor(of, name, reply)).await
@@ -176,7 +176,7 @@ impl Accounts {
     pub async fn remove_factor(
         &self,
         call: (Instant, RequestOrigin),
-        of: (FactorOwner, Uuid),
+        of: (AccountOwner, Uuid),
     ) -> Result<Removed, Unavailable> {
         self.run(call, |reply| UseCase::RemoveFactor(of, reply)).await
     }
@@ -185,7 +185,7 @@ impl Accounts {
     pub async fn replace_recovery_codes(
         &self,
         call: (Instant, RequestOrigin),
-        owner: FactorOwner,
+        owner: AccountOwner,
         digests: Vec<String>,
     ) -> Result<bool, Unavailable> {
         self.run(call, |reply| UseCase::ReplaceRecoveryCodes(owner, digests, reply)).await
@@ -306,8 +306,8 @@ impl AccountWorker {
             UseCase::SetPassword(new, reply) => {
                 finish(reply, recovery::set_password(cx, new).await);
             }
-            UseCase::AskEmailChange(user, email, reply) => {
-                finish(reply, change::ask(cx, user, &email).await);
+            UseCase::AskEmailChange(owner, email, reply) => {
+                finish(reply, change::ask(cx, owner, &email).await);
             }
             UseCase::ConfirmEmailChange(id, reply) => finish(reply, change::confirm(cx, id).await),
             UseCase::UndoEmailChange(id, reply) => finish(reply, change::undo(cx, id).await),
@@ -315,7 +315,7 @@ impl AccountWorker {
             UseCase::Rename(user, name, reply) => {
                 finish(reply, change::rename(cx, user, name).await);
             }
-            UseCase::Delete(user, reply) => finish(reply, leaving::delete(cx, user).await),
+            UseCase::Delete(owner, reply) => finish(reply, leaving::delete(cx, owner).await),
             UseCase::AddFactor(owner, new, reply) => {
                 finish(reply, factor_changes::add(cx, owner, *new).await);
             }

@@ -24,14 +24,17 @@ use crate::telemetry::labels::{AttemptDecision, AttemptPolicy, RateDecision};
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 
-/// The names in the keys of the back-off: of an account, and of an anonymous client.
-const OF_ACCOUNT: &str = "factor-codes-overall";
+/// The names in the keys of the back-off: of the logins and of the sessions of an account, and of an
+/// anonymous client.
+const OF_LOGINS: &str = "factor-codes-overall";
+const OF_SESSIONS: &str = "factor-codes-sessions";
 const OF_CLIENT: &str = "factor-codes";
 /// The name in the key that limits how often a mailed link removes wrong codes.
 const RESET: &str = "factor-codes-reset";
 
-/// After this many consecutive wrong TOTP codes of all anonymous clients together, no anonymous
-/// client can use TOTP for an hour. NIST SP 800-63B-4 §3.2.2 sets this maximum.
+/// After this many consecutive wrong TOTP codes of all unknown clients together, no unknown client
+/// can use TOTP for an hour. The sessions of the account have the same cap of their own, so that
+/// nobody without a session can close it. NIST SP 800-63B-4 §3.2.2 sets this maximum.
 const FAILURES_MAX: u32 = 100;
 
 /// How long a client waits after its `failures`-th consecutive wrong code for one account. Failures
@@ -79,8 +82,8 @@ const NO_CAPTCHA: AttemptCaptcha =
 /// Whether the cap over all clients applies to a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CodeCap {
-    /// The code has 6 digits, so an attacker with many clients could guess it. A known device is
-    /// exempt, so that an attacker cannot lock it out.
+    /// The code has 6 digits, so an attacker with many clients could guess it. A device on which the
+    /// user has proven a second factor is exempt, so that an attacker cannot lock it out.
     Applies,
     /// The code has 50 bits, so nobody can guess it. Or the session has two factors already.
     None,
@@ -107,15 +110,20 @@ impl Admission {
         cap: CodeCap,
     ) -> Result<CountedCode, AttemptRefusal> {
         let kind = match (cap, who) {
-            (CodeCap::None, _) | (_, AttemptClient::Device(_)) => ClientKind::Known,
-            // Every login on a trusted device opens a session, and each session has a back-off of
-            // its own. Only the cap limits a thief of such a device.
-            (CodeCap::Applies, AttemptClient::Anonymous(_) | AttemptClient::Session(_)) => {
-                ClientKind::Anonymous
+            (CodeCap::None, _) => ClientKind::Known,
+            (CodeCap::Applies, AttemptClient::Device(device)) if device.proof().is_some() => {
+                ClientKind::Known
             }
+            // Anybody with the password has got many devices before the account had a factor. Every
+            // login on a trusted device opens a session. Each device and each session has a back-off
+            // of its own, so only the cap limits a thief.
+            (CodeCap::Applies, _) => ClientKind::Anonymous,
         };
-        let code =
-            CountedCode { account: self.code_key(user), client: self.client_of(user, who), kind };
+        let account = match who {
+            AttemptClient::Session(_) => sessions_key(&self.keys, user),
+            AttemptClient::Anonymous(_) | AttemptClient::Device(_) => code_key(&self.keys, user),
+        };
+        let code = CountedCode { account, client: self.client_of(user, who), kind };
         if !self.enabled {
             return Ok(code);
         }
@@ -142,7 +150,7 @@ impl Admission {
         if !self.enabled {
             return Ok(());
         }
-        self.store.forget_attempts(&self.code_key(user)).await.map(drop)
+        forget_codes(&self.store, &self.keys, user).await.map(drop)
     }
 
     /// Does the same as [`Admission::forget_codes`], but at most once a day for each account.
@@ -165,12 +173,6 @@ impl Admission {
         self.store.cancel_attempt(&CODES, code.key(), self.clock.now()).await
     }
 
-    /// The key is made from the account's id, so that it stays the same when the account changes
-    /// its email address.
-    fn code_key(&self, user: Uuid) -> String {
-        code_key(&self.keys, user)
-    }
-
     fn client_of(&self, user: Uuid, who: &AttemptClient) -> String {
         match who {
             AttemptClient::Anonymous(ip) => {
@@ -182,13 +184,25 @@ impl Admission {
     }
 }
 
-/// Removes all wrong codes of an account for an operator. Returns whether there were any.
+/// Removes all wrong codes of an account. Returns whether there were any.
 pub async fn forget_codes(store: &Store, keys: &Keys, user: Uuid) -> Result<bool, Unavailable> {
-    store.forget_attempts(&code_key(keys, user)).await
+    let (logins, sessions) = (code_key(keys, user), sessions_key(keys, user));
+    let (of_logins, of_sessions) = futures_util::future::join(
+        store.forget_attempts(&logins),
+        store.forget_attempts(&sessions),
+    )
+    .await;
+    Ok(of_logins? | of_sessions?)
 }
 
+/// The key of the account's logins. It is made from the account's id, so that it stays the same
+/// when the account changes its email address.
 pub(super) fn code_key(keys: &Keys, user: Uuid) -> String {
-    keys.key(OF_ACCOUNT, &user.to_string(), Scope::All)
+    keys.key(OF_LOGINS, &user.to_string(), Scope::All)
+}
+
+fn sessions_key(keys: &Keys, user: Uuid) -> String {
+    keys.key(OF_SESSIONS, &user.to_string(), Scope::All)
 }
 
 /// The key of a known device or of a session in the account's record. Ids are random base64url, so

@@ -6,7 +6,10 @@
 //! the account. So the attempts of this device are counted separately, and anonymous clients cannot
 //! use them up.
 //!
-//! A device can also be trusted. Then a login on this device needs no second factor for some time.
+//! The token also says whether the user has proven a second factor on this device. Only such a
+//! device is exempt from the cap on wrong codes, because anybody with the password gets a device
+//! token as long as the account has no factor. A device can also be trusted. Then a login on this
+//! device needs no second factor for some time.
 
 use std::fmt;
 
@@ -21,42 +24,54 @@ use crate::secret::{MasterKey, Secret, equal, hmac_sha256, random_bytes};
 const KNOWN_MS: i64 = 90 * 24 * 3_600_000;
 
 /// The length of the device's id, the user's id, the password's version, the expiry time, and the
-/// trust (its time, the session epoch and the version of the factors) together.
+/// proof (the time of the trust, the session epoch and the version of the factors) together.
 const CLAIMS_BYTES: usize = 16 + 16 + 4 + 8 + (8 + 4 + 4);
 const TOKEN_BYTES: usize = CLAIMS_BYTES + 32;
 /// The token's length in base64url. A token of any other length is refused before it is decoded.
 const TOKEN_CHARS: usize = (TOKEN_BYTES * 8).div_ceil(6);
 
-/// The bytes of a token whose device is not trusted.
-const NO_TRUST: DeviceTrust =
-    DeviceTrust { since: UnixMillis::MIN, session_epoch: 0, factor_version: 0 };
+/// The bytes of a token of a device that is not trusted.
+const NO_TRUST: UnixMillis = UnixMillis::MIN;
+/// The version of the factors of an account that never had one.
+const NO_FACTORS: i32 = 0;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Device {
     id: [u8; 16],
     user_id: Uuid,
     password_version: i32,
-    trust: Option<DeviceTrust>,
+    proof: Option<DeviceProof>,
 }
 
-/// The trust in a device. It belongs to one state of the account, so it ends with every change of
-/// the factors, and when all sessions of the account end.
+/// The proof of a second factor on a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DeviceTrust {
-    /// When the user proved the second factor on this device.
-    pub since: UnixMillis,
+pub struct DeviceProof {
+    /// The time of the proof if the user trusts the device. The trust belongs to one state of the
+    /// account, so it ends with every change of the factors, and when all sessions of the account
+    /// end.
+    pub trusted_since: Option<UnixMillis>,
     /// The epoch of the user's sessions at this time.
     pub session_epoch: i32,
     /// The version of the user's factors at this time.
     pub factor_version: i32,
 }
 
+impl DeviceProof {
+    pub fn without_trust(self) -> Self {
+        Self { trusted_since: None, ..self }
+    }
+}
+
 impl Device {
     /// A device with this id that has sent the current password of an account. The caller has read
     /// its token before.
-    pub fn known(id: &str, (user_id, password_version): (Uuid, i32)) -> Option<Self> {
+    pub fn known(
+        id: &str,
+        (user_id, password_version): (Uuid, i32),
+        proof: Option<DeviceProof>,
+    ) -> Option<Self> {
         let id = URL_SAFE_NO_PAD.decode(id).ok()?.try_into().ok()?;
-        Some(Self { id, user_id, password_version, trust: None })
+        Some(Self { id, user_id, password_version, proof })
     }
 
     /// The id under which the device's failures are counted.
@@ -64,9 +79,9 @@ impl Device {
         URL_SAFE_NO_PAD.encode(self.id)
     }
 
-    /// The trust in the device, which has perhaps ended.
-    pub fn trust(&self) -> Option<DeviceTrust> {
-        self.trust
+    /// The last proof of a second factor on the device. Its trust has perhaps ended.
+    pub fn proof(&self) -> Option<DeviceProof> {
+        self.proof
     }
 
     /// Whether the device belongs to this user and has sent the current password before.
@@ -94,8 +109,8 @@ impl Devices {
 
     /// Issues a token for a client that has just sent the right password, or a valid token from a
     /// mail to the user. A device that was known before keeps its id. So it keeps its limit and its
-    /// count of failures, even if the password is new. `trust` is the trust in the device from now
-    /// on.
+    /// count of failures, even if the password is new. `proof` is the last proof of a second factor
+    /// on the device.
     ///
     /// `address` is [`EmailAddress::normal`](crate::user::EmailAddress::normal). The token is
     /// invalid for any other email address.
@@ -103,7 +118,7 @@ impl Devices {
         &self,
         address: &str,
         (user_id, password_version): (Uuid, i32),
-        (known, trust): (Option<Device>, Option<DeviceTrust>),
+        (known, proof): (Option<Device>, Option<DeviceProof>),
         now: UnixMillis,
     ) -> String {
         let mut token = Vec::with_capacity(TOKEN_BYTES);
@@ -111,10 +126,15 @@ impl Devices {
         token.extend(user_id.as_bytes());
         token.extend(password_version.to_be_bytes());
         token.extend(now.saturating_add(KNOWN_MS).to_be_bytes());
-        let DeviceTrust { since, session_epoch, factor_version } = trust.unwrap_or(NO_TRUST);
+        let (since, epoch, factors) = match proof {
+            Some(DeviceProof { trusted_since, session_epoch, factor_version }) => {
+                (trusted_since.unwrap_or(NO_TRUST), session_epoch, factor_version)
+            }
+            None => (NO_TRUST, 0, NO_FACTORS),
+        };
         token.extend(since.to_be_bytes());
-        token.extend(session_epoch.to_be_bytes());
-        token.extend(factor_version.to_be_bytes());
+        token.extend(epoch.to_be_bytes());
+        token.extend(factors.to_be_bytes());
         token.extend(tag(&self.key, &token, address));
         URL_SAFE_NO_PAD.encode(token)
     }
@@ -137,8 +157,9 @@ impl Devices {
         let (ends, claims) = claims.split_first_chunk::<8>()?;
         let (since, claims) = claims.split_first_chunk::<8>()?;
         let (epoch, factors) = claims.split_first_chunk::<4>()?;
-        let trust = DeviceTrust {
-            since: i64::from_be_bytes(*since),
+        let since = i64::from_be_bytes(*since);
+        let proof = DeviceProof {
+            trusted_since: (since != NO_TRUST).then_some(since),
             session_epoch: i32::from_be_bytes(*epoch),
             factor_version: i32::from_be_bytes(factors.try_into().ok()?),
         };
@@ -146,7 +167,7 @@ impl Devices {
             id: *id,
             user_id: Uuid::from_bytes(*user_id),
             password_version: i32::from_be_bytes(*version),
-            trust: (trust != NO_TRUST).then_some(trust),
+            proof: (proof.factor_version != NO_FACTORS).then_some(proof),
         })
     }
 }

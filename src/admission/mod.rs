@@ -35,7 +35,7 @@ pub use admit::{Admission, Ask, InvitationLimit};
 pub use attempts::{AttemptClient, AttemptRefusal, CountedAttempt};
 pub use client::{Client, KnownSession, Limited};
 pub use codes::{CodeCap, CountedCode, forget_codes};
-pub use device::{Device, DeviceTrust};
+pub use device::{Device, DeviceProof};
 pub use limiter::{Decision, Headers, Limiter};
 pub use policies::{Action, policy_names};
 pub use worker::{AdmissionCommand, Worker};

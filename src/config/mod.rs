@@ -38,6 +38,7 @@ pub use file::ConfigFile;
 pub use kind::{Item, Kind};
 pub use load::{DEFAULT_FILE, Inputs, Loaded, Machine, files, load, load_for_migrations};
 pub use mailbox::MailboxBarrier;
+pub use passkeys::Passkeys;
 pub use problems::{Problem, Problems, table};
 pub use schema::schema;
 pub use settings::{

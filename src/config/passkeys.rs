@@ -12,11 +12,22 @@ use super::layers::Values;
 use super::text::domain_name;
 use super::url::{self, Url};
 
+/// Whether passkeys work. They do not where `public_url` is the IP address of another machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passkeys {
+    On,
+    Off,
+}
+
 impl Config {
     /// The domain of the passkeys. None if passkeys are off.
     pub fn passkey_domain(&self) -> Option<&str> {
         let domain = self.webauthn.rp_id.as_deref();
         domain.filter(|_| !is_remote_address(&self.public_url))
+    }
+
+    pub fn passkeys(&self) -> Passkeys {
+        if self.passkey_domain().is_some() { Passkeys::On } else { Passkeys::Off }
     }
 }
 

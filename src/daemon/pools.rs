@@ -153,6 +153,7 @@ impl Dependencies<'_> {
             keys: self.keys.clone(),
             tokens: self.config.tokens.clone(),
             sessions: self.config.sessions,
+            passkeys: self.config.passkeys(),
             clock: self.clock.clone(),
             metrics: self.metrics.clone(),
             deliveries: deliveries.clone(),

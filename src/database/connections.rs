@@ -19,8 +19,8 @@ use tokio::time::timeout;
 use super::guard::{IDLE_BEFORE_PING, PING_WITHIN, RELEASE_WITHIN, Shared};
 use super::{ACQUIRE_TIMEOUT, release};
 
-/// A kept connection that is idle for this long goes back to sqlx's pool, which closes it. This is
-/// the default of sqlx.
+/// A kept connection that is idle for this long goes back to sqlx's pool when another one is kept.
+/// sqlx closes it later. This is the default of sqlx.
 const IDLE_MAX: Duration = Duration::from_mins(10);
 /// A connection that is kept for this long goes back to sqlx's pool, which closes it when it is
 /// old. This is the default of sqlx.
@@ -83,9 +83,33 @@ pub(super) struct Connections<DB: Backend> {
     shared: Arc<Shared>,
 }
 
+/// A connection that goes back to sqlx's pool when it is dropped. This needs a task, so it is closed
+/// where there is no runtime, for example when the program ends.
+#[derive(Debug)]
+struct Pooled<DB: Database>(Option<PoolConnection<DB>>);
+
+impl<DB: Database> Pooled<DB> {
+    fn connection(&mut self) -> &mut DB::Connection {
+        self.0.as_mut().expect("it is there until the drop")
+    }
+
+    fn close(mut self) {
+        drop(self.0.take().map(PoolConnection::detach));
+    }
+}
+
+impl<DB: Database> Drop for Pooled<DB> {
+    fn drop(&mut self) {
+        let Some(connection) = self.0.take() else { return };
+        if tokio::runtime::Handle::try_current().is_err() {
+            drop(connection.detach());
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Kept<DB: Database> {
-    connection: PoolConnection<DB>,
+    connection: Pooled<DB>,
     /// When the connection came from sqlx's pool.
     taken: Instant,
     /// When its last call ended.
@@ -145,13 +169,16 @@ impl<DB: Backend> Connections<DB> {
         let permit = Permit(self.clone());
         while let Some(Kept { mut connection, taken, .. }) = self.pop() {
             let is_trusted = self.shared.is_kept_trusted(taken);
-            if is_trusted && DB::responds(&self.shared, &mut connection).await {
+            if is_trusted && DB::responds(&self.shared, connection.connection()).await {
                 return Ok(Held::new(connection, taken, permit));
             }
-            drop(connection.detach());
+            connection.close();
         }
+        // The time before the ping of the pool. If the server is distrusted during the ping, the
+        // connection is not kept.
+        let taken = Instant::now();
         let connection = self.pool.acquire().await?;
-        Ok(Held::new(connection, Instant::now(), permit))
+        Ok(Held::new(Pooled(Some(connection)), taken, permit))
     }
 
     /// Leaves one connection to a caller that uses sqlx's pool directly, until the permit is
@@ -164,18 +191,19 @@ impl<DB: Backend> Connections<DB> {
         Ok(Permit(self.clone()))
     }
 
-    /// Closes all connections that are not in use.
+    /// Closes the connections that are not in use. sqlx's pool keeps those of its own that are still
+    /// trusted.
     pub(super) fn close_idle(&self) {
         let kept = std::mem::take(&mut *self.kept());
         for Kept { connection, .. } in kept {
-            drop(connection.detach());
+            connection.close();
         }
         // The hook of sqlx's pool closes the connections that are too old.
         let idle: Vec<_> = std::iter::from_fn(|| self.pool.try_acquire()).collect();
         drop(idle);
     }
 
-    fn keep(&self, connection: PoolConnection<DB>, taken: Instant) {
+    fn keep(&self, connection: Pooled<DB>, taken: Instant) {
         let used = Instant::now();
         if used.duration_since(taken) >= KEPT_MAX || !self.shared.is_kept_trusted(taken) {
             return;
@@ -212,7 +240,7 @@ impl<DB: Backend> Drop for Permit<DB> {
 #[derive(Debug)]
 pub(super) struct Held<DB: Backend> {
     /// None after the drop.
-    connection: Option<(PoolConnection<DB>, Permit<DB>)>,
+    connection: Option<(Pooled<DB>, Permit<DB>)>,
     taken: Instant,
     /// Whether a transaction is perhaps open. It is true until a `COMMIT` or `ROLLBACK` has ended
     /// well.
@@ -222,14 +250,14 @@ pub(super) struct Held<DB: Backend> {
 }
 
 impl<DB: Backend> Held<DB> {
-    fn new(connection: PoolConnection<DB>, taken: Instant, permit: Permit<DB>) -> Self {
+    fn new(connection: Pooled<DB>, taken: Instant, permit: Permit<DB>) -> Self {
         let connection = Some((connection, permit));
         Self { connection, taken, in_transaction: false, is_settled: true }
     }
 
     pub(super) fn connection(&mut self) -> &mut DB::Connection {
         let (connection, _) = self.connection.as_mut().expect("it is there until the drop");
-        connection
+        connection.connection()
     }
 }
 
@@ -245,10 +273,10 @@ impl<DB: Backend> Drop for Held<DB> {
         // The task ends within the time limits of a statement and of a ping.
         runtime.spawn(async move {
             let owner = &permit.0;
-            if DB::clean(&owner.shared, &mut connection, in_transaction).await {
+            if DB::clean(&owner.shared, connection.connection(), in_transaction).await {
                 owner.keep(connection, taken);
             } else {
-                drop(connection.detach());
+                connection.close();
             }
         });
     }

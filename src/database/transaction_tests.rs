@@ -300,3 +300,21 @@ async fn work_for_after_the_commit_runs_after_it_or_never() {
     tx.commit().await.unwrap();
     assert_eq!(done.load(Ordering::Relaxed), 1);
 }
+
+// The connections of the daemon are dropped after its runtime has ended.
+#[test]
+fn a_database_can_be_dropped_without_a_runtime() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let config = file(&dir);
+    let (db, open) = runtime.block_on(async {
+        let db = Db::connect(&config).await.expect("connected");
+        db.writer().execute_unprepared("CREATE TABLE t (id INTEGER)").await.expect("created");
+        db.reader().execute_unprepared("SELECT 1").await.expect("read");
+        let open = db.begin().await.expect("begun");
+        (db, open)
+    });
+    drop(runtime);
+    drop(open);
+    drop(db);
+}

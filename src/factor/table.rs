@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::FactorMethod;
 use crate::clock::UnixMillis;
+use crate::config::Passkeys;
 use crate::database::{Db, Transaction};
 
 /// The factors of a user, the oldest first.
@@ -36,9 +37,11 @@ pub async fn codes_left<C: ConnectionTrait>(connection: &C, user_id: Uuid) -> Re
 pub async fn methods<C: ConnectionTrait>(
     connection: &C,
     user_id: Uuid,
+    passkeys: Passkeys,
 ) -> Result<Vec<FactorMethod>, DbErr> {
     let factors = of_user(connection, user_id).await?;
-    let has = |kind| factors.iter().any(|factor| factor.kind == kind);
+    let works = |kind| kind != FactorKind::Passkey || passkeys == Passkeys::On;
+    let has = |kind| works(kind) && factors.iter().any(|factor| factor.kind == kind);
     let kinds = FactorKind::ALL.iter().copied().filter(|kind| has(*kind));
     let mut methods: Vec<FactorMethod> = kinds.map(FactorMethod::from).collect();
     if codes_left(connection, user_id).await? > 0 {

@@ -38,7 +38,7 @@ async fn methods(
     level: Level,
 ) -> Result<Vec<&'static str>, Unavailable> {
     let factors = if standing.has_factor() {
-        table::methods(app.db.reader(), standing.id).await?
+        table::methods(app.db.reader(), standing.id, app.config.passkeys()).await?
     } else {
         Vec::new()
     };

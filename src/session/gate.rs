@@ -1,5 +1,5 @@
-//! The gate of logins. A login becomes a session only through [`Sessions::enter`]. If the account
-//! has a second factor, the result is a challenge instead of a session.
+//! The gate of logins. Each login goes through [`Sessions::enter`]. If the account has a second
+//! factor, the result is a challenge instead of a session.
 //!
 //! While a login waits for its second factor there is no session, no token and no known device. The
 //! challenge is an opaque text that only the route for the second factor accepts. The token store
@@ -46,9 +46,17 @@ pub enum ChallengeUse {
     Page,
 }
 
+/// The known device of a login that waits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitingDevice {
+    pub id: String,
+    /// Whether the user has proven a second factor on this device before.
+    pub is_proven: bool,
+}
+
 /// A login that waits for the second factor.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Challenge {
+pub struct WaitingLogin {
     pub user_id: Uuid,
     /// The versions of the password and of the factors at the first proof. If one of them changes,
     /// the challenge ends.
@@ -59,20 +67,20 @@ pub struct Challenge {
     session_epoch: i32,
     pub first: FirstProof,
     pub purpose: ChallengeUse,
-    /// The id of the known device that sent the first proof. The store has no device token, because
-    /// a copy of the store must not make a client known.
-    pub device_id: Option<String>,
+    /// The known device that sent the first proof. The store has no device token, because a copy of
+    /// the store must not make a client known.
+    pub device: Option<WaitingDevice>,
     /// The challenge that a passkey signs. None until the client asks for it. A new one replaces
     /// the one before.
     passkey: Option<String>,
     pub expires_at: UnixMillis,
-    /// The number of wrong proofs.
-    wrong: u32,
+    /// The number of proofs that were checked, or that are being checked.
+    spent: u32,
 }
 
-impl std::fmt::Debug for Challenge {
+impl std::fmt::Debug for WaitingLogin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Challenge(…)")
+        f.write_str("WaitingLogin(…)")
     }
 }
 
@@ -102,26 +110,26 @@ impl Sessions {
         account: &AccountStatus,
         (first, purpose): (FirstProof, ChallengeUse),
         is_trusted: bool,
-        device_id: Option<String>,
+        device: Option<WaitingDevice>,
     ) -> Result<Entry, Unavailable> {
         if !account.has_factor() || is_trusted || first == FirstProof::Passkey {
             return Ok(Entry::Open(Proof::of_first(first)));
         }
         let issuer = self.issuer();
-        let methods = table::methods(issuer.db.reader(), account.id).await?;
+        let methods = table::methods(issuer.db.reader(), account.id, issuer.passkeys).await?;
         let now = issuer.clock.now();
         let (token, expires_at) = (random_challenge(), now + millis(CHALLENGE_TTL));
-        let challenge = Challenge {
+        let challenge = WaitingLogin {
             user_id: account.id,
             password_version: account.password_version,
             factor_version: account.factor_version,
             session_epoch: account.session_epoch,
             first,
             purpose,
-            device_id,
+            device,
             passkey: None,
             expires_at,
-            wrong: 0,
+            spent: 0,
         };
         let pending = Pending { value: Some(challenge), expires_at };
         issuer.store.put_pending(&key_of(&token), &pending, now).await?;
@@ -152,9 +160,10 @@ impl Sessions {
 
     /// The login that waits under this challenge. `None` if the challenge is unknown, has ended or
     /// has expired.
-    pub async fn challenge(&self, token: &str) -> Result<Option<Challenge>, Unavailable> {
+    pub async fn challenge(&self, token: &str) -> Result<Option<WaitingLogin>, Unavailable> {
         let issuer = self.issuer();
-        let found = issuer.store.pending::<Challenge>(&key_of(token), issuer.clock.now()).await?;
+        let found =
+            issuer.store.pending::<WaitingLogin>(&key_of(token), issuer.clock.now()).await?;
         Ok(found.and_then(|it| it.value))
     }
 
@@ -162,17 +171,17 @@ impl Sessions {
     /// requests cannot check more than five codes. Returns false if the challenge has ended.
     pub async fn spend_proof(&self, token: &str) -> Result<bool, Unavailable> {
         self.change_challenge(token, |challenge| {
-            let wrong = challenge.wrong + 1;
-            (wrong <= PROOFS_MAX).then(|| Change::Set(Challenge { wrong, ..challenge.clone() }))
+            let spent = challenge.spent + 1;
+            (spent <= PROOFS_MAX).then(|| Change::Set(WaitingLogin { spent, ..challenge.clone() }))
         })
         .await
     }
 
     /// Gives a proof back that could not be checked because of an outage.
     pub async fn return_proof(&self, token: &str) -> Result<(), Unavailable> {
-        let give_back = |challenge: &Challenge| {
-            let wrong = challenge.wrong.saturating_sub(1);
-            Some(Change::Set(Challenge { wrong, ..challenge.clone() }))
+        let give_back = |challenge: &WaitingLogin| {
+            let spent = challenge.spent.saturating_sub(1);
+            Some(Change::Set(WaitingLogin { spent, ..challenge.clone() }))
         };
         self.change_challenge(token, give_back).await.map(drop)
     }
@@ -183,9 +192,10 @@ impl Sessions {
         token: &str,
         passkey: &passkey::Challenge,
     ) -> Result<bool, Unavailable> {
-        let ask = |challenge: &Challenge| {
+        let ask = |challenge: &WaitingLogin| {
             let passkey = Some(passkey.0.clone());
-            (!challenge.is_spent()).then(|| Change::Set(Challenge { passkey, ..challenge.clone() }))
+            (!challenge.is_spent())
+                .then(|| Change::Set(WaitingLogin { passkey, ..challenge.clone() }))
         };
         self.change_challenge(token, ask).await
     }
@@ -199,10 +209,10 @@ impl Sessions {
     async fn change_challenge(
         &self,
         token: &str,
-        change: impl Fn(&Challenge) -> Option<Change<Challenge>>,
+        change: impl Fn(&WaitingLogin) -> Option<Change<WaitingLogin>>,
     ) -> Result<bool, Unavailable> {
         let issuer = self.issuer();
-        let decide = |found: Option<&Challenge>| match found.and_then(&change) {
+        let decide = |found: Option<&WaitingLogin>| match found.and_then(&change) {
             Some(change) => (change, true),
             None => (Change::Keep, false),
         };
@@ -210,7 +220,7 @@ impl Sessions {
     }
 }
 
-impl Challenge {
+impl WaitingLogin {
     /// Whether the account is still in the state of the first proof.
     pub fn holds_for(&self, account: &AccountStatus) -> bool {
         account.has_factor()
@@ -226,7 +236,7 @@ impl Challenge {
 
     /// Whether all five proofs were wrong.
     pub fn is_spent(&self) -> bool {
-        self.wrong >= PROOFS_MAX
+        self.spent >= PROOFS_MAX
     }
 }
 

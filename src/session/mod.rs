@@ -30,7 +30,7 @@ use crate::store::{Refresh, Session};
 pub use account_status::AccountStatus;
 pub use check::{Principal, Refused};
 pub use freshness::{FreshProof, StepUpRequired};
-pub use gate::{ChallengeUse, Entry, FactorRequired, FirstProof};
+pub use gate::{ChallengeUse, Entry, FactorRequired, FirstProof, WaitingDevice};
 pub use issue::Tokens;
 pub use list::live;
 pub use proof::{Level, Proof};

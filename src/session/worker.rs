@@ -11,7 +11,7 @@ use super::{
 use crate::actor::{FlatReply, Pool, Worker, WorkerError};
 use crate::audit::{Chain, ChangeContext, RequestOrigin};
 use crate::clock::Clock;
-use crate::config;
+use crate::config::{self, Passkeys};
 use crate::database::Db;
 use crate::mail::Deliveries;
 use crate::problem::Unavailable;
@@ -70,6 +70,7 @@ pub struct Issuer {
     pub tokens: config::Tokens,
     /// Lifetimes of sessions.
     pub sessions: config::Sessions,
+    pub passkeys: Passkeys,
     pub clock: Clock,
     /// The metrics that count the tokens.
     pub metrics: Arc<Metrics>,

@@ -307,13 +307,20 @@ impl TestApp {
 
     /// Starts one more daemon (a replica) on the same stores, with the same clock.
     pub async fn replica(&self) -> Self {
-        let daemon = start(&self.settings, &self.clock).await;
+        self.replica_with(&[]).await
+    }
+
+    /// Starts a replica that has other values for some settings.
+    pub async fn replica_with(&self, changed: &[(&str, &str)]) -> Self {
+        let mut settings = self.settings.clone();
+        settings.extend(changed.iter().map(|(key, value)| ((*key).into(), (*value).into())));
+        let daemon = start(&settings, &self.clock).await;
         Self {
             client: Client::new(daemon.public_addr()),
             admin: Client::new(daemon.admin_addr()),
             daemon: Some(daemon),
             clock: self.clock.clone(),
-            settings: self.settings.clone(),
+            settings,
             seen: Mutex::default(),
             crashes_expected: AtomicBool::new(false),
             mail_left_expected: AtomicBool::new(false),

@@ -5,6 +5,8 @@ use aws_lc_rs::signature::{
     RsaPublicKeyComponents, UnparsedPublicKey,
 };
 
+use curve25519_dalek::edwards::CompressedEdwardsY;
+
 use super::Refused;
 use super::cbor::{Item, Map};
 
@@ -92,10 +94,16 @@ impl<'a> PublicKey<'a> {
 
     fn ed_dsa(map: &mut Map<'a>) -> Result<Self, Refused> {
         let (curve, x) = (map.integer(&CRV)?, map.bytes(&X)?);
-        if curve != CURVE_ED25519 || x.len() != 32 {
+        let point = CompressedEdwardsY::from_slice(x).map_err(|_| Refused("curve"))?;
+        if curve != CURVE_ED25519 {
             return Err(Refused("curve"));
         }
-        Ok(Self::EdDsa(x))
+        // A signature for a point of small order needs no private key. The same point must not have
+        // two spellings.
+        match point.decompress() {
+            Some(it) if !it.is_small_order() && it.compress() == point => Ok(Self::EdDsa(x)),
+            _ => Err(Refused("point")),
+        }
     }
 
     fn rs256(map: &mut Map<'a>) -> Result<Self, Refused> {

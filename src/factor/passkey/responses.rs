@@ -78,9 +78,7 @@ impl CredentialResponse {
             other => Some(text(other)),
         };
         let transports = match response.remove("transports") {
-            Some(Value::Texts(names)) => {
-                names.iter().filter_map(|name| Transport::from_name(name)).collect()
-            }
+            Some(Value::Texts(names)) => each_once(&names),
             _ => Vec::new(),
         };
         Self {
@@ -111,6 +109,17 @@ impl CredentialResponse {
         let is_sized = (ID_BYTES_MIN..=ID_BYTES_MAX).contains(&id.len());
         if is_sized && self.id == self.raw_id { Ok(id) } else { Err(BAD) }
     }
+}
+
+/// The known transports among the names, in their order.
+fn each_once(names: &[String]) -> Vec<Transport> {
+    let mut found = Vec::new();
+    for transport in names.iter().filter_map(|name| Transport::from_name(name)) {
+        if !found.contains(&transport) {
+            found.push(transport);
+        }
+    }
+    found
 }
 
 fn text(value: Option<Value>) -> String {

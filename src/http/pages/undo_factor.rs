@@ -115,6 +115,8 @@ fn english(state: &UndoFactor<'_>) -> String {
             &[
                 "Your account has no second factor any more. All devices are logged out, and the \
                  old password does not work any more.",
+                "Did you also get a mail about a new email address of your account? Then open the \
+                 link in that mail first.",
                 "Choose a new password now.",
             ],
             None,
@@ -162,6 +164,8 @@ fn german(state: &UndoFactor<'_>) -> String {
             &[
                 "Ihr Konto hat keinen zweiten Faktor mehr. Alle Geräte sind abgemeldet, und das \
                  alte Passwort gilt nicht mehr.",
+                "Haben Sie auch eine Mail über eine neue E-Mail-Adresse Ihres Kontos bekommen? Dann \
+                 öffnen Sie zuerst den Link in jener Mail.",
                 "Wählen Sie jetzt ein neues Passwort.",
             ],
             None,

@@ -12,10 +12,10 @@ use crate::app::{TestApp, both};
 use crate::limits_attempts::{DEVICE, at, client_ip, login, retry_after, wrong_login};
 
 const ADA: &str = "ada@example.org";
-const HOUR_S: u64 = 3_600;
+pub(super) const HOUR_S: u64 = 3_600;
 
 /// Sends a hundred wrong codes, ten on each client.
-async fn close(app: &TestApp, user: &Enrolled) {
+pub(super) async fn close(app: &TestApp, user: &Enrolled) {
     for number in 0..10 {
         fail(app, &at(app, &client_ip(number)), user, 10).await;
     }

@@ -3,9 +3,11 @@
 
 mod back_off;
 mod callers;
+mod cap;
 mod challenges;
 mod codes;
 mod enrolment;
+mod first_factor;
 mod fresh;
 mod gate;
 mod limits;

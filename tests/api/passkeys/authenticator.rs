@@ -159,7 +159,7 @@ impl Passkey {
         draft.to_json(json!({
             "clientDataJSON": encoded(&draft.client_data()),
             "attestationObject": encoded(&object),
-            "transports": ["internal", "hybrid", "of-tomorrow"],
+            "transports": ["internal", "hybrid", "internal", "of-tomorrow"],
         }))
     }
 

@@ -49,6 +49,16 @@ pub fn ec2_key(algorithm: i64, curve: i64, (x, y): (&[u8], &[u8])) -> Vec<(Vec<u
     ]
 }
 
+/// A public key of the type OKP on the curve Ed25519 in COSE.
+pub fn okp_key(x: &[u8; 32]) -> Vec<(Vec<u8>, Vec<u8>)> {
+    vec![
+        (integer(1), integer(1)),
+        (integer(3), integer(-8)),
+        (integer(-1), integer(6)),
+        (integer(-2), bytes(x)),
+    ]
+}
+
 /// An RSA public key in COSE.
 pub fn rsa_key(n: &[u8], e: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
     vec![

@@ -13,6 +13,13 @@ use crate::ask::alike;
 
 const ADA: &str = "ada@example.org";
 
+/// A coordinate with this first byte.
+fn low(first: u8) -> [u8; 32] {
+    let mut x = [0; 32];
+    x[0] = first;
+    x
+}
+
 /// A change of the key in the authenticator data.
 fn key(draft: &mut super::authenticator::Draft, label: i64, value: Vec<u8>) {
     draft.cose.retain(|(it, _)| *it != cbor::integer(label));
@@ -107,6 +114,15 @@ const CASES: &[(&str, Change)] = &[
     ("an RSA key of 8192 bits", |it| it.cose = cbor::rsa_key(&[0xff; 1_024], &[1, 0, 1])),
     ("an RSA key with the exponent 1", |it| it.cose = cbor::rsa_key(&[0xff; 256], &[1])),
     ("an RSA key with an even exponent", |it| it.cose = cbor::rsa_key(&[0xff; 256], &[4])),
+    ("an Ed25519 key that is the neutral point", |it| it.cose = cbor::okp_key(&low(1))),
+    ("an Ed25519 key of order 4", |it| it.cose = cbor::okp_key(&low(0))),
+    ("an Ed25519 key of order 2", |it| {
+        let mut x = [0xff; 32];
+        (x[0], x[31]) = (0xec, 0x7f);
+        it.cose = cbor::okp_key(&x);
+    }),
+    ("an Ed25519 key that is not on the curve", |it| it.cose = cbor::okp_key(&low(2))),
+    ("an Ed25519 key in a second spelling", |it| it.cose = cbor::okp_key(&[0xff; 32])),
     ("a secp256k1 key", |it| it.cose = cbor::ec2_key(-47, 8, (&[1; 32], &[2; 32]))),
     // The attestation object.
     ("an attestation", |it| it.fmt = cbor::text("packed")),

@@ -72,3 +72,12 @@ both!(
         assert_eq!(listed, json!({ "origins": ["http://localhost:8080"] }));
     }
 );
+
+both!(a_login_offers_no_passkey_where_passkeys_are_off, async |app| {
+    let user = holder(app, ADA).await;
+    let moved = app.replica_with(&[("public_url", "https://192.0.2.7")]).await;
+    let answer = moved.anonymous().login(ADA, &user.person.password).await;
+    let problem = answer.expect_problem(401, "factor-required").json();
+    assert_eq!(problem["methods"], json!(["recovery-code"]));
+    moved.finish().await;
+});

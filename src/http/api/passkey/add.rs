@@ -44,8 +44,8 @@ pub fn operation() -> Operation {
             "The passkey is in force at once: it is a second factor, and it opens a session without \
              a password. This session counts as authenticated with two factors. The first factor \
              ends every other session of the account, and the user gets a mail with a link that \
-             removes the factor for 7 days. Every response ends the challenge. A passkey that is \
-             registered already gets a 409.",
+             removes the factor for 7 days. Whatever becomes of the passkey, the challenge ends. A \
+             passkey that is registered already gets a 409.",
         )
         .bearer()
         .takes::<AddPasskey>()
