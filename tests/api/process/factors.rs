@@ -131,6 +131,48 @@ async fn an_operator_ends_the_wait_after_wrong_codes_embedded() {
     running.stop().await;
 }
 
+#[tokio::test]
+async fn an_operator_sees_how_long_a_client_waits_after_wrong_codes_embedded() {
+    let mut place = Place::new().set("rate_limit.enabled", "true");
+    let running = place.start().await;
+    let ada = with_totp(&running).await;
+    // A challenge accepts five wrong codes.
+    for _ in 0..2 {
+        let asked = challenge(&running.client, EMAIL, &ada.password).await;
+        for _ in 0..5 {
+            let wrong = login_factor(&running.client, &asked, "not a code").await;
+            wrong.expect_problem(401, "invalid-credentials");
+        }
+    }
+    let asked = challenge(&running.client, EMAIL, &ada.password).await;
+    let refused = login_factor(&running.client, &asked, "not a code").await;
+    refused.expect_problem(429, "rate-limited");
+
+    let explain = ["limits", "explain", EMAIL, "--client"];
+    let explained = |ip: &str| {
+        let text = place.run(&[&explain[..], &[ip]].concat()).expect(0).stdout();
+        let found = place.run(&[&explain[..], &[ip, "--json"]].concat()).expect(0).stdout();
+        (text, value(&found)["codeClient"].clone())
+    };
+    let (text, found) = explained("127.0.0.1");
+    assert!(text.contains("    passwords: does not have to wait\n"), "{text}");
+    assert!(text.contains("    codes: has to wait until "), "{text}");
+    assert!(found["totpUntil"].is_string(), "{found}");
+    assert_eq!(found["totpUntil"], found["recoveryCodeUntil"]);
+    let (text, found) = explained("192.0.2.7");
+    assert!(text.contains("    codes: does not have to wait\n"), "{text}");
+    assert_eq!(found, json!({ "totpUntil": null, "recoveryCodeUntil": null }));
+    let without = place.run(&["limits", "explain", EMAIL, "--json"]).expect(0).stdout();
+    assert!(value(&without)["codeClient"].is_null(), "{without}");
+
+    let help = place.run(&["limits", "reset", "--help"]).expect(0).stdout();
+    assert!(help.contains("the wrong codes of the second factor"), "{help}");
+    place.run(&["limits", "reset", EMAIL]).expect(0);
+    let wrong = login_factor(&running.client, &asked, "not a code").await;
+    wrong.expect_problem(401, "invalid-credentials");
+    running.stop().await;
+}
+
 struct Told {
     /// The counts of imported accounts, of refused lines and of accounts without their factors.
     counts: [u64; 3],
