@@ -244,7 +244,18 @@ async fn factors_survive_a_start_with_a_wrong_master_key_embedded() {
     let code = authenticator.code_at(now());
     let unread = login_factor(&running.client, &asked, &code).await;
     unread.expect_problem(503, "dependency-unavailable");
-    running.stop().await;
+    let log = running.stop().await;
+    let lost = |kind: &str| {
+        let kind = format!("\"kind\":\"{kind}\"");
+        let line =
+            log.lines().find(|line| line.contains("does not decrypt") && line.contains(&kind));
+        line.unwrap_or_else(|| panic!("{log}")).to_owned()
+    };
+    let line = lost("factor");
+    assert!(line.contains("the earlier authenticator apps and recovery codes"), "{line}");
+    assert!(!line.contains("tokens"), "this key signs no tokens: {line}");
+    assert!(lost("store").contains("the sessions and links"), "{log}");
+    assert!(lost("user").contains("the tokens that it signed are invalid"), "{log}");
 
     let mut place = place.without("LATCHKEY_SECRETS__MASTER_KEY");
     let running = place.start().await;
