@@ -41,7 +41,7 @@ async fn an_operator_resets_factors(mut place: Place) {
     let members: Vec<&String> = factors[0].as_object().expect("an object").keys().collect();
     assert_eq!(members, ["createdAt", "kind", "name"], "no secret: {line}");
     let checked = place.run(&["doctor"]).stdout();
-    assert!(checked.contains("the 1 oldest secrets can be decrypted"), "{checked}");
+    assert!(checked.contains("secrets can be decrypted (1 checked)"), "{checked}");
 
     let waiting = challenge(&running.client, EMAIL, &ada.password).await;
     let reset = place.run(&["users", "reset-factors", EMAIL, "--json"]).expect(0).stdout();
@@ -237,13 +237,30 @@ async fn factors_survive_a_start_with_a_wrong_master_key_embedded() {
     running.stop().await;
     let mut place = place.set("secrets.master_key", "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=");
     let checked = place.run(&["doctor"]).expect(3).stdout();
-    assert!(checked.contains("1 of the 1 oldest secrets cannot be decrypted"), "{checked}");
-    assert!(checked.contains("no second factor is accepted any more"), "{checked}");
+    assert!(checked.contains("1 of the 1 oldest and newest secrets cannot"), "{checked}");
+    assert!(
+        checked.contains("no authenticator app and no recovery code is accepted any more"),
+        "{checked}"
+    );
     let running = place.start().await;
     let asked = challenge(&running.client, EMAIL, &ada.password).await;
     let code = authenticator.code_at(now());
     let unread = login_factor(&running.client, &asked, &code).await;
     unread.expect_problem(503, "dependency-unavailable");
+    // An app that is added now belongs to the wrong master key.
+    let mut eve = Person::register(&running.client, "eve@work.example").await;
+    let mail = running.mail_to("eve@work.example", 0).await;
+    eve.verify(mail.token()).await.expect(200);
+    add_totp(&mut eve, "Phone", now()).await;
+    let user = |email: &str| {
+        let shown = value(&place.run(&["users", "show", email, "--json"]).expect(0).stdout());
+        shown["id"].as_str().expect("an id").to_owned()
+    };
+    let (old, new) = (user(EMAIL), user("eve@work.example"));
+    let checked = place.run(&["doctor"]).expect(3).stdout();
+    let line =
+        format!("1 of the 2 oldest and newest secrets cannot be decrypted, of the users {old}\n");
+    assert!(checked.contains(&line), "{checked}");
     let log = running.stop().await;
     let lost = |kind: &str| {
         let kind = format!("\"kind\":\"{kind}\"");
@@ -261,7 +278,14 @@ async fn factors_survive_a_start_with_a_wrong_master_key_embedded() {
     let running = place.start().await;
     let asked = challenge(&running.client, EMAIL, &ada.password).await;
     login_factor(&running.client, &asked, &authenticator.code_at(now())).await.expect(200);
+    // The earlier key is used again, so now the newest secret cannot be decrypted.
+    let checked = place.run(&["doctor"]).expect(3).stdout();
+    let line =
+        format!("1 of the 2 oldest and newest secrets cannot be decrypted, of the users {new}\n");
+    assert!(checked.contains(&line), "{checked}");
+    assert!(checked.contains("latchkey users reset-factors ID"), "{checked}");
+    place.run(&["users", "reset-factors", &new]).expect(0);
     let checked = place.run(&["doctor"]).stdout();
-    assert!(checked.contains("the 1 oldest secrets can be decrypted"), "{checked}");
+    assert!(checked.contains("secrets can be decrypted (1 checked)"), "{checked}");
     running.stop().await;
 }
