@@ -54,8 +54,8 @@ pub(super) async fn signing(patient: &Patient<'_>) -> Vec<Finding> {
 }
 
 /// Checks that the secrets of the oldest and of the newest authenticator apps can be decrypted. If
-/// the key of second factors was replaced, the oldest secrets cannot be decrypted. If an earlier key
-/// is used again after that, the newest cannot.
+/// the key of second factors was replaced, the oldest secrets cannot be decrypted. If an earlier
+/// key is used again after that, the newest cannot.
 pub(super) async fn factors(patient: &Patient<'_>) -> Vec<Finding> {
     let Some(needs) = dependencies(patient) else { return vec![Finding::skipped(NEEDS)] };
     let found = match table::oldest_and_newest_totp(needs.db.reader(), FACTORS_CHECKED).await {
