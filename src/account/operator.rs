@@ -54,6 +54,8 @@ pub struct Filter {
     pub state: Option<UserState>,
     /// Only accounts whose email address is not proven.
     pub unverified: bool,
+    /// Only accounts without a second factor.
+    pub without_factor: bool,
 }
 
 /// Lists at most `limit` accounts, in the order of their ids, which is the order of creation. The
@@ -73,6 +75,9 @@ pub async fn list(
     }
     if filter.unverified {
         query = query.filter(user::Column::VerifiedAt.is_null());
+    }
+    if filter.without_factor {
+        query = query.filter(user::Column::FactorCount.eq(0));
     }
     query.order_by_asc(user::Column::Id).limit(limit).all(db.reader()).await
 }

@@ -5,6 +5,7 @@
 //! an attempt at a password, an attempt counts as a failure before the code is checked, so that
 //! parallel attempts cannot bypass the limit.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -175,9 +176,7 @@ impl Admission {
 
     fn client_of(&self, user: Uuid, who: &AttemptClient) -> String {
         match who {
-            AttemptClient::Anonymous(ip) => {
-                self.keys.key(OF_CLIENT, &user.to_string(), Scope::Client(*ip))
-            }
+            AttemptClient::Anonymous(ip) => code_client_key(&self.keys, user, *ip),
             AttemptClient::Device(device) => known_key("device", &device.id()),
             AttemptClient::Session(sid) => known_key("session", sid),
         }
@@ -203,6 +202,11 @@ pub(super) fn code_key(keys: &Keys, user: Uuid) -> String {
 
 fn sessions_key(keys: &Keys, user: Uuid) -> String {
     keys.key(OF_SESSIONS, &user.to_string(), Scope::All)
+}
+
+/// The key of an anonymous client in the account's record.
+pub(super) fn code_client_key(keys: &Keys, user: Uuid, ip: IpAddr) -> String {
+    keys.key(OF_CLIENT, &user.to_string(), Scope::Client(ip))
 }
 
 /// The key of a known device or of a session in the account's record. Ids are random base64url, so

@@ -1,18 +1,21 @@
 //! [`LimitReport`]: the current state of the limits of an email address and its account, for
 //! operators.
 
+use std::net::IpAddr;
+
 use uuid::Uuid;
 
 use super::attempts::{NEWCOMERS, account_key, client_key_of};
 use super::back_off::BACK_OFF;
 use super::budgets::{self, Budget, BudgetSizes, Keys, Scope};
-use super::codes::{CODES, code_key, forget_codes};
+use super::codes::{CODES, code_client_key, code_key, forget_codes};
 use crate::clock::{UnixMillis, millis};
 use crate::problem::Unavailable;
 use crate::store::back_off::AccountAttempts;
 use crate::store::{Quota, Store};
 
-/// What the token store contains for an email address: the login back-off and the budgets.
+/// What the token store contains for an email address: the login back-off, the back-off for wrong
+/// codes of the second factor, and the budgets.
 #[derive(Debug)]
 pub struct LimitReport {
     /// The login back-off. None if the store has no failed attempt.
@@ -59,6 +62,17 @@ pub struct CodesReport {
     pub closed_until: Option<UnixMillis>,
     /// The clients, devices and sessions that have to wait.
     pub waiting: Waiting,
+    /// The client that the operator asked about has to wait until this time because its own codes
+    /// were wrong.
+    pub client_until: Option<UnixMillis>,
+}
+
+impl CodesReport {
+    /// The client that the operator asked about cannot use TOTP until this time. It has to wait for
+    /// its own wrong codes, and for those of all clients that are no known device.
+    pub fn client_totp_until(&self) -> Option<UnixMillis> {
+        self.client_until.max(self.closed_until)
+    }
 }
 
 /// How many clients have to wait, and when the longest of these waits ends.
@@ -86,7 +100,7 @@ pub struct LimitSubject<'a> {
     /// The account of the email address, if there is one.
     pub user_id: Option<Uuid>,
     /// The IP address of a client whose own wait is reported in addition.
-    pub client: Option<std::net::IpAddr>,
+    pub client: Option<IpAddr>,
     /// The budget sizes that come from settings.
     pub sizes: BudgetSizes,
 }
@@ -146,19 +160,33 @@ pub async fn explain(
         }
     });
     let codes = match subject.user_id {
-        Some(user) => store.attempts(&code_key(keys, user), now).await?,
+        Some(user) => read_codes(store, keys, (user, subject.client), now).await?,
         None => None,
     };
-    let codes = codes.map(|stored| {
+    Ok(LimitReport { back_off, is_shared, codes, budgets })
+}
+
+/// Reads the back-off for wrong codes of an account. `client` is the client that the operator asked
+/// about.
+async fn read_codes(
+    store: &Store,
+    keys: &Keys,
+    (user, client): (Uuid, Option<IpAddr>),
+    now: UnixMillis,
+) -> Result<Option<CodesReport>, Unavailable> {
+    let stored = store.attempts(&code_key(keys, user), now).await?;
+    Ok(stored.map(|stored| {
         let failures = stored.failures(&CODES, now);
         let is_closed = failures >= CODES.failures_max && stored.open_at > now;
         CodesReport {
             failures,
             closed_until: is_closed.then_some(stored.open_at),
             waiting: Waiting::of(&stored, |_| true, now),
+            client_until: client
+                .map(|ip| stored.client(&code_client_key(keys, user, ip), now).wait_until)
+                .filter(|until| *until > now),
         }
-    });
-    Ok(LimitReport { back_off, is_shared, codes, budgets })
+    }))
 }
 
 impl Waiting {
@@ -171,9 +199,9 @@ impl Waiting {
     }
 }
 
-/// Deletes the login back-off and the budgets of an email address and its account. Returns how many
-/// entries were deleted. If the account has no back-off of its own, its attempts are perhaps
-/// counted in the shared back-off. So in this case the shared back-off is deleted.
+/// Deletes the login back-off, the wrong codes and the budgets of an email address and its account.
+/// Returns how many entries were deleted. If the account has no back-off of its own, its attempts
+/// are perhaps counted in the shared back-off. So in this case the shared back-off is deleted.
 ///
 /// # Errors
 /// [`Unavailable`] if the token store does not respond. Then some entries are perhaps left.

@@ -9,6 +9,7 @@ use super::Config;
 use super::check::Rules;
 use super::kind::{self, Value};
 use super::layers::Values;
+use super::problems::Problem;
 use super::text::domain_name;
 use super::url::{self, Url};
 
@@ -60,12 +61,19 @@ impl Rules<'_> {
     pub(super) fn passkeys(&mut self) {
         let Some(public_url) = self.values.text("public_url") else { return };
         if is_remote_address(public_url) {
-            self.warning(
-                "webauthn.rp_id",
-                "has no effect, because `public_url` is an IP address: passkeys are off, and their \
-                 routes answer 404",
-                "set `public_url` to a URL with a domain name, if you want passkeys",
+            let fix = "set `public_url` to a URL with a domain name, if you want passkeys";
+            self.passkey_warning(
+                "public_url",
+                "turns passkeys off, because it is an IP address",
+                "so their routes respond with 404",
+                fix,
             );
+            for key in ["webauthn.rp_id", "webauthn.origins"] {
+                if self.is_there(key) {
+                    let why = "because passkeys are off: `public_url` is an IP address";
+                    self.passkey_warning(key, "has no effect", why, fix);
+                }
+            }
             return;
         }
         let (Some(id), Some(origins)) =
@@ -85,12 +93,19 @@ impl Rules<'_> {
             return;
         }
         let what = format!(
-            "is {id}, which is not the domain of {}: browsers ask https://{id}/.well-known/webauthn \
-             whether these pages may use the passkeys",
+            "which is not the domain of {}: browsers ask https://{id}/.well-known/webauthn whether \
+             these pages may use the passkeys",
             foreign.join(", ")
         );
         let fix = "forward this path to latchkey, or correct the domain";
-        self.warning("webauthn.rp_id", &what, fix);
+        self.passkey_warning("webauthn.rp_id", &format!("is {id}"), &what, fix);
+    }
+
+    /// Warns with a long sentence. The source of the setting is between its two parts, because at
+    /// the end of the sentence it would be far from the value.
+    fn passkey_warning(&mut self, key: &str, what: &str, then: &str, fix: &str) {
+        let place = self.values.source(key).place();
+        self.warnings.push(Problem::new(key, format!("{what}{place}, {then}"), fix));
     }
 }
 

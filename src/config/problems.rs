@@ -11,8 +11,8 @@ use crate::secret::redact;
 pub struct Problem {
     /// The setting, environment variable or file that has the problem.
     pub key: String,
-    /// What is wrong and where, such as "unknown key in latchkey.toml:14". The text never contains
-    /// the value of a secret.
+    /// What is wrong and where, such as "is an unknown key (in latchkey.toml:14)". The text never
+    /// contains the value of a secret.
     pub what: String,
     /// What the operator can do.
     pub fix: String,
@@ -62,7 +62,7 @@ mod tests {
         let problems = Problems(vec![
             Problem::new(
                 "tokens.acces_ttl",
-                "is an unknown key in latchkey.toml:14",
+                "is an unknown key (in latchkey.toml:14)",
                 "did you mean `tokens.vault_ttl`?",
             ),
             Problem::new(
@@ -74,7 +74,7 @@ mod tests {
         assert_eq!(
             problems.to_string(),
             "error: 2 problems in the configuration\n\
-            \x20 tokens.acces_ttl  is an unknown key in latchkey.toml:14                      did you mean `tokens.vault_ttl`?\n\
+            \x20 tokens.acces_ttl  is an unknown key (in latchkey.toml:14)                    did you mean `tokens.vault_ttl`?\n\
             \x20 database.url      is set twice in the environment: as a value and as a file  remove one of them\n"
         );
     }

@@ -17,13 +17,14 @@ pub enum Source {
 }
 
 impl Source {
-    /// The source as the end of a sentence, such as " in latchkey.toml:14". The text is empty for a
-    /// default.
+    /// The source for the end of a sentence, such as " (in latchkey.toml:14)". Without the
+    /// parentheses, the source would seem to belong to the last word of the sentence. The text is
+    /// empty for a default.
     pub fn place(&self) -> String {
         match self {
             Self::Default => String::new(),
-            Self::File(..) | Self::Variable(_) => format!(" in {self}"),
-            Self::Flag => format!(" with {self}"),
+            Self::File(..) | Self::Variable(_) => format!(" (in {self})"),
+            Self::Flag => format!(" (with {self})"),
         }
     }
 }

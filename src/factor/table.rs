@@ -151,13 +151,18 @@ pub async fn of_users<C: ConnectionTrait>(
         .await
 }
 
-/// The `limit` oldest TOTP factors, in the order in which they were added.
-pub async fn oldest_totp<C: ConnectionTrait>(
+/// The `limit` oldest and the `limit` newest TOTP factors, in the order in which they were added.
+pub async fn oldest_and_newest_totp<C: ConnectionTrait>(
     connection: &C,
     limit: u64,
 ) -> Result<Vec<Model>, DbErr> {
-    let totp = Entity::find().filter(Column::Kind.eq(FactorKind::Totp));
-    totp.order_by_asc(Column::Id).limit(limit).all(connection).await
+    let totp = Entity::find().filter(Column::Kind.eq(FactorKind::Totp)).limit(limit);
+    let mut found = totp.clone().order_by_asc(Column::Id).all(connection).await?;
+    let mut newest = totp.order_by_desc(Column::Id).all(connection).await?;
+    newest.reverse();
+    let last = found.last().map(|it| it.id);
+    found.extend(newest.into_iter().filter(|it| last.is_none_or(|last| it.id > last)));
+    Ok(found)
 }
 
 /// Replaces the user's recovery codes by the codes with these digests.

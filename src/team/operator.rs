@@ -8,7 +8,7 @@ use latchkey_entity::{invitation, membership, project, project_key, team, user};
 use sea_orm::sea_query::{Expr, ExprTrait as _, Func};
 use sea_orm::{
     ColumnTrait as _, DbErr, EntityTrait as _, PaginatorTrait as _, QueryFilter as _,
-    QueryOrder as _, QuerySelect as _,
+    QueryOrder as _, QuerySelect as _, QueryTrait as _,
 };
 use uuid::Uuid;
 
@@ -72,6 +72,8 @@ pub async fn list(db: &Db, filter: &Filter, after: Uuid, limit: u64) -> Result<V
 pub struct Census {
     pub team: Team,
     pub members: u64,
+    /// The number of members without a second factor.
+    pub members_without_factor: u64,
     /// The number of open invitations.
     pub invitations: u64,
     pub projects: u64,
@@ -95,6 +97,10 @@ pub async fn show(db: &Db, which: &Which, now: UnixMillis) -> Result<Option<Cens
         .all(&tx)
         .await?;
     let owners = user::Entity::find().filter(user::Column::Id.is_in(owners));
+    let ids = members.clone().select_only().column(membership::Column::UserId).into_query();
+    let without_factor = user::Entity::find()
+        .filter(user::Column::FactorCount.eq(0))
+        .filter(user::Column::Id.in_subquery(ids));
     let projects = project::Entity::find().filter(project::Column::TeamId.eq(team.id));
     let keys = project_key::Entity::find().filter(project_key::Column::TeamId.eq(team.id));
     let invitations = invitation::Entity::find()
@@ -102,6 +108,7 @@ pub async fn show(db: &Db, which: &Which, now: UnixMillis) -> Result<Option<Cens
         .filter(invitation::Column::ExpiresAt.gt(now));
     let census = Census {
         members: members.count(&tx).await?,
+        members_without_factor: without_factor.count(&tx).await?,
         invitations: invitations.count(&tx).await?,
         projects: projects.count(&tx).await?,
         keys: keys.count(&tx).await?,

@@ -7,6 +7,7 @@
 //! The audit key is read from the database for each event. There are months between two rotations,
 //! so a cache would save almost nothing.
 
+use latchkey_entity::signing_key::Model;
 use sea_orm::DbErr;
 
 use super::keys::{KeysError, Kind};
@@ -49,6 +50,32 @@ impl Why {
     /// accepted.
     pub(super) const fn revoked_at(self) -> Option<UnixMillis> {
         if let Self::Compromised(at) = self { Some(at) } else { None }
+    }
+}
+
+/// Logs that a new key replaces a key that the master key does not decrypt. Also logs what is
+/// invalid now.
+pub(super) fn log_lost_key(row: &Model, kind: Kind) {
+    match kind {
+        Kind::User | Kind::Vault => tracing::error!(
+            kid = row.id,
+            kind = row.kind,
+            "the master key does not decrypt this signing key: a new key replaces it, and the \
+             tokens that it signed are invalid"
+        ),
+        Kind::Store => tracing::error!(
+            kid = row.id,
+            kind = row.kind,
+            "the master key does not decrypt the key of the token store: a new key replaces it, and \
+             the sessions and links that it authenticated are invalid"
+        ),
+        Kind::Factor => tracing::error!(
+            kid = row.id,
+            kind = row.kind,
+            "the master key does not decrypt the key of second factors: a new key replaces it, and \
+             the earlier authenticator apps and recovery codes are refused until a daemon starts \
+             with the earlier master key"
+        ),
     }
 }
 

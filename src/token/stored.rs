@@ -20,7 +20,7 @@ use sea_orm::{
     QueryOrder as _,
 };
 
-use super::key_events::Why;
+use super::key_events::{Why, log_lost_key};
 use super::keys::{Key, KeySet, KeysError, Kind, RecordKeys};
 use super::material::{self, Material};
 use crate::audit::{self, Masters};
@@ -251,12 +251,7 @@ impl KeyDependencies {
                 return Ok(());
             }
             if let Some(row) = signing {
-                tracing::error!(
-                    kid = row.id,
-                    kind = row.kind,
-                    "the master key does not decrypt this signing key: a new key replaces it, and \
-                     the tokens that it signed are invalid"
-                );
+                log_lost_key(row, kind);
             }
             let old = signing.map(|row| row.id.as_str());
             let made = self.replace(kind, algorithm, old, Why::Lost);

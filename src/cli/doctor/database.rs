@@ -184,6 +184,14 @@ fn assess(facts: &Facts, config: &Config, now: UnixMillis, found: &mut Vec<Findi
     let version = &facts.version;
     let Some(server) = &facts.server else {
         found.push(Finding::ok(format!("SQLite {version}")));
+        // With Redis, the check of the token store compares the clocks.
+        if config.redis.url.is_none() {
+            found.push(Finding::skipped(
+                "there is no server whose clock can be compared with this machine's clock: compare \
+                 `date -u` with a time server, because codes of authenticator apps are refused if \
+                 the clock is wrong by more than 30 s",
+            ));
+        }
         return;
     };
     let text = format!("PostgreSQL {version}");

@@ -25,15 +25,28 @@ fn said(server: Option<Server>) -> Vec<Finding> {
 
 #[test]
 fn a_server_is_judged_by_version_clock_and_connections() {
-    use State::{Ok, Warning};
+    use State::{Ok, Skipped, Warning};
     assert_eq!(states(&said(Some(server()))), [Ok, Ok]);
-    assert_eq!(states(&said(None)), [Ok], "SQLite");
+    assert_eq!(states(&said(None)), [Ok, Skipped], "SQLite");
     let old = said(Some(Server { number: 139_999, ..server() }));
     assert_eq!(states(&old), [Warning, Ok]);
     for (connections_max, more) in [(30, None), (29, Some(Warning))] {
         let few = said(Some(Server { connections_max, ..server() }));
         assert_eq!(few.get(2).map(|it| it.state), more, "{connections_max}");
     }
+}
+
+#[test]
+fn the_clock_beside_sqlite_is_compared_with_redis_or_by_the_operator() {
+    let sqlite = Facts { version: "3.50".to_owned(), server: None };
+    let found = |settings: &[(&str, &str)]| {
+        let mut found = Vec::new();
+        assess(&sqlite, &config(settings), NOW, &mut found);
+        found
+    };
+    let alone = found(&[]);
+    assert!(alone[1].detail.contains("compare `date -u` with a time server"), "{alone:?}");
+    assert_eq!(states(&found(&[("redis.url", "redis://127.0.0.1")])), [State::Ok]);
 }
 
 #[test]

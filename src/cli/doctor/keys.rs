@@ -1,5 +1,7 @@
 //! Checks the master key, the signing keys that it encrypts, and the secrets of second factors.
 
+use uuid::Uuid;
+
 use super::{Finding, Patient, unread};
 use crate::clock::{Clock, UnixMillis, millis};
 use crate::daemon::read_master_key;
@@ -11,8 +13,11 @@ use crate::token::{KeyDependencies, KeyState, KeysError, Kind};
 
 /// Why a check of the keys is skipped.
 const NEEDS: &str = "this check needs the database and the master key";
-/// At most this many secrets of authenticator apps are decrypted. This takes a few milliseconds.
-const FACTORS_CHECKED: u64 = 1_000;
+/// This many of the oldest secrets of authenticator apps are decrypted, and as many of the newest.
+/// This takes a few milliseconds.
+const FACTORS_CHECKED: u64 = 500;
+/// At most this many users are named whose secrets cannot be decrypted.
+const USERS_NAMED: usize = 10;
 
 /// Checks that there is a master key.
 pub(super) async fn master(patient: &Patient<'_>) -> Vec<Finding> {
@@ -32,7 +37,7 @@ pub(super) async fn master(patient: &Patient<'_>) -> Vec<Finding> {
         Err(error) => Finding::failed(
             error.to_string(),
             "restore the master key from the backup: without it, the signing keys, the unused links \
-             in mails, and all second factors are invalid",
+             in mails, the authenticator apps and the recovery codes are invalid",
         ),
     }]
 }
@@ -48,31 +53,47 @@ pub(super) async fn signing(patient: &Patient<'_>) -> Vec<Finding> {
     assess(&keys, Clock::System.now(), millis(patient.config.tokens.rotate_every))
 }
 
-/// Checks that the secrets of the oldest authenticator apps can be decrypted. If the key of second
-/// factors was replaced, these are the ones that cannot.
+/// Checks that the secrets of the oldest and of the newest authenticator apps can be decrypted. If
+/// the key of second factors was replaced, the oldest secrets cannot be decrypted. If an earlier
+/// key is used again after that, the newest cannot.
 pub(super) async fn factors(patient: &Patient<'_>) -> Vec<Finding> {
     let Some(needs) = dependencies(patient) else { return vec![Finding::skipped(NEEDS)] };
-    let oldest = match table::oldest_totp(needs.db.reader(), FACTORS_CHECKED).await {
-        Ok(oldest) => oldest,
+    let found = match table::oldest_and_newest_totp(needs.db.reader(), FACTORS_CHECKED).await {
+        Ok(found) => found,
         Err(error) => return vec![unread("second factors", &error)],
     };
-    if oldest.is_empty() {
-        return vec![Finding::skipped("no user has an authenticator app")];
-    }
-    let opens = match needs.existing_factor_keys().await {
-        Ok(keys) => oldest.iter().filter(|it| opens(keys.as_ref(), it)).count(),
-        Err(KeysError::Sealed(_)) => 0,
+    let keys = match needs.existing_factor_keys().await {
+        Ok(keys) => keys,
+        Err(KeysError::Sealed(_)) => None,
         Err(error) => return vec![unread("signing keys", &error)],
     };
-    let (lost, checked) = (oldest.len() - opens, oldest.len());
-    if lost == 0 {
-        return vec![Finding::ok(format!("the {checked} oldest secrets can be decrypted"))];
+    let lost = found.iter().filter(|it| !opens(keys.as_ref(), it));
+    let lost: Vec<Uuid> = lost.map(|it| it.user_id).collect();
+    vec![assess_factors(found.len(), &lost)]
+}
+
+/// `lost` are the users whose secrets cannot be decrypted.
+fn assess_factors(checked: usize, lost: &[Uuid]) -> Finding {
+    if checked == 0 {
+        return Finding::skipped("no user has an authenticator app");
     }
-    vec![Finding::failed(
-        format!("{lost} of the {checked} oldest secrets cannot be decrypted"),
-        "start the daemons with the master key of before; if it is lost, run `latchkey users \
-         reset-factors` for the users who cannot log in",
-    )]
+    if lost.is_empty() {
+        return Finding::ok(format!(
+            "the oldest and the newest secrets can be decrypted ({checked} checked)"
+        ));
+    }
+    let named: Vec<String> = lost.iter().take(USERS_NAMED).map(Uuid::to_string).collect();
+    let more = if lost.len() > USERS_NAMED { ", …" } else { "" };
+    Finding::failed(
+        format!(
+            "{} of the {checked} oldest and newest secrets cannot be decrypted, of the users {}{more}",
+            lost.len(),
+            named.join(", ")
+        ),
+        "these apps were added while the daemons had another master key. If these are most of the \
+         apps, start the daemons with that master key. If they are only a few, or if that master \
+         key is lost, run `latchkey users reset-factors ID` for each of these users",
+    )
 }
 
 fn opens(keys: Option<&FactorKeys>, factor: &Factor) -> bool {
@@ -109,7 +130,8 @@ fn assess(keys: &[Listed], now: UnixMillis, period: i64) -> Vec<Finding> {
         if !key.opens() {
             let remedy = if key.kind == Kind::Factor.name() {
                 "set the master key that encrypted it as `secrets.master_key_previous`; otherwise \
-                 the next start creates a new key, and no second factor is accepted any more"
+                 the next start creates a new key, and no authenticator app and no recovery code is \
+                 accepted any more"
             } else {
                 "set the master key that encrypted it as `secrets.master_key_previous`; otherwise \
                  the next start creates a new key, and all users have to log in again"
@@ -136,7 +158,7 @@ fn assess(keys: &[Listed], now: UnixMillis, period: i64) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::State::{Failed, Ok, Warning};
+    use super::super::State::{self, Failed, Ok, Warning};
     use super::super::tests::states;
     use super::*;
     use crate::token::rotation::Sealed;
@@ -172,5 +194,19 @@ mod tests {
         );
         assert_eq!(said(&[]), [Warning]);
         assert_eq!(said(&[key(KeyState::Next, now, Sealed::Now)]), [Warning]);
+    }
+
+    #[test]
+    fn ten_users_are_named_whose_secrets_cannot_be_decrypted() {
+        let users: Vec<Uuid> = (0..11).map(Uuid::from_u128).collect();
+        let found = assess_factors(1_000, &users);
+        assert_eq!(found.state, Failed);
+        let detail = &found.detail;
+        assert!(detail.starts_with("11 of the 1000 oldest and newest secrets"), "{detail}");
+        assert!(detail.ends_with(&format!("{}, …", users[9])), "{detail}");
+        let found = assess_factors(1_000, &users[..10]);
+        assert!(found.detail.ends_with(&users[9].to_string()), "{}", found.detail);
+        assert_eq!(assess_factors(1, &[]).state, Ok);
+        assert_eq!(assess_factors(0, &[]).state, State::Skipped);
     }
 }

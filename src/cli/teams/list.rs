@@ -73,7 +73,9 @@ pub(super) async fn show(
     let team = &census.team;
     if json {
         let mut shown = summary(team);
+        shown["requireFactor"] = team.require_factor.into();
         shown["members"] = census.members.into();
+        shown["membersWithoutFactor"] = census.members_without_factor.into();
         shown["invitations"] = census.invitations.into();
         shown["projects"] = census.projects.into();
         shown["keys"] = census.keys.into();
@@ -82,21 +84,24 @@ pub(super) async fn show(
         return Ok(print_json(talk, &shown));
     }
     let mut text = String::new();
+    let required = if team.require_factor { "yes" } else { "no" };
     for (label, value) in [
         ("id", team.id.to_string()),
         ("name", team.name.clone()),
         ("slug", team.slug.clone()),
         ("status", team.status.to_string()),
         ("created", rfc3339(team.created_at)),
+        ("requireFactor", required.to_owned()),
         ("members", census.members.to_string()),
+        ("without factor", format!("{} of the members", census.members_without_factor)),
         ("invited", census.invitations.to_string()),
         ("projects", census.projects.to_string()),
         ("keys", census.keys.to_string()),
     ] {
-        writeln!(text, "{label:10}{value}")?;
+        writeln!(text, "{label:16}{value}")?;
     }
     for (id, email) in &census.owners {
-        writeln!(text, "{:10}{id}  {email}", "owner")?;
+        writeln!(text, "{:16}{id}  {email}", "owner")?;
     }
     Ok(print(talk, &text))
 }

@@ -32,6 +32,9 @@ pub struct List {
     /// List only accounts whose email address is not verified
     #[arg(long)]
     unverified: bool,
+    /// List only accounts without a second factor
+    #[arg(long)]
+    without_factor: bool,
     #[command(flatten)]
     part: Part,
 }
@@ -49,6 +52,7 @@ pub(super) async fn list(
             Status::Disabled => UserState::Disabled,
         }),
         unverified: list.unverified,
+        without_factor: list.without_factor,
     };
     let users = operator::list(&opened.db, &filter, list.part.after, list.part.rows()).await?;
     let written = Written {

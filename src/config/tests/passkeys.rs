@@ -1,6 +1,6 @@
 //! Tests of the settings of passkeys.
 
-use super::{keys, toml};
+use super::{Problem, keys, toml};
 
 #[test]
 fn passkeys_belong_to_the_host_of_public_url() {
@@ -33,12 +33,35 @@ fn passkeys_belong_to_the_host_of_public_url() {
 #[test]
 fn passkeys_are_off_on_the_ip_address_of_another_machine() {
     for url in ["http://192.0.2.7:8080", "https://[2001:db8::1]", "http://0.0.0.0:8080"] {
-        for given in ["", "webauthn.rp_id = 'example.com'"] {
+        for (given, key) in [
+            ("", None),
+            ("webauthn.rp_id = 'example.com'", Some("webauthn.rp_id")),
+            ("webauthn.origins = ['https://example.com']", Some("webauthn.origins")),
+        ] {
             let loaded = toml(&format!("public_url = '{url}'\n{given}")).loaded();
             assert_eq!(loaded.config.passkey_domain(), None, "{url}");
-            assert!(keys(&loaded.warnings).contains(&"webauthn.rp_id"), "{url}");
+            let of_passkeys = |it: &&Problem| it.what.contains("passkeys");
+            let warnings: Vec<&Problem> = loaded.warnings.iter().filter(of_passkeys).collect();
+            let what = "turns passkeys off, because it is an IP address (in latchkey.toml:1), so \
+                        their routes respond with 404";
+            assert_eq!((warnings[0].key.as_str(), warnings[0].what.as_str()), ("public_url", what));
+            assert!(warnings[0].fix.contains("a URL with a domain name"), "{:?}", warnings[0]);
+            let others: Vec<&str> = warnings[1..].iter().map(|it| it.key.as_str()).collect();
+            assert_eq!(others, Vec::from_iter(key), "only settings that somebody set");
         }
     }
+}
+
+#[test]
+fn a_warning_names_its_source_beside_the_value() {
+    let given = toml("public_url = 'https://auth.example.com'");
+    let loaded = given.flag("webauthn.rp_id=example.net").loaded();
+    let found = loaded.warnings.iter().find(|it| it.key == "webauthn.rp_id").expect("a warning");
+    assert_eq!(
+        found.what,
+        "is example.net (with --set), which is not the domain of https://auth.example.com: browsers \
+         ask https://example.net/.well-known/webauthn whether these pages may use the passkeys"
+    );
 }
 
 #[test]

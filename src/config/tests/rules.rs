@@ -105,7 +105,7 @@ fn production_refuses_what_development_warns_of() {
         }
         if text.contains("0.0.0.0") {
             // Without a name there are no passkeys.
-            warnings.insert(0, "webauthn.rp_id");
+            warnings.insert(0, "public_url");
         }
         assert_eq!(keys(&toml(text).loaded().warnings), warnings, "{text}");
     }

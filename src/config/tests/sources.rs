@@ -99,12 +99,12 @@ fn every_problem_is_told_at_once_with_its_place_and_a_fix() {
     let text = problems.to_string();
     assert!(text.starts_with("error: 7 problems in the configuration\n"), "{text}");
     for line in [
-        "profle is an unknown key in latchkey.toml:1 did you mean `profile`?",
-        "tokens.acces_ttl is an unknown key in latchkey.toml:4 did you mean `tokens.",
-        "tokens.user_ttl is an integer in latchkey.toml:5 write it as a number and a unit: \"15m\"",
-        "http.listen `localhost:8080` is not an IP address and a port in latchkey.toml:8 write it as 127.0.0.1:8080",
+        "profle is an unknown key (in latchkey.toml:1) did you mean `profile`?",
+        "tokens.acces_ttl is an unknown key (in latchkey.toml:4) did you mean `tokens.",
+        "tokens.user_ttl is an integer (in latchkey.toml:5) write it as a number and a unit: \"15m\"",
+        "http.listen `localhost:8080` is not an IP address and a port (in latchkey.toml:8) write it as 127.0.0.1:8080",
         "LATCHKEY_HTTP_LISTEN is an unknown variable did you mean `LATCHKEY_HTTP__LISTEN`?",
-        "password.iterations `0` is out of range in LATCHKEY_PASSWORD__ITERATIONS write an integer from 1",
+        "password.iterations `0` is out of range (in LATCHKEY_PASSWORD__ITERATIONS) write an integer from 1",
         "--set is not key=value",
     ] {
         let squeezed =
@@ -197,7 +197,10 @@ fn lists_come_by_commas_from_variables_and_as_lists_from_files() {
     assert_eq!(proxies, ["10.0.0.0/8", "fd00::/8", "192.0.2.1/32"]);
     assert_eq!(loaded.config.http.cors_origins, ["https://app.example.com"]);
     assert_eq!(loaded.config.captcha.on, []);
-    assert_eq!(toml("captcha.on = 'resend'").problems()[0].what, "is a string in latchkey.toml:1");
+    assert_eq!(
+        toml("captcha.on = 'resend'").problems()[0].what,
+        "is a string (in latchkey.toml:1)"
+    );
     assert_eq!(toml("captcha.on = [1]").problems().len(), 1);
     assert_eq!(variable("LATCHKEY_CAPTCHA__ON", "resend,login").problems().len(), 1);
 }
@@ -225,10 +228,10 @@ fn a_value_given_both_ways_is_an_error() {
     assert_eq!(problems[0].what, "is set twice in the environment: as a value and as a file");
     assert_eq!(problems[0].fix, "remove one of them");
     let problems = toml(&format!("[mail]\nfrom = 'a@b'\nfrom_file = '{path}'")).problems();
-    assert_eq!(problems[0].what, "is set both as a value and as a file in latchkey.toml:3");
+    assert_eq!(problems[0].what, "is set both as a value and as a file (in latchkey.toml:3)");
     let twice =
         Given::default().file("a.json", r#"{"profile":"production","profile":"development"}"#);
-    assert_eq!(twice.problems()[0].what, "is set twice in a.json:1");
+    assert_eq!(twice.problems()[0].what, "is set twice (in a.json:1)");
 }
 
 #[test]
@@ -242,7 +245,7 @@ fn a_value_file_that_is_missing_or_empty_is_an_error() {
     for text in [SECRET, "/hunter2==", "postgres://u:hunter2@h/d", "/nonexistent/hunter2"] {
         let problems = variable("LATCHKEY_TOKENS__SECRET_FILE", text).problems();
         assert!(problems[0].what.contains("names a file, which cannot be read"), "{text}");
-        assert!(problems[0].what.ends_with("in LATCHKEY_TOKENS__SECRET_FILE"), "{text}");
+        assert!(problems[0].what.ends_with("(in LATCHKEY_TOKENS__SECRET_FILE)"), "{text}");
     }
     let (_file, path) = value_file("\n", 0o600);
     let problems = variable("LATCHKEY_REDIS__URL_FILE", &path).problems();

@@ -1,21 +1,16 @@
 //! Tests of the operator's commands for second factors.
 
-use std::fs;
-
 use serde_json::{Value, json};
 
 use super::users::{on_servers, value};
 use super::{PATIENCE, Place, Running};
 use crate::client::{Answer, Person};
-use crate::factor_lifecycle::{Authenticator, add_totp, challenge, login_factor};
+use crate::factor_lifecycle::{add_totp, challenge, login_factor};
 use crate::poll::eventually;
 
 const EMAIL: &str = "ada@work.example";
-const ADDED: &str = "2024-02-03T04:05:06.000Z";
-/// The secret of the test vectors in RFC 6238, appendix B.
-const SECRET: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
 
-fn now() -> i64 {
+pub(super) fn now() -> i64 {
     latchkey::clock::Clock::System.now()
 }
 
@@ -27,7 +22,7 @@ async fn with_totp(running: &Running) -> Person {
     ada
 }
 
-fn exported(place: &Place) -> Value {
+pub(super) fn exported(place: &Place) -> Value {
     let out = place.run(&["users", "export", "--with-password-hashes"]).expect(0).stdout();
     value(out.lines().next().expect("one account"))
 }
@@ -46,7 +41,7 @@ async fn an_operator_resets_factors(mut place: Place) {
     let members: Vec<&String> = factors[0].as_object().expect("an object").keys().collect();
     assert_eq!(members, ["createdAt", "kind", "name"], "no secret: {line}");
     let checked = place.run(&["doctor"]).stdout();
-    assert!(checked.contains("the 1 oldest secrets can be decrypted"), "{checked}");
+    assert!(checked.contains("secrets can be decrypted (1 checked)"), "{checked}");
 
     let waiting = challenge(&running.client, EMAIL, &ada.password).await;
     let reset = place.run(&["users", "reset-factors", EMAIL, "--json"]).expect(0).stdout();
@@ -77,6 +72,43 @@ async fn an_operator_resets_factors_embedded() {
 async fn an_operator_resets_factors_on_servers() {
     let (place, _database) = on_servers().await;
     an_operator_resets_factors(place).await;
+}
+
+async fn the_list_of_users_without_a_factor_is_paged(mut place: Place) {
+    let running = place.start().await;
+    let ada = with_totp(&running).await;
+    for name in ["bob", "eve", "kim"] {
+        Person::register(&running.client, &format!("{name}@work.example")).await;
+    }
+    let list = |more: &[&str]| {
+        let all = [&["users", "list", "--without-factor", "--json"], more].concat();
+        let page = value(&place.run(&all).expect(0).stdout());
+        let items = page["items"].as_array().expect("a list").clone();
+        let emails: Vec<_> = items.iter().map(|it| it["email"].clone()).collect();
+        (emails, page["next"].as_str().map(str::to_owned))
+    };
+    let (first, next) = list(&["--limit", "2"]);
+    assert_eq!(first, ["bob@work.example", "eve@work.example"]);
+    let (second, end) = list(&["--limit", "2", "--after", &next.expect("a second page")]);
+    assert_eq!((second, end), (vec![json!("kim@work.example")], None));
+    place.run(&["users", "disable", "kim@work.example"]).expect(0);
+    let (found, _) = list(&["--search", "work", "--status", "disabled", "--unverified"]);
+    assert_eq!(found, ["kim@work.example"]);
+    assert_eq!(list(&["--search", &ada.email]).0, [""; 0]);
+    place.run(&["users", "reset-factors", EMAIL]).expect(0);
+    assert_eq!(list(&["--search", &ada.email]).0, [EMAIL]);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn the_list_of_users_without_a_factor_is_paged_embedded() {
+    the_list_of_users_without_a_factor_is_paged(Place::new()).await;
+}
+
+#[tokio::test]
+async fn the_list_of_users_without_a_factor_is_paged_on_servers() {
+    let (place, _database) = on_servers().await;
+    the_list_of_users_without_a_factor_is_paged(place).await;
 }
 
 #[tokio::test]
@@ -131,144 +163,46 @@ async fn an_operator_ends_the_wait_after_wrong_codes_embedded() {
     running.stop().await;
 }
 
-struct Told {
-    /// The counts of imported accounts, of refused lines and of accounts without their factors.
-    counts: [u64; 3],
-    errors: String,
-}
-
-/// Imports these lines. A dry run before the import must print the same.
-fn import(place: &Place, lines: &[Value], arguments: &[&str]) -> Told {
-    let text: Vec<String> = lines.iter().map(Value::to_string).collect();
-    fs::write(place.path("people.jsonl"), text.join("\n")).expect("written");
-    let run = |more: &[&str]| {
-        let all = [&["users", "import", "people.jsonl", "--json"], arguments, more].concat();
-        let ended = place.run(&all);
-        let told = value(&ended.stdout());
-        let counts = ["imported", "refused", "withoutFactors"]
-            .map(|name| told[name].as_u64().expect("a number"));
-        let ended = ended.expect(i32::from(counts[1] > 0));
-        Told { counts, errors: ended.stderr() }
-    };
-    let dry = run(&["--dry-run"]);
-    let wet = run(&[]);
-    assert_eq!((dry.counts, &dry.errors), (wet.counts, &wet.errors));
-    wet
-}
-
-fn line(email: &str, factors: &Value) -> Value {
-    let hash = "$2y$05$abcdefghijklmnopqrstuu5s2v8.iXieOjg/.AySBTTZIIVFJeBui";
-    json!({
-        "email": email, "name": "Ada", "passwordHash": hash, "emailVerified": true,
-        "factors": factors,
-    })
-}
-
-fn totp(secret: Option<&str>) -> Value {
-    let mut totp = json!({ "kind": "totp", "name": "Phone", "createdAt": ADDED });
-    if let Some(secret) = secret {
-        totp["secret"] = json!(secret);
-    }
-    totp
-}
-
-async fn an_import_brings_totp_secrets(mut place: Place) {
+#[tokio::test]
+async fn an_operator_sees_how_long_a_client_waits_after_wrong_codes_embedded() {
+    let mut place = Place::new().set("rate_limit.enabled", "true");
     let running = place.start().await;
-    // The account of this hash comes from a real password, so the test sets one by an export.
-    let grace = Person::register(&running.client, "grace@work.example").await;
-    let mail = running.mail_to("grace@work.example", 0).await;
-    running.anonymous().verify(mail.token()).await.expect(200);
-    let hash = exported(&place)["passwordHash"].clone();
-    let mut ada = line(EMAIL, &json!([totp(Some(SECRET))]));
-    ada["passwordHash"] = hash;
-    let passkey = json!({ "kind": "passkey", "name": "Laptop" });
-    let lines = [
-        ada.clone(),
-        line("bob@work.example", &json!([totp(None)])),
-        line("eve@work.example", &json!([passkey, totp(Some("gezdgnbvgy3tqojqgezdgnbvgy======"))])),
-        line("kim@work.example", &json!([])),
-    ];
-    let told = import(&place, &lines, &["--with-totp-secrets"]);
-    assert_eq!(told.counts, [4, 0, 2], "{}", told.errors);
-
-    let asked = challenge(&running.client, EMAIL, &grace.password).await;
-    let authenticator = Authenticator::new(SECRET);
-    let entered = login_factor(&running.client, &asked, &authenticator.code_at(now())).await;
-    let tokens = entered.tokens();
-    let user = running.client.bearer(&tokens.user);
-    let listed = user.get("/api/me/factors").await.expect(200).json();
-    let factor = &listed["items"][0];
-    assert_eq!((&factor["name"], &factor["createdAt"]), (&json!("Phone"), &json!(ADDED)));
-    assert_eq!(listed["recoveryCodesLeft"], 0);
-    user.post_json("/api/me/recovery-codes", json!({})).await.expect(200);
-    let text = place.run(&["users", "export"]).expect(0).stdout();
-    assert!(!text.contains("secret") && !text.contains(SECRET), "{text}");
-    // The same file without the secrets describes the same accounts.
-    assert_eq!(import(&place, &lines, &[]).counts, [0, 0, 0]);
-    running.stop().await;
-}
-
-#[tokio::test]
-async fn an_import_brings_totp_secrets_embedded() {
-    an_import_brings_totp_secrets(Place::new().set("secrets.master_key", &"A".repeat(43))).await;
-}
-
-#[tokio::test]
-async fn an_import_brings_totp_secrets_on_servers() {
-    let (place, _database) = on_servers().await;
-    an_import_brings_totp_secrets(place).await;
-}
-
-#[tokio::test]
-async fn an_import_says_which_accounts_came_without_their_factors_embedded() {
-    let place = Place::new().set("secrets.master_key", &"A".repeat(43));
-    place.run(&["migrate", "up"]).expect(0);
-    let lines = [
-        line("a@work.example", &json!([totp(None)])),
-        line("b@work.example", &json!([totp(Some(SECRET))])),
-        line("c@work.example", &json!(null)),
-    ];
-    assert_eq!(import(&place, &lines, &[]).counts, [3, 0, 2]);
-    let shown =
-        value(&place.run(&["users", "show", "b@work.example", "--json"]).expect(0).stdout());
-    assert_eq!(shown["factors"], json!([]));
-    fs::write(place.path("more.jsonl"), line("d@work.example", &json!([totp(None)])).to_string())
-        .expect("written");
-    let told = place.run(&["users", "import", "more.jsonl"]).expect(0).stderr();
-    assert!(told.contains("1 of them without some or all of their second factors"), "{told}");
-}
-
-#[tokio::test]
-async fn a_wrong_factor_in_a_line_is_refused_and_its_secret_never_told_embedded() {
-    let place = Place::new().set("secrets.master_key", &"A".repeat(43));
-    place.run(&["migrate", "up"]).expect(0);
-    let with = |member: &str, value: Value| {
-        let mut factor = totp(Some(SECRET));
-        factor[member] = value;
-        json!([factor])
-    };
-    for (factors, word) in [
-        (with("secret", json!("not base32 at all!")), "base32"),
-        (with("secret", json!("GEZDGNBVGY3TQOJQ")), "16 to 64 bytes"),
-        (with("secret", json!(7)), "wrong type"),
-        (with("kind", json!("sms")), "neither"),
-        (with("kind", json!("passkey")), "only a factor of the kind"),
-        (with("name", json!("")), "name"),
-        (with("createdAt", json!("yesterday")), "RFC 3339"),
-        (with("createdAt", json!("1969-12-31T23:59:59Z")), "1970"),
-        (with("GEZDGNBV", json!(1)), "unknown member"),
-        (json!([totp(Some(SECRET)), totp(None)]), "at most one"),
-        (json!(vec![json!({ "kind": "passkey", "name": "Key" }); 11]), "more than 10"),
-        (json!("none"), "wrong type"),
-    ] {
-        let lines = [line("ada@work.example", &factors)];
-        for arguments in [&[][..], &["--with-totp-secrets"]] {
-            let told = import(&place, &lines, arguments);
-            assert_eq!(told.counts, [0, 1, 0], "{factors}");
-            assert!(told.errors.contains(word), "{word}: {}", told.errors);
-            assert!(!told.errors.contains("GEZDGNBV"), "{}", told.errors);
+    let ada = with_totp(&running).await;
+    // A challenge accepts five wrong codes.
+    for _ in 0..2 {
+        let asked = challenge(&running.client, EMAIL, &ada.password).await;
+        for _ in 0..5 {
+            let wrong = login_factor(&running.client, &asked, "not a code").await;
+            wrong.expect_problem(401, "invalid-credentials");
         }
     }
+    let asked = challenge(&running.client, EMAIL, &ada.password).await;
+    let refused = login_factor(&running.client, &asked, "not a code").await;
+    refused.expect_problem(429, "rate-limited");
+
+    let explain = ["limits", "explain", EMAIL, "--client"];
+    let explained = |ip: &str| {
+        let text = place.run(&[&explain[..], &[ip]].concat()).expect(0).stdout();
+        let found = place.run(&[&explain[..], &[ip, "--json"]].concat()).expect(0).stdout();
+        (text, value(&found)["codeClient"].clone())
+    };
+    let (text, found) = explained("127.0.0.1");
+    assert!(text.contains("    passwords: does not have to wait\n"), "{text}");
+    assert!(text.contains("    codes: has to wait until "), "{text}");
+    assert!(found["totpUntil"].is_string(), "{found}");
+    assert_eq!(found["totpUntil"], found["recoveryCodeUntil"]);
+    let (text, found) = explained("192.0.2.7");
+    assert!(text.contains("    codes: does not have to wait\n"), "{text}");
+    assert_eq!(found, json!({ "totpUntil": null, "recoveryCodeUntil": null }));
+    let without = place.run(&["limits", "explain", EMAIL, "--json"]).expect(0).stdout();
+    assert!(value(&without)["codeClient"].is_null(), "{without}");
+
+    let help = place.run(&["limits", "reset", "--help"]).expect(0).stdout();
+    assert!(help.contains("the wrong codes of the second factor"), "{help}");
+    place.run(&["limits", "reset", EMAIL]).expect(0);
+    let wrong = login_factor(&running.client, &asked, "not a code").await;
+    wrong.expect_problem(401, "invalid-credentials");
+    running.stop().await;
 }
 
 #[tokio::test]
@@ -303,20 +237,55 @@ async fn factors_survive_a_start_with_a_wrong_master_key_embedded() {
     running.stop().await;
     let mut place = place.set("secrets.master_key", "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=");
     let checked = place.run(&["doctor"]).expect(3).stdout();
-    assert!(checked.contains("1 of the 1 oldest secrets cannot be decrypted"), "{checked}");
-    assert!(checked.contains("no second factor is accepted any more"), "{checked}");
+    assert!(checked.contains("1 of the 1 oldest and newest secrets cannot"), "{checked}");
+    assert!(
+        checked.contains("no authenticator app and no recovery code is accepted any more"),
+        "{checked}"
+    );
     let running = place.start().await;
     let asked = challenge(&running.client, EMAIL, &ada.password).await;
     let code = authenticator.code_at(now());
     let unread = login_factor(&running.client, &asked, &code).await;
     unread.expect_problem(503, "dependency-unavailable");
-    running.stop().await;
+    // An app that is added now belongs to the wrong master key.
+    let mut eve = Person::register(&running.client, "eve@work.example").await;
+    let mail = running.mail_to("eve@work.example", 0).await;
+    eve.verify(mail.token()).await.expect(200);
+    add_totp(&mut eve, "Phone", now()).await;
+    let user = |email: &str| {
+        let shown = value(&place.run(&["users", "show", email, "--json"]).expect(0).stdout());
+        shown["id"].as_str().expect("an id").to_owned()
+    };
+    let (old, new) = (user(EMAIL), user("eve@work.example"));
+    let checked = place.run(&["doctor"]).expect(3).stdout();
+    let line =
+        format!("1 of the 2 oldest and newest secrets cannot be decrypted, of the users {old}\n");
+    assert!(checked.contains(&line), "{checked}");
+    let log = running.stop().await;
+    let lost = |kind: &str| {
+        let kind = format!("\"kind\":\"{kind}\"");
+        let line =
+            log.lines().find(|line| line.contains("does not decrypt") && line.contains(&kind));
+        line.unwrap_or_else(|| panic!("{log}")).to_owned()
+    };
+    let line = lost("factor");
+    assert!(line.contains("the earlier authenticator apps and recovery codes"), "{line}");
+    assert!(!line.contains("tokens"), "this key signs no tokens: {line}");
+    assert!(lost("store").contains("the sessions and links"), "{log}");
+    assert!(lost("user").contains("the tokens that it signed are invalid"), "{log}");
 
     let mut place = place.without("LATCHKEY_SECRETS__MASTER_KEY");
     let running = place.start().await;
     let asked = challenge(&running.client, EMAIL, &ada.password).await;
     login_factor(&running.client, &asked, &authenticator.code_at(now())).await.expect(200);
+    // The earlier key is used again, so now the newest secret cannot be decrypted.
+    let checked = place.run(&["doctor"]).expect(3).stdout();
+    let line =
+        format!("1 of the 2 oldest and newest secrets cannot be decrypted, of the users {new}\n");
+    assert!(checked.contains(&line), "{checked}");
+    assert!(checked.contains("latchkey users reset-factors ID"), "{checked}");
+    place.run(&["users", "reset-factors", &new]).expect(0);
     let checked = place.run(&["doctor"]).stdout();
-    assert!(checked.contains("the 1 oldest secrets can be decrypted"), "{checked}");
+    assert!(checked.contains("secrets can be decrypted (1 checked)"), "{checked}");
     running.stop().await;
 }

@@ -46,7 +46,8 @@ async fn an_operator_sees_what_holds_and_lifts_it(mut place: Place) {
     let told = place.run(&["limits", "explain", EMAIL, "--client", "127.0.0.1"]).expect(0);
     for part in [
         "6 failed logins",
-        "client 127.0.0.1, without a known device or session: has to wait until",
+        "client 127.0.0.1, without a known device or session:\n    passwords: has to wait until",
+        "    codes: does not have to wait",
         "2 of 3 left",
         "limits reset",
     ] {

@@ -12,6 +12,7 @@ mod commands;
 mod connections;
 mod crashes;
 mod egress;
+mod factor_imports;
 mod factors;
 mod imports;
 mod keys;

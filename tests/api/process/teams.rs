@@ -4,8 +4,10 @@
 use hyper::Method;
 use serde_json::{Value, json};
 
+use super::users::on_servers;
 use super::{Place, Running};
 use crate::client::{Client, Person, claims};
+use crate::factor_lifecycle::add_totp;
 use crate::servers::{TestDatabase, redis_space};
 
 fn value(text: &str) -> Value {
@@ -22,6 +24,44 @@ async fn somebody(running: &Running, email: &str) -> Person {
 
 fn text(value: &Value) -> String {
     value.as_str().expect("text").to_owned()
+}
+
+#[tokio::test]
+async fn a_team_shows_its_members_without_a_second_factor_embedded() {
+    a_team_shows_its_members_without_a_second_factor(Place::new()).await;
+}
+
+#[tokio::test]
+async fn a_team_shows_its_members_without_a_second_factor_on_servers() {
+    let (place, _database) = on_servers().await;
+    a_team_shows_its_members_without_a_second_factor(place).await;
+}
+
+async fn a_team_shows_its_members_without_a_second_factor(mut place: Place) {
+    let running = place.start().await;
+    let mut ada = somebody(&running, "ada@work.example").await;
+    // Another team of another user is not counted.
+    somebody(&running, "bob@work.example").await;
+    let team = text(&claims(&ada.vault_token)["tid"]);
+    let show = |place: &Place| {
+        let found = value(&place.run(&["teams", "show", &team, "--json"]).expect(0).stdout());
+        let counts = [&found["members"], &found["membersWithoutFactor"]].map(Value::as_u64);
+        let shown = place.run(&["teams", "show", &team]).expect(0).stdout();
+        (found["requireFactor"].clone(), counts, shown)
+    };
+    let (required, counts, shown) = show(&place);
+    assert_eq!((required, counts), (json!(false), [Some(1), Some(1)]));
+    assert!(shown.contains("requireFactor   no\n"), "{shown}");
+    assert!(shown.contains("without factor  1 of the members\n"), "{shown}");
+
+    add_totp(&mut ada, "Phone", latchkey::clock::Clock::System.now()).await;
+    let path = format!("/api/teams/{team}");
+    let body = json!({ "requireFactor": true });
+    ada.as_user().json(Method::PATCH, &path, body).await.expect(200);
+    let (required, counts, shown) = show(&place);
+    assert_eq!((required, counts), (json!(true), [Some(1), Some(0)]));
+    assert!(shown.contains("requireFactor   yes\n"), "{shown}");
+    running.stop().await;
 }
 
 /// Creates a program of a team. Returns the credentials of the program's key, and a token of this

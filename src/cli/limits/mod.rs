@@ -1,5 +1,7 @@
 //! `latchkey limits …`: shows which limit, budget or back-off applies now, and resets it.
 
+mod report;
+
 use std::error::Error;
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -10,17 +12,15 @@ use std::time::Duration;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
+use self::report::{as_json, as_text};
 use super::admin::{self, Target};
 use super::ending::broken_off;
 use super::open::{self, Opened};
 use super::output::{Talk, print, print_json, say_line};
 use crate::account::operator::{self as accounts, Who};
 use crate::admission::budgets::BudgetSizes;
-use crate::admission::explain::{
-    self, BackOffReport, BudgetReport, CodesReport, LimitReport, LimitSubject,
-};
-use crate::clock::{UnixMillis, rfc3339};
-use crate::config::{CaptchaProvider, Config};
+use crate::admission::explain::{self, LimitSubject};
+use crate::config::Config;
 use crate::exit::{UNREACHABLE, USAGE};
 use crate::user::EmailAddress;
 
@@ -42,13 +42,14 @@ pub enum Command {
         /// after `--client`
         #[arg(value_name = "EMAIL|IP")]
         subject: Subject,
-        /// Also show how long the client with this IP address has to wait. Use this option with an
+        /// Also show how long the client with this IP address has to wait before it can send a
+        /// password, and before it can send a code of the second factor. Use this option with an
         /// email address
         #[arg(long, value_name = "IP")]
         client: Option<IpAddr>,
     },
-    /// Delete the login back-off and the budgets of an email address. The audit action is
-    /// `limits.reset`
+    /// Delete the login back-off, the wrong codes of the second factor, and the budgets of an email
+    /// address. The audit action is `limits.reset`
     Reset {
         /// The email address, with or without an account
         #[arg(value_name = "EMAIL")]
@@ -223,154 +224,4 @@ fn ip_text(ip: IpAddr, limits: &Value) -> String {
          is counted separately.\n",
     );
     out
-}
-
-fn time(at: Option<UnixMillis>) -> Value {
-    at.map_or(Value::Null, |at| rfc3339(at).into())
-}
-
-fn as_json(report: &LimitReport, subject: LimitSubject<'_>) -> Value {
-    let back_off = report.back_off.map(|it| {
-        json!({
-            "failures": it.failures,
-            "closedUntil": time(it.closed_until),
-            "captchaDifficulty": it.captcha,
-            "allowance": it.allowance,
-            "anonymous": { "waiting": it.anonymous.clients, "until": time(it.anonymous.until) },
-            "known": { "waiting": it.known.clients, "until": time(it.known.until) },
-            "clientUntil": time(it.client_until),
-            "clientNeedsCaptcha": it.client_needs_captcha,
-        })
-    });
-    let codes = report.codes.map(|it| {
-        json!({
-            "failures": it.failures,
-            "closedUntil": time(it.closed_until),
-            "waiting": it.waiting.clients,
-            "until": time(it.waiting.until),
-        })
-    });
-    let budgets = report.budgets.iter().map(|it| {
-        json!({ "name": it.name, "burst": it.burst, "left": it.left, "nextAt": time(it.next_at) })
-    });
-    json!({
-        "email": subject.address,
-        "account": subject.user_id,
-        "backOff": back_off,
-        "shared": report.is_shared,
-        "codeBackOff": codes,
-        "budgets": budgets.collect::<Vec<_>>(),
-    })
-}
-
-fn as_text(report: &LimitReport, subject: LimitSubject<'_>, config: &Config) -> String {
-    let account = subject.user_id.map_or_else(|| "no account".to_owned(), |id| id.to_string());
-    let mut out = format!("{} ({account})\n", subject.address);
-    if !config.rate_limit.enabled {
-        out.push_str("  limits are off (rate_limit.enabled = false): nothing below applies\n");
-    }
-    match &report.back_off {
-        None => out.push_str("  login back-off: no failed login is counted\n"),
-        Some(back_off) => {
-            if report.is_shared {
-                out.push_str(
-                    "  login back-off: the token store has reached `rate_limit.keys_max`, so all \
-                     accounts without a record share this back-off:\n",
-                );
-            }
-            let has_captcha = config.captcha.provider != CaptchaProvider::None;
-            back_off_text(back_off, has_captcha, &mut out);
-        }
-    }
-    if let Some(client) = subject.client {
-        let until = report.back_off.and_then(|it| it.client_until);
-        let wait = until.map_or("does not have to wait".to_owned(), |at| {
-            format!("has to wait until {}", rfc3339(at))
-        });
-        let needs_captcha = report.back_off.is_some_and(|it| it.client_needs_captcha);
-        let then = if needs_captcha { ", and needs a captcha then" } else { "" };
-        let _ = writeln!(out, "  client {client}, without a known device or session: {wait}{then}");
-    }
-    if let Some(codes) = &report.codes {
-        codes_text(codes, &mut out);
-    }
-    for budget in &report.budgets {
-        out.push_str(&budget_text(budget));
-    }
-    let is_counted = report.back_off.is_some()
-        || report.codes.is_some()
-        || report.budgets.iter().any(|it| it.left < it.burst);
-    if is_counted {
-        let _ = writeln!(out, "To reset all of it: latchkey limits reset {}", subject.address);
-    }
-    out
-}
-
-fn back_off_text(it: &BackOffReport, has_captcha: bool, out: &mut String) {
-    let _ = writeln!(
-        out,
-        "  login back-off: {} failed logins of anonymous clients count (one expires each day, and \
-         at most 100 count)",
-        it.failures
-    );
-    if let Some(difficulty) = it.captcha {
-        if let Some(until) = it.closed_until {
-            let _ = writeln!(out, "    no anonymous client can log in until {}", rfc3339(until));
-        }
-        let how = if has_captcha {
-            format!("with a captcha of difficulty {difficulty}")
-        } else {
-            "one attempt an hour for all anonymous clients together".to_owned()
-        };
-        let _ = writeln!(out, "    after that: {how}");
-        let _ = writeln!(
-            out,
-            "    anonymous clients that never failed for this account and can log in before that: \
-             {}",
-            it.allowance
-        );
-        out.push_str(
-            "    known devices, active sessions and password resets by mail are not affected\n",
-        );
-    }
-    for (name, waiting) in
-        [("anonymous clients", it.anonymous), ("known devices and sessions", it.known)]
-    {
-        if let Some(until) = waiting.until {
-            let (count, until) = (waiting.clients, rfc3339(until));
-            let _ = writeln!(
-                out,
-                "    {name} that wait because their own passwords were wrong: {count}, the last of them until {until}"
-            );
-        }
-    }
-}
-
-fn codes_text(it: &CodesReport, out: &mut String) {
-    let _ = writeln!(
-        out,
-        "  wrong codes of the second factor: {} of clients that are no known device (at 100 their \
-         codes of apps are refused for an hour)",
-        it.failures
-    );
-    if let Some(until) = it.closed_until {
-        let until = rfc3339(until);
-        let _ = writeln!(
-            out,
-            "    only known devices and recovery codes can complete a login until {until}"
-        );
-    }
-    if let Some(until) = it.waiting.until {
-        let (count, until) = (it.waiting.clients, rfc3339(until));
-        let _ = writeln!(
-            out,
-            "    clients that wait because their own codes were wrong: {count}, the last of them \
-             until {until}"
-        );
-    }
-}
-
-fn budget_text(it: &BudgetReport) -> String {
-    let next = it.next_at.map(|at| format!(", the next at {}", rfc3339(at))).unwrap_or_default();
-    format!("  budget {}: {} of {} left{next}\n", it.name, it.left, it.burst)
 }
