@@ -91,8 +91,9 @@ fn assess_factors(checked: usize, lost: &[Uuid]) -> Finding {
             named.join(", ")
         ),
         "these apps were added while the daemons had another master key. If these are most of the \
-         apps, start the daemons with that master key. If they are only a few, or if that master \
-         key is lost, run `latchkey users reset-factors ID` for each of these users",
+         apps, start the daemons with that master key, without `secrets.master_key_previous`. If \
+         they are only a few, or if that master key is lost, run `latchkey users reset-factors ID` \
+         for each of these users",
     )
 }
 
