@@ -229,7 +229,8 @@ pub(super) async fn rename(
 /// Invalidates the pending changes of a user's email address.
 ///
 /// This function is called when the user asks for another change, proves the email address, sets a
-/// password or adds the first factor. Perhaps an attacker, and not the user, asked for the pending change.
+/// password or adds the first factor. Perhaps an attacker, and not the user, asked for the pending
+/// change.
 pub(super) async fn drop_pending(tx: &Transaction, user_id: Uuid) -> Result<(), DbErr> {
     email_change::Entity::update_many()
         .col_expr(email_change::Column::State, Expr::value(EmailChangeState::Superseded))

@@ -197,8 +197,8 @@ impl AccountService<'_> {
         Ok(account.map(|account| (account, found.stamp)))
     }
 
-    /// Sets the password, unless it has changed or the session has ended since the proof was checked.
-    /// Returns the new epoch.
+    /// Sets the password, unless it has changed or the session has ended since the proof was
+    /// checked. Returns the new epoch.
     async fn set_password(
         &self,
         client: &Client<'_>,

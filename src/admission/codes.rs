@@ -25,8 +25,8 @@ use crate::telemetry::labels::{AttemptDecision, AttemptPolicy, RateDecision};
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 
-/// The names in the keys of the back-off: of the logins and of the sessions of an account, and of an
-/// anonymous client.
+/// The names in the keys of the back-off: of the logins and of the sessions of an account, and of
+/// an anonymous client.
 const OF_LOGINS: &str = "factor-codes-overall";
 const OF_SESSIONS: &str = "factor-codes-sessions";
 const OF_CLIENT: &str = "factor-codes";
@@ -83,8 +83,8 @@ const NO_CAPTCHA: AttemptCaptcha =
 /// Whether the cap over all clients applies to a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CodeCap {
-    /// The code has 6 digits, so an attacker with many clients could guess it. A device on which the
-    /// user has proven a second factor is exempt, so that an attacker cannot lock it out.
+    /// The code has 6 digits, so an attacker with many clients could guess it. A device on which
+    /// the user has proven a second factor is exempt, so that an attacker cannot lock it out.
     Applies,
     /// The code has 50 bits, so nobody can guess it. Or the session has two factors already.
     None,
@@ -115,9 +115,9 @@ impl Admission {
             (CodeCap::Applies, AttemptClient::Device(device)) if device.proof().is_some() => {
                 ClientKind::Known
             }
-            // Anybody with the password has got many devices before the account had a factor. Every
-            // login on a trusted device opens a session. Each device and each session has a back-off
-            // of its own, so only the cap limits a thief.
+            // A thief of the password has perhaps got many devices before the account had a factor.
+            // Every login on a trusted device opens a session. Each device and each session has a
+            // back-off of its own, so only the cap limits a thief.
             (CodeCap::Applies, _) => ClientKind::Anonymous,
         };
         let account = match who {

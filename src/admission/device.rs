@@ -7,7 +7,7 @@
 //! use them up.
 //!
 //! The token also says whether the user has proven a second factor on this device. Only such a
-//! device is exempt from the cap on wrong codes, because anybody with the password gets a device
+//! device is exempt from the cap on wrong codes, because a client with the password gets a device
 //! token as long as the account has no factor. A device can also be trusted. Then a login on this
 //! device needs no second factor for some time.
 

@@ -83,8 +83,8 @@ pub(super) struct Connections<DB: Backend> {
     shared: Arc<Shared>,
 }
 
-/// A connection that goes back to sqlx's pool when it is dropped. This needs a task, so it is closed
-/// where there is no runtime, for example when the program ends.
+/// A connection that goes back to sqlx's pool when it is dropped. This needs a task. So the
+/// connection is closed where there is no runtime, for example when the program ends.
 #[derive(Debug)]
 struct Pooled<DB: Database>(Option<PoolConnection<DB>>);
 
@@ -191,8 +191,8 @@ impl<DB: Backend> Connections<DB> {
         Ok(Permit(self.clone()))
     }
 
-    /// Closes the connections that are not in use. sqlx's pool keeps those of its own that are still
-    /// trusted.
+    /// Closes the connections that are not in use. sqlx's pool keeps those of its own that are
+    /// still trusted.
     pub(super) fn close_idle(&self) {
         let kept = std::mem::take(&mut *self.kept());
         for Kept { connection, .. } in kept {

@@ -115,8 +115,8 @@ async fn offer(app: &App, token: &str) -> Result<Option<Offer>, Problem> {
     Ok(joining::offer_of(&app.db, &sha256(token.as_bytes()), app.clock.now()).await?)
 }
 
-/// Checks the password or the second factor like a login, with the same limits. Before the password is
-/// right, the result does not reveal whether an account exists.
+/// Checks the password or the second factor like a login, with the same limits. Before the password
+/// is right, the result does not reveal whether an account exists.
 async fn prove(
     app: &App,
     request: &mut Request,

@@ -22,7 +22,7 @@ fn text(facts: &Facts<'_>) -> Message {
             before: vec![
                 format!("A second factor was added to your account at {service} {happened}."),
                 "You can log in with it from now on. A new authenticator app replaces the earlier one.".to_owned(),
-                "If that was not you, another person knows your password: request a new password at once.".to_owned(),
+                "If that was not you: set a new password, log in, replace the recovery codes, and check the factors of the account.".to_owned(),
             ],
             action: "",
             after: vec![],
@@ -32,7 +32,7 @@ fn text(facts: &Facts<'_>) -> Message {
             before: vec![
                 format!("Zu Ihrem Konto bei {service} wurde {happened} ein zweiter Faktor hinzugefügt."),
                 "Sie können sich ab jetzt damit anmelden. Eine neue Authenticator-App ersetzt die frühere.".to_owned(),
-                "Wenn Sie das nicht waren, kennt jemand Ihr Passwort: Fordern Sie sofort ein neues an.".to_owned(),
+                "Wenn Sie das nicht waren: Setzen Sie ein neues Passwort, melden Sie sich an, ersetzen Sie die Wiederherstellungscodes und prüfen Sie die Faktoren des Kontos.".to_owned(),
             ],
             action: "",
             after: vec![],

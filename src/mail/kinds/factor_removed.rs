@@ -22,7 +22,7 @@ fn text(facts: &Facts<'_>) -> Message {
             before: vec![
                 format!("A second factor of your account at {service} was removed {happened}."),
                 "You can no longer log in with it.".to_owned(),
-                "If that was not you, another person knows your password: request a new password at once.".to_owned(),
+                "If that was not you: set a new password, log in, replace the recovery codes, and check the factors of the account.".to_owned(),
             ],
             action: "",
             after: vec![],
@@ -32,7 +32,7 @@ fn text(facts: &Facts<'_>) -> Message {
             before: vec![
                 format!("Ein zweiter Faktor Ihres Kontos bei {service} wurde {happened} entfernt."),
                 "Sie können sich nicht mehr damit anmelden.".to_owned(),
-                "Wenn Sie das nicht waren, kennt jemand Ihr Passwort: Fordern Sie sofort ein neues an.".to_owned(),
+                "Wenn Sie das nicht waren: Setzen Sie ein neues Passwort, melden Sie sich an, ersetzen Sie die Wiederherstellungscodes und prüfen Sie die Faktoren des Kontos.".to_owned(),
             ],
             action: "",
             after: vec![],

@@ -16,7 +16,8 @@ const KNOWN: [(&str, &str); 6] = [
     ("code", "123456"),
 ];
 
-/// Examples of bodies for which the members of the schema are no good example, by the reference to the schema.
+/// Examples of bodies for which the members of the schema are no good example, by the reference to
+/// the schema.
 fn of_schema(reference: &str) -> Option<Value> {
     match reference {
         "#/components/schemas/StepUp" => Some(json!({ "method": "totp", "code": "123456" })),
