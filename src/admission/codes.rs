@@ -200,7 +200,8 @@ pub(super) fn code_key(keys: &Keys, user: Uuid) -> String {
     keys.key(OF_LOGINS, &user.to_string(), Scope::All)
 }
 
-fn sessions_key(keys: &Keys, user: Uuid) -> String {
+/// The key of the account's sessions.
+pub(super) fn sessions_key(keys: &Keys, user: Uuid) -> String {
     keys.key(OF_SESSIONS, &user.to_string(), Scope::All)
 }
 

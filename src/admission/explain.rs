@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::attempts::{NEWCOMERS, account_key, client_key_of};
 use super::back_off::BACK_OFF;
 use super::budgets::{self, Budget, BudgetSizes, Keys, Scope};
-use super::codes::{CODES, code_client_key, code_key, forget_codes};
+use super::codes::{CODES, code_client_key, code_key, forget_codes, sessions_key};
 use crate::clock::{UnixMillis, millis};
 use crate::problem::Unavailable;
 use crate::store::back_off::AccountAttempts;
@@ -54,8 +54,8 @@ pub struct BackOffReport {
 /// The back-off for wrong codes of a second factor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CodesReport {
-    /// The number of wrong codes of clients that are no known device. They expire a day after the
-    /// last one.
+    /// The number of wrong codes in logins on devices without a proof of a second factor. They
+    /// expire a day after the last one.
     pub failures: u32,
     /// Until this time such clients cannot use TOTP. Recovery codes are not affected. None if they
     /// can use TOTP now.
@@ -174,14 +174,18 @@ async fn read_codes(
     (user, client): (Uuid, Option<IpAddr>),
     now: UnixMillis,
 ) -> Result<Option<CodesReport>, Unavailable> {
-    let stored = store.attempts(&code_key(keys, user), now).await?;
-    Ok(stored.map(|stored| {
+    let of_logins = store.attempts(&code_key(keys, user), now).await?;
+    let of_sessions = store.attempts(&sessions_key(keys, user), now).await?;
+    let sessions = of_sessions.as_ref().map(|stored| Waiting::of(stored, |_| true, now));
+    // Where only a session has sent wrong codes, there is no record of the logins.
+    let of_logins = of_logins.or_else(|| of_sessions.is_some().then(AccountAttempts::default));
+    Ok(of_logins.map(|stored| {
         let failures = stored.failures(&CODES, now);
         let is_closed = failures >= CODES.failures_max && stored.open_at > now;
         CodesReport {
             failures,
             closed_until: is_closed.then_some(stored.open_at),
-            waiting: Waiting::of(&stored, |_| true, now),
+            waiting: Waiting::of(&stored, |_| true, now).and(sessions.unwrap_or_default()),
             client_until: client
                 .map(|ip| stored.client(&code_client_key(keys, user, ip), now).wait_until)
                 .filter(|until| *until > now),
@@ -190,6 +194,11 @@ async fn read_codes(
 }
 
 impl Waiting {
+    fn and(self, other: Self) -> Self {
+        let clients = self.clients + other.clients;
+        Self { clients, until: self.until.max(other.until) }
+    }
+
     /// The clients of an account that have to wait and whose key is one of `whose`.
     fn of(stored: &AccountAttempts, whose: impl Fn(&str) -> bool, now: UnixMillis) -> Self {
         let clients = stored.clients.iter().filter(|(key, _)| whose(key)).map(|(_, it)| it);
