@@ -26,7 +26,7 @@ use hyper::header::CONTENT_TYPE;
 use hyper_util::client::legacy::Client as Hyper;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use latchkey::account::{Added, FactorOwner, NewFactor, Verified};
+use latchkey::account::{AccountOwner, Added, NewFactor, Verified};
 use latchkey::app::App;
 use latchkey::audit::RequestOrigin;
 use latchkey::clock::Clock;
@@ -307,7 +307,7 @@ async fn add_factor(app: &App, user_id: uuid::Uuid) {
     let digests = (0..10).map(|number| format!("{number}")).collect();
     let call = (tokio::time::Instant::now() + WITHIN, RequestOrigin::default());
     // The account is new, so no session of it has ended.
-    let owner = FactorOwner { user_id, session_epoch: 0 };
+    let owner = AccountOwner { user_id, session_epoch: 0 };
     let added = app.accounts.add_factor(call, owner, NewFactor { factor, digests }).await;
     assert!(matches!(added, Ok(Added::Now { .. })), "{added:?}");
 }

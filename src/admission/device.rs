@@ -57,6 +57,7 @@ pub struct DeviceProof {
 }
 
 impl DeviceProof {
+    #[must_use]
     pub fn without_trust(self) -> Self {
         Self { trusted_since: None, ..self }
     }

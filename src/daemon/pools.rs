@@ -147,7 +147,18 @@ impl Dependencies<'_> {
             .pool(root, PoolName::Limits, limits(2, 256, 3), move || limits_worker.clone())
             .await?;
         let deliveries = Deliveries::new(deliveries);
-        let issuer = Issuer {
+        Ok(Handles {
+            accounts,
+            sessions: Sessions::new(sessions, self.issuer(deliveries.clone())),
+            passwords: Passwords::new(passwords),
+            captchas: Captchas::new(captchas, self.captcha.clone(), &self.config.captcha.on),
+            deliveries,
+            limits: shared_limits,
+        })
+    }
+
+    fn issuer(&self, deliveries: Deliveries) -> Issuer {
+        Issuer {
             db: self.db.clone(),
             store: self.store.clone(),
             keys: self.keys.clone(),
@@ -156,16 +167,8 @@ impl Dependencies<'_> {
             passkeys: self.config.passkeys(),
             clock: self.clock.clone(),
             metrics: self.metrics.clone(),
-            deliveries: deliveries.clone(),
-        };
-        Ok(Handles {
-            accounts,
-            sessions: Sessions::new(sessions, issuer),
-            passwords: Passwords::new(passwords),
-            captchas: Captchas::new(captchas, self.captcha.clone(), &self.config.captcha.on),
             deliveries,
-            limits: shared_limits,
-        })
+        }
     }
 }
 
