@@ -258,18 +258,22 @@ impl Db {
     /// Like [`Db::schema`]. If the schema is not complete, and the role lacks a right for this
     /// work, the error says which right.
     pub async fn schema_for(&self, work: Work) -> Result<Schema, DbErr> {
-        let read = async {
+        let read = async || {
             let _lent = self.reader.pool.lend().await?;
             Schema::of(&self.seaorm.reader).await
         };
-        match self.reader.call(read).await {
+        let mut schema = self.reader.call(read()).await;
+        if schema.as_ref().is_ok_and(|schema| !schema.pending.is_empty()) {
             // For a role that may not use the schema, it has no tables.
-            Ok(schema) if !schema.pending.is_empty() => match self.closed_schema(work).await {
-                Some(error) => Err(error),
-                None => Ok(schema),
-            },
+            if let Some(error) = self.closed_schema(work).await {
+                return Err(error);
+            }
+            // Perhaps the role has got its rights in the meantime, and now sees the tables.
+            schema = self.reader.call(read()).await;
+        }
+        match schema {
+            Ok(schema) => Ok(schema),
             Err(error) => Err(self.explained(error, work).await),
-            read => read,
         }
     }
 
