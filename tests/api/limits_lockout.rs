@@ -28,7 +28,7 @@ async fn attack(app: &TestApp, email: &str) -> u64 {
 }
 
 /// Resets the password by mail from this IP address, and returns the device token of the response.
-async fn reset(app: &TestApp, person: &mut Person, address: &str, password: &str) -> String {
+pub async fn reset(app: &TestApp, person: &mut Person, address: &str, password: &str) -> String {
     let client = at(app, address);
     client.post_json("/api/forgot-password", json!({ "email": person.email })).await.expect(200);
     let mail = loop {
