@@ -121,7 +121,7 @@ impl AccountService<'_> {
 
     /// Creates the token that makes the client a known device of the account for 90 days from now.
     /// If the client is a known device already, `known` is this device, and it keeps its id.
-    /// `proof` is the last proof of a second factor on this device.
+    /// `proof` is a new proof of a second factor on this device.
     pub(super) fn device_token(
         &self,
         account: &AccountStatus,

@@ -222,7 +222,7 @@ impl AccountService<'_> {
     /// codes without a limit, by one reset after the other.
     pub(super) async fn forget_codes_after(&self, user: Uuid, proof: Proof) {
         warn_of_reset(match proof {
-            Proof::Password => self.admission.forget_codes(user).await,
+            Proof::Session { .. } => self.admission.forget_codes(user).await,
             Proof::Mailbox => self.admission.forget_codes_once_a_day(user).await,
         });
     }

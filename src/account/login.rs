@@ -139,7 +139,7 @@ impl AccountService<'_> {
         let context = self.context(client, &account, device).await;
         let tokens = self.sessions.start(client.call(), &account, proof, context).await?;
         // A login on a trusted device does not make the trust longer.
-        let device_token = self.device_token(&account, device, device.and_then(|it| it.proof()));
+        let device_token = self.device_token(&account, device, None);
         Ok(LoggedIn { tokens, device_token })
     }
 

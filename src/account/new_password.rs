@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{AccountError, AccountService, NewPassword, Proof, Reset, WeakPassword};
 use crate::admission::budgets::Budget;
-use crate::admission::{Action, Ask, Client, DeviceProof};
+use crate::admission::{Action, Ask, Client};
 use crate::captcha::Verdict;
 use crate::config::CaptchaPoint;
 use crate::secret::{Secret, sha256};
@@ -58,8 +58,9 @@ impl AccountService<'_> {
         let device = self.confirm_change(client, &principal, old, "change-password").await?;
         let Principal { session, standing: mut account, replaced_token } = principal;
         let password_version = account.password_version;
+        let proof = Proof::Session { epoch: account.session_epoch };
         let epoch = self
-            .set_password(client, &account, password_version, (new, Proof::Password))
+            .set_password(client, &account, password_version, (new, proof))
             .await?
             .ok_or(AccountError::Changed)?;
         self.deliveries.wake();
@@ -74,8 +75,7 @@ impl AccountService<'_> {
         let tokens = self.sessions.tokens_for(replaced_token, session, &account)?;
         // The device token for the old password is no longer valid. The device keeps its id in the
         // new token, so that its failed attempts still count.
-        let proof = device.and_then(|it| it.proof()).map(DeviceProof::without_trust);
-        let device_token = self.device_token(&account, device, proof);
+        let device_token = self.device_token(&account, device, None);
         Ok(ChangedPassword { tokens, device_token })
     }
 
@@ -158,8 +158,7 @@ impl AccountService<'_> {
         self.after_reset(account.id).await;
         let known = self.known_device(client, &account);
         let account = AccountStatus { password_version: version + 1, ..account };
-        let proof = known.and_then(|it| it.proof()).map(DeviceProof::without_trust);
-        Ok(self.device_token(&account, known, proof))
+        Ok(self.device_token(&account, known, None))
     }
 
     /// What a client could do with a mailed token now. The token stays unused.
@@ -209,9 +208,7 @@ impl AccountService<'_> {
         self.not_a_teams_name(&password, account.id).await?;
         self.not_breached(&password).await?;
         let password_hash = self.passwords.hash(client.key, client.deadline, password).await?;
-        let session_epoch = (proof == Proof::Password).then_some(account.session_epoch);
-        let user_id = account.id;
-        let new = NewPassword { user_id, password_version, session_epoch, password_hash, proof };
+        let new = NewPassword { user_id: account.id, password_version, password_hash, proof };
         match self.accounts.set_password(client.call(), new).await? {
             Reset::Stale => Ok(None),
             Reset::Now { epoch } => {

@@ -25,6 +25,9 @@ use crate::user::UserState;
 /// the email address waits for the user from the moment on at which it is opened.
 const LOGIN_TTL: Duration = Duration::from_mins(10);
 
+/// Why a passkey is refused that no account has, or another account.
+const UNKNOWN: Refused = Refused("unknown passkey");
+
 impl<'a> AccountService<'a> {
     /// Begins a login by passkey. `waiting` is the challenge of a login that waits for the second
     /// factor. Without it, the login needs no password, and the response says nothing about any
@@ -104,8 +107,10 @@ impl<'a> AccountService<'a> {
         let proof = self.enter(client, &account, FirstProof::Passkey, device).await?;
         let context = self.context(client, &account, device).await;
         let tokens = self.sessions.start(client.call(), &account, proof, context).await?;
-        let proof = device.and_then(|it| it.proof()).unwrap_or_else(|| proof_on_device(&account));
-        let device_token = self.device_token(&account, device, Some(proof));
+        // A login by passkey does not end the trust in the device.
+        let is_proven = device.is_some_and(|it| it.proof().is_some());
+        let proof = (!is_proven).then(|| proof_on_device(&account));
+        let device_token = self.device_token(&account, device, proof);
         Ok(LoggedIn { tokens, device_token })
     }
 
@@ -118,13 +123,10 @@ impl<'a> AccountService<'a> {
         response: &CredentialResponse,
     ) -> Result<(Passkey, Assertion), AccountError> {
         let rp = self.relying_party()?;
-        let passkey = match response.credential_id() {
-            Some(id) => passkey_table::find(self.db, id).await?,
-            None => None,
-        };
+        let passkey = self.passkey_of(response).await?;
         let stored = passkey.as_ref().and_then(Passkey::stored);
         let check = |challenge: &String| {
-            let stored = stored.ok_or(Refused("unknown passkey"))?;
+            let stored = stored.ok_or(UNKNOWN)?;
             check_assertion(response, &Challenge(challenge.clone()), stored, true, rp)
         };
         let decide = |found: Option<&String>| match found {
@@ -136,7 +138,7 @@ impl<'a> AccountService<'a> {
         match (passkey, checked.ok_or(AccountError::ChallengeInvalid)?) {
             (Some(passkey), Ok(assertion)) => Ok((passkey, assertion)),
             (passkey, refused) => {
-                let reason = refused.err().map_or("unknown passkey", |refused| refused.0);
+                let Refused(reason) = refused.err().unwrap_or(UNKNOWN);
                 let mut account = None;
                 if let Some(passkey) = passkey {
                     let (id, query) = (passkey.factor.user_id, StatusQuery::default());
@@ -161,29 +163,34 @@ impl<'a> AccountService<'a> {
         (response, challenge, step): (&CredentialResponse, Option<&Challenge>, &'static str),
     ) -> Result<bool, Unavailable> {
         let Ok(rp) = self.relying_party() else { return Ok(false) };
-        let found = match response.credential_id() {
-            Some(id) => passkey_table::find(self.db, id).await?,
-            None => None,
+        let refuse = |Refused(reason)| {
+            self.log_refused(Some(account), step, reason);
+            Ok(false)
         };
-        let passkey = found.filter(|it| it.factor.user_id == account.id);
-        let stored = passkey.as_ref().and_then(Passkey::stored);
-        let checked = match (challenge, stored) {
-            (Some(challenge), Some(stored)) => {
-                check_assertion(response, challenge, stored, false, rp)
-            }
-            (None, _) => Err(Refused("no options were requested")),
-            (_, None) => Err(Refused("unknown passkey")),
+        let Some(challenge) = challenge else {
+            return refuse(Refused("no options were requested"));
         };
-        match (passkey, checked) {
-            (Some(passkey), Ok(assertion)) => {
-                self.record_passkey_use(client, &passkey, assertion).await
-            }
-            (_, refused) => {
-                let reason = refused.err().map_or("unknown passkey", |refused| refused.0);
-                self.log_refused(Some(account), step, reason);
-                Ok(false)
-            }
+        let found = self.passkey_of(response).await?;
+        let Some(passkey) = found.filter(|it| it.factor.user_id == account.id) else {
+            return refuse(UNKNOWN);
+        };
+        let checked = passkey
+            .stored()
+            .ok_or(UNKNOWN)
+            .and_then(|stored| check_assertion(response, challenge, stored, false, rp));
+        match checked {
+            Ok(assertion) => self.record_passkey_use(client, &passkey, assertion).await,
+            Err(refused) => refuse(refused),
         }
+    }
+
+    /// The passkey that a response names. None if the response has no valid id.
+    async fn passkey_of(
+        &self,
+        response: &CredentialResponse,
+    ) -> Result<Option<Passkey>, Unavailable> {
+        let Some(id) = response.credential_id() else { return Ok(None) };
+        Ok(passkey_table::find(self.db, id).await?)
     }
 
     /// Logs why a passkey was refused. The client does not learn the reason.

@@ -19,8 +19,6 @@ pub struct NewPassword {
     /// The version of the password that was checked, or the version that the password had when the
     /// token was mailed.
     pub password_version: i32,
-    /// The epoch of the session that changes the password. None if a mailed token sets it.
-    pub session_epoch: Option<i32>,
     /// The new hash, as a PHC string.
     pub password_hash: String,
     pub proof: Proof,
@@ -42,8 +40,8 @@ pub enum Reset {
 /// The proof that allows the client to set a new password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proof {
-    /// The old password.
-    Password,
+    /// The old password, or a fresh second factor, in a session with this epoch.
+    Session { epoch: i32 },
     /// A mailed token, which also proves the email address.
     Mailbox,
 }
@@ -95,18 +93,18 @@ async fn decoy(tx: &Transaction, now: UnixMillis) -> Result<(), DbErr> {
 /// the same token, only one of them succeeds. After a crash, the row has either the old password or
 /// the new one.
 pub(super) async fn set_password(cx: &ChangeContext<'_>, new: NewPassword) -> Result<Reset, DbErr> {
-    let NewPassword { user_id, password_version, session_epoch, password_hash, proof } = new;
+    let NewPassword { user_id, password_version, password_hash, proof } = new;
     let now = cx.now;
     let tx = cx.db.begin().await?;
     let Some(person) = table::lock(&tx, user_id).await? else { return Ok(Reset::Stale) };
-    let is_ended = session_epoch.is_some_and(|epoch| epoch != person.session_epoch);
+    let is_ended = matches!(proof, Proof::Session { epoch } if epoch != person.session_epoch);
     if person.password_version != password_version || is_ended || register::is_disabled(&person) {
         return Ok(Reset::Stale);
     }
     let epoch = table::set_password(&tx, &person, password_hash, now).await?;
     change::drop_pending(&tx, user_id).await?;
     let action = match proof {
-        Proof::Password => Action::PasswordChanged,
+        Proof::Session { .. } => Action::PasswordChanged,
         Proof::Mailbox => Action::PasswordReset,
     };
     cx.record_own(&tx, action, user_id, Detail::none()).await?;

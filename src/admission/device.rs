@@ -56,13 +56,6 @@ pub struct DeviceProof {
     pub factor_version: i32,
 }
 
-impl DeviceProof {
-    #[must_use]
-    pub fn without_trust(self) -> Self {
-        Self { trusted_since: None, ..self }
-    }
-}
-
 impl Device {
     /// A device with this id that has sent the current password of an account. The caller has read
     /// its token before.
@@ -110,8 +103,9 @@ impl Devices {
 
     /// Issues a token for a client that has just sent the right password, or a valid token from a
     /// mail to the user. A device that was known before keeps its id. So it keeps its limit and its
-    /// count of failures, even if the password is new. `proof` is the last proof of a second factor
-    /// on the device.
+    /// count of failures, even if the password is new. `proof` is a new proof of a second factor.
+    /// Without it, the device keeps its last one. A new password ends the trust in it, because it
+    /// raises the session epoch.
     ///
     /// `address` is [`EmailAddress::normal`](crate::user::EmailAddress::normal). The token is
     /// invalid for any other email address.
@@ -127,7 +121,7 @@ impl Devices {
         token.extend(user_id.as_bytes());
         token.extend(password_version.to_be_bytes());
         token.extend(now.saturating_add(KNOWN_MS).to_be_bytes());
-        let (since, epoch, factors) = match proof {
+        let (since, epoch, factors) = match proof.or(known.and_then(|device| device.proof)) {
             Some(DeviceProof { trusted_since, session_epoch, factor_version }) => {
                 (trusted_since.unwrap_or(NO_TRUST), session_epoch, factor_version)
             }

@@ -47,9 +47,8 @@ both!(what_was_checked_before_the_first_factor_changes_nothing_after_it, async |
     let new = NewPassword {
         user_id,
         password_version: 0,
-        session_epoch: Some(0),
         password_hash: "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$aGFzaGhhc2g".to_owned(),
-        proof: Proof::Password,
+        proof: Proof::Session { epoch: 0 },
     };
     assert_eq!(accounts.set_password(call(), new).await.expect("an answer"), Reset::Stale);
     let deleted = accounts.delete(call(), before).await.expect("an answer");
