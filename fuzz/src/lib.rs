@@ -43,12 +43,10 @@ const STRANGER: Peer =
 
 /// Creates the request of an anonymous client, in the form in which a handler receives it.
 fn request_of(uri: hyper::Uri, headers: HeaderMap, body: &[u8]) -> Request {
-    Request {
-        cx: Cx::new(STRANGER, &headers, &[], ANSWER_WITHIN).0,
-        method: hyper::Method::POST,
-        uri,
-        headers,
-        body: body.to_vec().into(),
-        params: Vec::new(),
-    }
+    let mut head = hyper::Request::post(uri).body(()).expect("a request").into_parts().0;
+    head.headers = headers;
+    let (cx, _) = Cx::new(STRANGER, &head.headers, &[], ANSWER_WITHIN);
+    let mut request = Request::new(cx, head);
+    request.body = body.to_vec().into();
+    request
 }

@@ -161,11 +161,14 @@ impl Limiter {
         let Some(policies) = &self.policies else { return Decision::Unlimited };
         let Buckets { narrow, wide } = &policies.actions[action as usize];
         let (near, far) = (ClientKey::narrow(ip), ClientKey::wide(ip));
-        let keys = (policies.hasher.hash_one(near), policies.hasher.hash_one(far));
-        let narrow = narrow.iter().map(|policy| (policy, keys.0));
+        let source = policies.hasher.hash_one(near);
+        let narrow = narrow.iter().map(|policy| (policy, source));
         // An IPv4 address has only one key, so it has no wide buckets.
-        let wide = if near == far { &[][..] } else { wide };
-        policies.decide(narrow.chain(wide.iter().map(|policy| (policy, keys.1))), mode)
+        if near == far {
+            return policies.decide(narrow, mode);
+        }
+        let source = policies.hasher.hash_one(far);
+        policies.decide(narrow.chain(wide.iter().map(|policy| (policy, source))), mode)
     }
 
     /// Checks whether the session `sid` may refresh now. A session may refresh 60 times a minute.
@@ -235,11 +238,15 @@ impl Policies {
         buckets: impl Iterator<Item = (&'a Policy, Source)> + Clone,
         mode: Mode,
     ) -> Decision {
+        // One bucket alone refuses a request without taking anything, so it is asked only once.
+        if mode == Mode::Spend && buckets.clone().nth(1).is_none() {
+            return self.ask(buckets, mode);
+        }
         let look = self.ask(buckets.clone(), Mode::Look);
         if mode == Mode::Look || matches!(look, Decision::Limited { .. }) {
             return look;
         }
-        self.ask(buckets, Mode::Spend)
+        self.ask(buckets, mode)
     }
 
     /// Checks every bucket. If a bucket refuses, the function returns the refusal with the longest

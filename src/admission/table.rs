@@ -3,7 +3,7 @@
 //! limits the number of keys.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -54,22 +54,39 @@ pub(super) struct Census {
 #[derive(Debug)]
 pub(super) struct Table {
     shards: Vec<Mutex<Shard>>,
-    hasher: RandomState,
     census: Arc<Census>,
 }
 
 #[derive(Debug, Default)]
 struct Shard {
-    buckets: HashMap<Source, Nanos>,
+    buckets: HashMap<Source, Nanos, BuildHasherDefault<Hashed>>,
     /// The shared bucket. While the number of keys is at its maximum, all clients without a bucket
     /// of their own use this bucket.
     crowd: Option<Nanos>,
 }
 
+/// The hasher of a [`Source`]. A source is a hash already.
+#[derive(Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("a source is a number");
+    }
+
+    fn write_u64(&mut self, source: u64) {
+        self.0 = source;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 impl Table {
     pub(super) fn new(census: Arc<Census>) -> Self {
         let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
-        Self { shards, hasher: RandomState::new(), census }
+        Self { shards, census }
     }
 
     /// The number of bytes that the maps have allocated. A slot has 16 bytes and one control byte.
@@ -81,7 +98,8 @@ impl Table {
     }
 
     fn shard(&self, source: Source) -> MutexGuard<'_, Shard> {
-        let at = usize::try_from(self.hasher.hash_one(source) % SHARDS as u64).unwrap_or(0);
+        // A map uses the highest and the lowest bits of the source, so others choose the shard.
+        let at = usize::try_from((source >> 32) % SHARDS as u64).unwrap_or(0);
         lock(&self.shards[at])
     }
 }
@@ -94,17 +112,21 @@ impl StateStore for Table {
         F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
     {
         let mut shard = self.shard(probe.source);
-        let known = shard.buckets.get(&probe.source).copied();
-        let full = self.census.live.load(Ordering::Relaxed) >= self.census.keys_max;
-        let crowded = known.is_none() && full;
-        let (result, next) = f(if crowded { shard.crowd } else { known })?;
+        if let Some(known) = shard.buckets.get_mut(&probe.source) {
+            let (result, next) = f(Some(*known))?;
+            if probe.mode == Mode::Spend {
+                *known = next;
+            }
+            return Ok(result);
+        }
+        let crowded = self.census.live.load(Ordering::Relaxed) >= self.census.keys_max;
+        let (result, next) = f(if crowded { shard.crowd } else { None })?;
         match probe.mode {
             Mode::Look => {}
             Mode::Spend if crowded => shard.crowd = Some(next),
             Mode::Spend => {
-                if shard.buckets.insert(probe.source, next).is_none() {
-                    self.census.live.fetch_add(1, Ordering::Relaxed);
-                }
+                shard.buckets.insert(probe.source, next);
+                self.census.live.fetch_add(1, Ordering::Relaxed);
             }
         }
         Ok(result)

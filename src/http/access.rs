@@ -28,7 +28,7 @@ pub(super) struct Access<'a> {
     scheme: &'static str,
     client: IpAddr,
     started: Instant,
-    span: tracing::Span,
+    pub(super) span: tracing::Span,
     /// The position of the request's span in its trace, or none if the trace is not sampled.
     place: Option<Place>,
     version: &'static str,

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{HeaderMap, Response, StatusCode};
-use serde::Serialize;
-use serde_json::json;
+use serde::ser::SerializeMap as _;
+use serde::{Serialize, Serializer};
 
 use super::cx::{Cx, Transport};
 use super::request::Request;
@@ -19,6 +19,9 @@ const API_POLICY: HeaderValue =
     HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 /// A page is allowed to load files only from latchkey, and to send forms only to latchkey.
 const PAGE_POLICY: HeaderValue = HeaderValue::from_static(super::pages::CSP);
+
+/// The number of headers of a usual response. A problem with the headers of a limit has eleven.
+const HEADERS_USUAL: usize = 12;
 
 /// The challenge for clients that authenticate with HTTP Basic (RFC 6749 §5.2, RFC 7617).
 const BASIC_CHALLENGE: HeaderValue =
@@ -41,13 +44,11 @@ pub fn status_json(status: StatusCode, value: &impl Serialize) -> Answer {
 
 /// A 200 response without a body.
 pub fn empty() -> Answer {
-    Response::new(Full::default())
+    bare(StatusCode::OK, Bytes::new())
 }
 
 pub fn no_content() -> Answer {
-    let mut answer = Response::new(Full::default());
-    *answer.status_mut() = StatusCode::NO_CONTENT;
-    answer
+    bare(StatusCode::NO_CONTENT, Bytes::new())
 }
 
 /// An HTML page. It keeps the default `no-store` of [`add_security_headers`], because the URL of a
@@ -76,9 +77,7 @@ pub fn kept(request: &Request, text: &Text, content_type: HeaderValue) -> Answer
         tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == text.etag
     });
     let mut answer = if is_known {
-        let mut answer = empty();
-        *answer.status_mut() = StatusCode::NOT_MODIFIED;
-        answer
+        bare(StatusCode::NOT_MODIFIED, Bytes::new())
     } else {
         with_type(StatusCode::OK, content_type, text.body.clone())
     };
@@ -100,16 +99,23 @@ pub fn view(status: u16, html: String, retry_after_s: Option<u32>) -> Result<Ans
 }
 
 pub fn with_type(status: StatusCode, content_type: HeaderValue, body: impl Into<Bytes>) -> Answer {
-    let mut answer = Response::new(Full::new(body.into()));
-    *answer.status_mut() = status;
+    let mut answer = bare(status, body.into());
     answer.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    answer
+}
+
+/// A response without headers. It has space for the usual number of headers, so that the map need
+/// not grow.
+fn bare(status: StatusCode, body: Bytes) -> Answer {
+    let mut answer = Response::new(Full::new(body));
+    *answer.status_mut() = status;
+    answer.headers_mut().reserve(HEADERS_USUAL);
     answer
 }
 
 /// A 303 redirect to a path of latchkey.
 pub fn see_other(location: &str) -> Answer {
-    let mut answer = Response::new(Full::default());
-    *answer.status_mut() = StatusCode::SEE_OTHER;
+    let mut answer = bare(StatusCode::SEE_OTHER, Bytes::new());
     if let Ok(location) = HeaderValue::from_str(location) {
         answer.headers_mut().insert(header::LOCATION, location);
     }
@@ -132,28 +138,8 @@ pub fn problem(
     token_shown: TokenShown,
 ) -> Answer {
     let code = problem.code;
-    let mut body = json!({
-        "type": format!("{public_url}/problems/{}", code.name()),
-        "title": code.title(),
-        "status": code.status().as_u16(),
-        "detail": problem.detail.as_deref().unwrap_or_else(|| code.advice()),
-        "code": code.name(),
-        "traceId": trace_id,
-    });
-    if let Some(error) = problem.oauth {
-        body["error"] = error.name().into();
-    }
-    for (name, value) in &problem.members {
-        body[*name] = value.clone();
-    }
-    if code == Code::ValidationFailed {
-        body["errors"] = problem
-            .errors
-            .iter()
-            .map(|error| json!({ "pointer": error.pointer, "code": error.code, "detail": error.detail }))
-            .collect();
-    }
-    let body = serde_json::to_vec(&body).unwrap_or_default();
+    let body = serde_json::to_vec(&ProblemJson { problem, trace_id, public_url });
+    let body = body.unwrap_or_default();
     let kind = HeaderValue::from_static("application/problem+json");
     let mut answer = with_type(code.status(), kind, body);
     let headers = answer.headers_mut();
@@ -174,6 +160,37 @@ pub fn problem(
         headers.append(header::WWW_AUTHENTICATE, bearer);
     }
     answer
+}
+
+/// The JSON of a problem.
+struct ProblemJson<'a> {
+    problem: &'a Problem,
+    trace_id: &'a str,
+    public_url: &'a str,
+}
+
+impl Serialize for ProblemJson<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { problem, trace_id, public_url } = self;
+        let code = problem.code;
+        let mut object = serializer.serialize_map(None)?;
+        object.serialize_entry("type", &format_args!("{public_url}/problems/{}", code.name()))?;
+        object.serialize_entry("title", code.title())?;
+        object.serialize_entry("status", &code.status().as_u16())?;
+        object.serialize_entry("detail", problem.detail.as_deref().unwrap_or(code.advice()))?;
+        object.serialize_entry("code", code.name())?;
+        object.serialize_entry("traceId", trace_id)?;
+        if let Some(error) = problem.oauth {
+            object.serialize_entry("error", error.name())?;
+        }
+        for (name, value) in &problem.members {
+            object.serialize_entry(name, value)?;
+        }
+        if code == Code::ValidationFailed {
+            object.serialize_entry("errors", &problem.errors)?;
+        }
+        object.end()
+    }
 }
 
 /// Whether the request carried a Bearer token.

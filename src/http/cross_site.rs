@@ -5,10 +5,10 @@
 //! accepts only JSON, or credentials that a browser does not add by itself.
 
 use hyper::header::{self, HeaderMap, HeaderValue};
-use hyper::http::request::Parts;
 
 use super::answer::{self, Answer};
 use super::pages;
+use super::request::Request;
 use super::router::{Route, RouteMethod};
 use crate::config::Config;
 use crate::problem::Problem;
@@ -17,11 +17,11 @@ use crate::problem::Problem;
 pub(super) fn guard(
     config: &Config,
     route: &Route,
-    parts: &Parts,
+    request: &Request,
 ) -> Result<Option<Answer>, Problem> {
     let is_form = route.method == RouteMethod::Post && route.operation.is_none();
-    let host = parts.uri.authority().map(hyper::http::uri::Authority::as_str);
-    if !is_form || !is_of_another_site(&parts.headers, host, config) {
+    let host = request.uri.authority().map(hyper::http::uri::Authority::as_str);
+    if !is_form || !is_of_another_site(&request.headers, host, config) {
         return Ok(None);
     }
     answer::view(403, pages::other_site(&config.public_url), None).map(Some)

@@ -1,9 +1,10 @@
 //! [`Cx`]: the context of a request, created once before its handler runs.
 
+use std::cell::RefCell;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use hyper::header::{HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
 use tokio::time::Instant;
 
@@ -16,12 +17,9 @@ use crate::telemetry::trace::{self, Place, Traceparent};
 
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-/// The maximum number of bytes that are kept of the `User-Agent` header. latchkey stores them with
-/// the session and shows them to the user, so one line is enough.
-const USER_AGENT_BYTES_MAX: usize = 200;
 
 /// The context of one request.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Cx {
     /// The id of the request. `X-Request-Id` and every log line contain it.
     pub request_id: String,
@@ -34,8 +32,6 @@ pub struct Cx {
     /// The client's span. If the peer is a trusted proxy, this span becomes the parent of the
     /// request's span. Otherwise the request's span only links to the client's span.
     pub trace_parent: TraceParent,
-    /// The value of `traceparent` for work that this request causes.
-    pub traceparent: String,
     /// The client's IP address. It is the address of the peer, or the address that a trusted proxy
     /// has sent in a header.
     pub client: IpAddr,
@@ -49,10 +45,6 @@ pub struct Cx {
     /// `X-Forwarded-For` nor `Forwarded`. If the request has one of them, this is false, even if
     /// the header is unreadable.
     pub of_proxy_itself: bool,
-    /// The `User-Agent` header, cut to a maximum length.
-    pub user_agent: String,
-    /// The `Accept-Language` header, which determines the language of mails.
-    pub accept_language: String,
     /// When the response has to be ready.
     pub deadline: Instant,
     /// The state of a limit, for the `RateLimit` headers of the response.
@@ -123,8 +115,7 @@ impl Cx {
             Some(told) if is_trusted && trace::propagates() => TraceParent::Parent(told),
             Some(told) => TraceParent::Linked(told),
         };
-        // One call, because each call to the random source costs about as much as the bytes.
-        let random = random_bytes::<40>();
+        let random = next_id_bytes();
         let (for_trace, for_span, for_request) = (&random[..16], &random[16..24], &random[24..]);
         let trace_id = match &trace_parent {
             TraceParent::Parent(parent) => parent.trace_id.clone(),
@@ -137,7 +128,6 @@ impl Cx {
         let (span_id, sampled) = (hex(for_span), trace::samples(&trace_id, parent_sampled));
         let cx = Self {
             request_id: id_of(for_request),
-            traceparent: format!("00-{trace_id}-{span_id}-{:02x}", u8::from(sampled)),
             trace_id,
             span_id,
             sampled,
@@ -149,8 +139,6 @@ impl Cx {
             transport: if tls_at_proxy { Transport::Tls } else { peer.transport },
             clear_at_proxy: at_proxy.eq_ignore_ascii_case(b"http"),
             of_proxy_itself: is_trusted && !forwarded,
-            user_agent: text(headers, &USER_AGENT, USER_AGENT_BYTES_MAX),
-            accept_language: text(headers, &hyper::header::ACCEPT_LANGUAGE, USER_AGENT_BYTES_MAX),
             deadline: Instant::now() + answer_within,
             rate: None,
         };
@@ -164,6 +152,11 @@ impl Cx {
 }
 
 impl Cx {
+    /// The value of `traceparent` for work that this request causes.
+    pub fn traceparent(&self) -> String {
+        format!("00-{}-{}-{:02x}", self.trace_id, self.span_id, u8::from(self.sampled))
+    }
+
     /// The client key for fair queues.
     pub fn queue_key(&self) -> ClientKey {
         ClientKey::wide(self.client)
@@ -195,6 +188,28 @@ impl Cx {
     }
 }
 
+/// The number of random bytes in the ids of one request.
+const ID_BYTES: usize = 40;
+/// The number of requests whose random bytes are drawn at once. A call to the random source costs
+/// more than the bytes.
+const IDS_AT_ONCE: usize = 32;
+
+thread_local! {
+    /// Random bytes for the ids of the next requests of this thread. The ids are no secrets.
+    static ID_POOL: RefCell<Vec<[u8; ID_BYTES]>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Random bytes for the ids of a request.
+fn next_id_bytes() -> [u8; ID_BYTES] {
+    ID_POOL.with_borrow_mut(|pool| {
+        if pool.is_empty() {
+            let drawn = random_bytes::<{ ID_BYTES * IDS_AT_ONCE }>();
+            pool.extend_from_slice(drawn.as_chunks().0);
+        }
+        pool.pop().unwrap_or_else(random_bytes)
+    })
+}
+
 pub(super) fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = String::with_capacity(bytes.len() * 2);
@@ -203,14 +218,6 @@ pub(super) fn hex(bytes: &[u8]) -> String {
         text.push(char::from(DIGITS[usize::from(byte & 15)]));
     }
     text
-}
-
-/// The printable text of a header, cut to `bytes_max`. The text is empty if the header is missing.
-fn text(headers: &HeaderMap, name: &HeaderName, bytes_max: usize) -> String {
-    let Some(Ok(value)) = headers.get(name).map(|value| value.to_str()) else {
-        return String::new();
-    };
-    value.chars().take(bytes_max).collect()
 }
 
 #[cfg(test)]
@@ -296,7 +303,7 @@ mod tests {
         let headers = [("traceparent", parent)];
         let trusted = cx("10.0.0.1", &["10.0.0.0/8"], &headers).0;
         assert_eq!(trusted.trace_id, "4bf92f3577b34da6a3ce929d0e0e4736");
-        assert!(trusted.traceparent.starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-"));
+        assert!(trusted.traceparent().starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-"));
         let told = Traceparent::parse(parent).unwrap();
         assert_eq!(trusted.trace_parent, TraceParent::Parent(told.clone()));
         let stranger = cx("192.0.2.1", &[], &headers).0;

@@ -14,7 +14,6 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use hyper::body::Body;
 use hyper::header::{self, HeaderValue};
-use hyper::http::request::Parts;
 use hyper::{Method, Version};
 use tokio::time::Instant;
 use tracing::Instrument as _;
@@ -69,16 +68,13 @@ impl Dispatcher {
         let started = Instant::now();
         let (parts, body) = request.into_parts();
         let config = &self.app.config.http;
-        let (mut cx, forwarded) =
-            Cx::new(peer, &parts.headers, &config.trusted_proxies, ANSWER_WITHIN);
+        let (cx, forwarded) = Cx::new(peer, &parts.headers, &config.trusted_proxies, ANSWER_WITHIN);
         self.warn_of_forwarded(&cx, forwarded);
-        let found = self.router.find(&parts.method, parts.uri.path());
+        let mut request = Request::new(cx, parts);
+        let found = self.router.find(&request.method, request.uri.path());
         let route = if let RouteMatch::Route(route, _) = &found { Some(route.path) } else { None };
-        let token_shown = TokenShown::by(&parts.headers);
-        let method = known_method(&parts.method);
-        let is_http_1 = parts.version < Version::HTTP_2;
-        let distrusted = is_http_1 && head::framing_is_in_doubt(&parts);
-        let origin = parts.headers.get(header::ORIGIN).cloned();
+        let method = known_method(&request.method);
+        let cx = &request.cx;
         let span = tracing::info_span!(
             "request",
             request_id = cx.request_id,
@@ -88,30 +84,37 @@ impl Dispatcher {
             "http.request.method" = method,
             "http.route" = route,
         );
-        let access =
-            Access::begin(&self.app, &cx, (method, route, parts.version), started, span.clone());
-        let result = self.run(&mut cx, parts, body, found).instrument(span.clone()).await;
-        let _entered = span.enter();
-        let mut answer = result.unwrap_or_else(|problem| {
-            log(&problem);
-            answer::problem(&problem, &cx.trace_id, &self.app.config.public_url, token_shown)
+        let access = Access::begin(&self.app, cx, (method, route, request.version), started, span);
+        let running = self.run(&mut request, body, found).instrument(access.span.clone());
+        let mut answer = running.await.unwrap_or_else(|problem| {
+            access.span.in_scope(|| log(&problem));
+            self.refusal(&request, &problem)
         });
-        answer::add_security_headers(answer.headers_mut(), cx.transport);
-        answer::add_request_headers(answer.headers_mut(), &cx);
-        cors::allow(answer.headers_mut(), origin.as_ref(), &config.cors_origins);
+        let headers = answer.headers_mut();
+        answer::add_security_headers(headers, request.cx.transport);
+        answer::add_request_headers(headers, &request.cx);
+        cors::allow(headers, request.headers.get(header::ORIGIN), &config.cors_origins);
         // While the daemon drains, this header makes clients close their open connections before
         // the listener closes.
-        if distrusted || (is_http_1 && self.app.gate.draining.load(Ordering::SeqCst)) {
-            answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        if request.version < Version::HTTP_2
+            && (head::framing_is_in_doubt(&request)
+                || self.app.gate.draining.load(Ordering::SeqCst))
+        {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         access.answered(answer.status());
         answer
     }
 
+    /// Turns a problem into the response to a request.
+    fn refusal(&self, request: &Request, problem: &Problem) -> Answer {
+        let token_shown = TokenShown::by(&request.headers);
+        answer::problem(problem, &request.cx.trace_id, &self.app.config.public_url, token_shown)
+    }
+
     async fn run<B>(
         &self,
-        cx: &mut Cx,
-        parts: Parts,
+        request: &mut Request,
         body: B,
         found: RouteMatch,
     ) -> Result<Answer, Problem>
@@ -120,18 +123,18 @@ impl Dispatcher {
         B::Data: Send,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let app = &*self.app;
-        self.spend(cx, &parts.method, &found)?;
-        head::check(&parts)?;
-        let (route, params) = match found {
-            RouteMatch::Route(route, params) => (route, params),
-            RouteMatch::Methods(allowed) if parts.method == Method::OPTIONS => {
+        self.spend(request, &found)?;
+        head::check(request)?;
+        let route = match found {
+            RouteMatch::Route(route, params) => {
+                request.params = params;
+                route
+            }
+            RouteMatch::Methods(allowed) if request.method == Method::OPTIONS => {
                 return Ok(cors::preflight(&allowed));
             }
             RouteMatch::Methods(allowed) => {
-                let problem = Problem::from(Code::MethodNotAllowed);
-                let mut answer =
-                    answer::problem(&problem, &cx.trace_id, &app.config.public_url, TokenShown::No);
+                let mut answer = self.refusal(request, &Code::MethodNotAllowed.into());
                 if let Ok(allowed) = HeaderValue::from_str(&allowed) {
                     answer.headers_mut().insert(header::ALLOW, allowed);
                 }
@@ -139,36 +142,25 @@ impl Dispatcher {
             }
             RouteMatch::Nothing => return Err(Code::NotFound.into()),
         };
-        self.refuse_in_clear(cx, &route)?;
-        if let Some(answer) = head::guard(&route, &parts)? {
+        self.refuse_in_clear(&request.cx, &route)?;
+        if let Some(answer) = head::guard(&route, request)? {
             return Ok(answer);
         }
-        if let Some(answer) = cross_site::guard(&app.config, &route, &parts)? {
+        if let Some(answer) = cross_site::guard(&self.app.config, &route, request)? {
             return Ok(answer);
         }
-        let body = self.body_of(cx, &route, &parts, body).await?;
+        request.body = self.body_of(request, &route, body).await?;
         // The permit is taken after the body has arrived, so a client that does not send its body
         // holds no permit for requests in progress.
-        let _permit = self.admit(cx, &route)?;
-        cx.deadline = Instant::now() + route.answer_within();
-        let mut request = Request {
-            cx: cx.clone(),
-            method: parts.method,
-            uri: parts.uri,
-            headers: parts.headers,
-            body,
-            params,
-        };
-        let handled = self.handle(&route, &mut request);
-        let outcome =
-            tokio::time::timeout_at(cx.deadline, AssertUnwindSafe(handled).catch_unwind());
-        let result = match outcome.await {
+        let _permit = self.admit(&request.cx, &route)?;
+        let deadline = Instant::now() + route.answer_within();
+        request.cx.deadline = deadline;
+        let handled = AssertUnwindSafe(self.handle(&route, request)).catch_unwind();
+        match tokio::time::timeout_at(deadline, handled).await {
             Ok(Ok(result)) => result,
             Ok(Err(panic)) => Err(Problem::new(Code::InternalError).because(panic_text(&*panic))),
             Err(_) => Err(Unavailable::because("request", "the deadline passed").into()),
-        };
-        cx.rate = request.cx.rate.take();
-        result
+        }
     }
 
     async fn handle(&self, route: &Route, request: &mut Request) -> Result<Answer, Problem> {
@@ -221,18 +213,18 @@ impl Dispatcher {
     /// Counts the request against the client's overall limit. A preflight is not counted, because a
     /// browser sends it on its own, and the response needs only the route table. A request that a
     /// server sends for many clients is not counted either ([`RouteKind::Server`]).
-    fn spend(&self, cx: &mut Cx, method: &Method, found: &RouteMatch) -> Result<(), Problem> {
+    fn spend(&self, request: &mut Request, found: &RouteMatch) -> Result<(), Problem> {
         let is_free = match found {
             RouteMatch::Route(route, _) => route.kind == RouteKind::Server,
-            RouteMatch::Methods(_) => *method == Method::OPTIONS,
+            RouteMatch::Methods(_) => request.method == Method::OPTIONS,
             RouteMatch::Nothing => false,
         };
         if is_free {
             return Ok(());
         }
-        match self.app.admission.limiter.check(Action::Anything, cx.client) {
+        match self.app.admission.limiter.check(Action::Anything, request.client()) {
             Decision::Limited { retry_after_s, headers } => {
-                cx.rate = Some(headers);
+                request.cx.rate = Some(headers);
                 Err(limit::limited(retry_after_s))
             }
             Decision::Unlimited | Decision::Allowed(_) => Ok(()),
@@ -254,13 +246,7 @@ impl Dispatcher {
     }
 
     /// Reads the body if the handler needs one.
-    async fn body_of<B>(
-        &self,
-        cx: &Cx,
-        route: &Entry,
-        parts: &Parts,
-        body: B,
-    ) -> Result<Bytes, Problem>
+    async fn body_of<B>(&self, request: &Request, route: &Entry, body: B) -> Result<Bytes, Problem>
     where
         B: Body + Send,
         B::Data: Send,
@@ -269,8 +255,8 @@ impl Dispatcher {
         if !route.takes_body || body.is_end_stream() {
             return Ok(Bytes::new());
         }
-        let _permit = self.enter(&self.app.gate.bodies, cx, ShedReason::Body)?;
-        body::read(body, &parts.headers).await
+        let _permit = self.enter(&self.app.gate.bodies, &request.cx, ShedReason::Body)?;
+        body::read(body, &request.headers).await
     }
 
     /// Takes a permit for a request in progress. If there is none, refuses the request before any

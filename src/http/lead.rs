@@ -51,8 +51,8 @@ pub enum Speaks {
 pub struct Lead {
     speaks: Speaks,
     /// The last four bytes that arrived, because the end of a head or of a last chunk is four bytes
-    /// long.
-    tail: [u8; 4],
+    /// long. The last byte is the lowest one.
+    tail: u32,
     /// The number of bytes that arrived after the end of a head. It is none if no end of a head was
     /// seen since the previous request ended.
     behind_head: Option<u64>,
@@ -63,7 +63,7 @@ pub struct Lead {
 impl Lead {
     /// The state of a connection on which nothing has arrived.
     pub const fn new() -> Self {
-        Self { speaks: Speaks::Unknown(0), tail: [0; 4], behind_head: None, sent: Sent::Length(0) }
+        Self { speaks: Speaks::Unknown(0), tail: 0, behind_head: None, sent: Sent::Length(0) }
     }
 
     pub const fn speaks(&self) -> Speaks {
@@ -90,8 +90,7 @@ impl Lead {
             None => self.behind_head = self.end_of_head(bytes).map(|at| length(&bytes[at..])),
         }
         for byte in &bytes[bytes.len().saturating_sub(4)..] {
-            self.tail.rotate_left(1);
-            self.tail[3] = *byte;
+            self.tail = next(self.tail, *byte);
         }
     }
 
@@ -116,21 +115,23 @@ impl Lead {
     /// The position in `bytes` after the empty line that ends a head. The first bytes of the empty
     /// line perhaps arrived before `bytes`. As in hyper, a line ends with LF, or with CR and LF.
     fn end_of_head(&self, bytes: &[u8]) -> Option<usize> {
-        let mut four = self.tail;
-        bytes
-            .iter()
-            .position(|byte| {
-                four.rotate_left(1);
-                four[3] = *byte;
-                *byte == b'\n' && is_end(four)
-            })
-            .map(|at| at + 1)
+        let mut tail = self.tail;
+        let end = bytes.iter().position(|byte| {
+            tail = next(tail, *byte);
+            is_end(tail)
+        });
+        end.map(|at| at + 1)
     }
 }
 
-/// Whether the bytes end with an empty line.
-fn is_end(four: [u8; 4]) -> bool {
-    four.ends_with(b"\n\r\n") || four.ends_with(b"\n\n")
+/// The last four bytes after one more byte has arrived.
+fn next(tail: u32, byte: u8) -> u32 {
+    (tail << 8) | u32::from(byte)
+}
+
+/// Whether the bytes end with an empty line: LF CR LF, or LF LF.
+fn is_end(tail: u32) -> bool {
+    tail & 0xff_ffff == 0x0a_0d_0a || tail & 0xffff == 0x0a_0a
 }
 
 fn length(bytes: &[u8]) -> u64 {

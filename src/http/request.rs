@@ -3,8 +3,9 @@
 use std::net::IpAddr;
 
 use bytes::Bytes;
-use hyper::header::{self, HeaderMap};
-use hyper::{Method, Uri};
+use hyper::header::{self, HeaderMap, HeaderName};
+use hyper::http::request::Parts;
+use hyper::{Method, Uri, Version};
 use percent_encoding::percent_decode_str;
 use uuid::Uuid;
 
@@ -18,12 +19,17 @@ use tokio::time::Instant;
 /// The header that carries the token of a known device, in requests and responses.
 pub const DEVICE: &str = "x-latchkey-device";
 
-/// A request whose body has arrived.
+/// The maximum number of bytes that are kept of a header which latchkey stores and shows to the
+/// user, such as `User-Agent`. One line is enough.
+const TEXT_BYTES_MAX: usize = 200;
+
+/// A request. When a handler gets it, its body has arrived.
 #[derive(Debug)]
 pub struct Request {
     pub cx: Cx,
     pub method: Method,
     pub uri: Uri,
+    pub version: Version,
     pub headers: HeaderMap,
     /// The body, which has at most 16 KiB.
     pub body: Bytes,
@@ -32,6 +38,26 @@ pub struct Request {
 }
 
 impl Request {
+    /// Creates a request from its head. It has neither a body nor path parameters yet.
+    pub fn new(cx: Cx, head: Parts) -> Self {
+        let Parts { method, uri, version, headers, .. } = head;
+        Self { cx, method, uri, version, headers, body: Bytes::new(), params: Vec::new() }
+    }
+
+    /// The `Accept-Language` header, which determines the language of pages and mails.
+    pub fn accept_language(&self) -> String {
+        self.text(&header::ACCEPT_LANGUAGE)
+    }
+
+    /// The printable text of a header, cut to a maximum length. The text is empty if the header is
+    /// missing.
+    fn text(&self, name: &HeaderName) -> String {
+        let Some(Ok(value)) = self.headers.get(name).map(|value| value.to_str()) else {
+            return String::new();
+        };
+        value.chars().take(TEXT_BYTES_MAX).collect()
+    }
+
     /// A path parameter, percent-decoded once.
     ///
     /// # Errors
@@ -107,9 +133,9 @@ impl Request {
     pub fn origin(&self) -> RequestOrigin {
         RequestOrigin {
             ip: self.cx.client.to_string(),
-            user_agent: self.cx.user_agent.clone(),
-            accept_language: self.cx.accept_language.clone(),
-            traceparent: self.cx.traceparent.clone(),
+            user_agent: self.text(&header::USER_AGENT),
+            accept_language: self.accept_language(),
+            traceparent: self.cx.traceparent(),
         }
     }
 

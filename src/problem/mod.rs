@@ -13,12 +13,13 @@ use std::error::Error;
 use std::fmt;
 
 use sea_orm::{DbErr, RuntimeErr};
+use serde::Serialize;
 use serde_json::Value;
 
 pub use code::Code;
 
 /// An entry of `errors` in a 422 response: one member of the request and the rule that it breaks.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FieldError {
     /// The member as a JSON pointer (RFC 6901), for example `/email`.
     pub pointer: String,

@@ -5,6 +5,7 @@
 //! the same name, the field of the record is used.
 
 use std::fmt::Debug;
+use std::ops::Range;
 
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -24,18 +25,22 @@ const HEAD: &[&str] = &["timestamp", "level", "message", "target"];
 
 /// The size of a usual line in bytes.
 const LINE_BYTES: usize = 512;
+/// The number of fields of a usual span or record, and their size in bytes.
+const FIELDS: usize = 8;
+const FIELDS_BYTES: usize = 256;
 
 /// A layer that passes each record, as one line, to a function.
 #[derive(Clone, Copy, Debug)]
 pub struct Json<F>(pub F);
 
-/// Fields whose values are already JSON. Each request writes its span's fields into a line, so they
-/// are converted once.
-#[derive(Debug, Default)]
+/// Fields as JSON. Each line of a request contains the fields of its span, so they are converted
+/// once.
+#[derive(Debug)]
 struct Fields {
-    /// The name of each field, and where its value ends in `values`.
-    ends: Vec<(&'static str, usize)>,
-    values: Vec<u8>,
+    /// The name of each field, and where its value begins and ends in `text`.
+    places: Vec<(&'static str, Range<usize>)>,
+    /// The fields: a comma, the name, a colon and the value.
+    text: Vec<u8>,
 }
 
 impl<S, F> Layer<S> for Json<F>
@@ -44,7 +49,7 @@ where
     F: Fn(Vec<u8>) + 'static,
 {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
-        let mut fields = Fields::default();
+        let mut fields = Fields::new();
         attributes.record(&mut fields);
         if let Some(span) = context.span(id) {
             span.extensions_mut().insert(fields);
@@ -60,7 +65,7 @@ where
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        let mut own = Fields::default();
+        let mut own = Fields::new();
         event.record(&mut own);
         let metadata = event.metadata();
         let mut line = begin(metadata.level().as_str(), metadata.target(), own.get("message"));
@@ -120,36 +125,42 @@ fn push(line: &mut Vec<u8>, value: impl Serialize) {
 }
 
 impl Fields {
+    fn new() -> Self {
+        Self { places: Vec::with_capacity(FIELDS), text: Vec::with_capacity(FIELDS_BYTES) }
+    }
+
     /// Sets a field. A later value of the same field counts.
     fn set(&mut self, name: &'static str, value: impl Serialize) {
-        if !HIDDEN.contains(&name) {
-            push(&mut self.values, value);
-            self.ends.push((name, self.values.len()));
+        if HIDDEN.contains(&name) {
+            return;
         }
+        let mut begin = 0;
+        push_field(&mut self.text, name, |text| {
+            begin = text.len();
+            push(text, value);
+        });
+        self.places.push((name, begin..self.text.len()));
     }
 
     fn names(&self) -> impl Iterator<Item = &'static str> {
-        self.ends.iter().map(|(name, _)| *name)
+        self.places.iter().map(|(name, _)| *name)
     }
 
     fn get(&self, name: &str) -> Option<&[u8]> {
-        let at = self.ends.iter().rposition(|(known, _)| *known == name)?;
-        Some(self.value(at))
-    }
-
-    fn value(&self, at: usize) -> &[u8] {
-        let begin = at.checked_sub(1).map_or(0, |before| self.ends[before].1);
-        &self.values[begin..self.ends[at].1]
+        let (_, place) = self.places.iter().rfind(|(known, _)| *known == name)?;
+        Some(&self.text[place.clone()])
     }
 
     /// Appends the fields to a line, without the fields that are in `hidden`.
     fn append(&self, line: &mut Vec<u8>, hidden: &[&str]) {
-        for (at, (name, _)) in self.ends.iter().enumerate() {
-            let is_set_again = self.ends[at + 1..].iter().any(|(later, _)| later == name);
-            if is_set_again || hidden.contains(name) || HEAD.contains(name) {
-                continue;
+        let mut begin = 0;
+        for (at, (name, place)) in self.places.iter().enumerate() {
+            let field = &self.text[begin..place.end];
+            begin = place.end;
+            let is_set_again = self.places[at + 1..].iter().any(|(later, _)| later == name);
+            if !is_set_again && !hidden.contains(name) && !HEAD.contains(name) {
+                line.extend_from_slice(field);
             }
-            push_field(line, name, |line| line.extend_from_slice(self.value(at)));
         }
     }
 }

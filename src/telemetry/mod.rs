@@ -14,7 +14,7 @@ mod document;
 mod export;
 pub mod ids;
 pub mod instrument;
-mod json;
+pub mod json;
 pub mod labels;
 pub mod metrics;
 pub mod observed;

@@ -15,6 +15,7 @@ mod captcha_vendors;
 mod change_email;
 mod client;
 mod corpora;
+mod cost;
 mod declared;
 mod declared_codes;
 mod enumeration;

@@ -75,7 +75,7 @@ fn rendered(
     state: Result<UndoFactor<'_>, Problem>,
     token: &str,
 ) -> Result<Answer, Problem> {
-    let locale = request.cx.accept_language.parse().unwrap_or_default();
+    let locale = request.accept_language().parse().unwrap_or_default();
     match state {
         Ok(state) => answer::view(state.status(), undo_factor(&state, locale), None),
         Err(problem) => failed(&problem, "/undo-factor", token),

@@ -12,7 +12,7 @@ use crate::team::Role;
 
 /// The language that the browser prefers.
 pub fn locale(request: &Request) -> Locale {
-    request.cx.accept_language.parse().unwrap_or_default()
+    request.accept_language().parse().unwrap_or_default()
 }
 
 /// The words in the language of the page.
