@@ -16,7 +16,7 @@ use crate::session::{AccountStatus, FirstProof, LoginContext, Principal, Tokens}
 use crate::store::{OneTimeToken, TokenKind};
 use crate::telemetry::labels::{Done, EndReason};
 use crate::telemetry::typed::Outcome;
-use crate::user::{EmailAddress, UserState};
+use crate::user::{EmailAddress, UserState, table};
 
 /// What a confirmation link would do if it were used now.
 #[derive(Debug)]
@@ -271,7 +271,7 @@ impl AccountService<'_> {
         self.admit(client, Ask::Account(Budget::AddressChanges, account.id)).await?;
         // This check comes before the budget for mails to the new address is spent. So if the
         // address has an account, only the owner of that account can use up this budget.
-        if AccountStatus::by_email(self.db, email.normal()).await?.is_some() {
+        if table::is_registered(self.db, email.normal()).await? {
             return Err(AccountError::EmailTaken);
         }
         self.admit(client, Ask::Mail(Budget::Confirmations, email.normal(), None)).await?;

@@ -17,7 +17,7 @@ use crate::store::TokenKind;
 use crate::team::teams;
 use crate::telemetry::labels::{EndReason, ResetOutcome, ResetStage};
 use crate::telemetry::typed::Outcome;
-use crate::user::EmailAddress;
+use crate::user::{EmailAddress, table};
 
 /// The shortest time after which [`AccountService::forgot`] returns a response.
 ///
@@ -109,7 +109,7 @@ impl AccountService<'_> {
         // of the mail budget is spent.
         self.db.ready().await?;
         let (budget, address) = (Budget::Recoveries, email.normal());
-        let admitted = if AccountStatus::by_email(self.db, address).await?.is_some() {
+        let admitted = if table::is_registered(self.db, address).await? {
             self.admit(client, Ask::Mail(budget, address, captcha)).await
         } else {
             self.admission.look_at_mailbox(budget, address, captcha).await;

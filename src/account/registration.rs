@@ -11,7 +11,7 @@ use crate::session::{AccountStatus, FirstProof, LoginContext, Tokens};
 use crate::team::joining;
 use crate::telemetry::labels::Done;
 use crate::telemetry::typed::Outcome;
-use crate::user::{EmailAddress, PersonName};
+use crate::user::{EmailAddress, PersonName, table};
 
 /// Why `registration.mode` does not let an email address register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ impl AccountService<'_> {
             .check((client.ip, client.deadline), CaptchaPoint::Register, captcha)
             .await?;
         self.is_invited(&email).await?;
-        if AccountStatus::by_email(self.db, email.normal()).await?.is_some() {
+        if table::is_registered(self.db, email.normal()).await? {
             return Err(AccountError::EmailTaken);
         }
         self.not_breached(&password).await?;

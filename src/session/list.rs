@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use latchkey_entity::ended_session::{Column, Entity};
-use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
+use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QuerySelect as _};
 
 use super::AccountStatus;
 use crate::clock::UnixMillis;
@@ -20,12 +20,13 @@ pub async fn live(
     now: UnixMillis,
 ) -> Result<Vec<Session>, Unavailable> {
     let mut sessions = store.sessions(account.id, now).await?;
-    let rows = Entity::find()
+    let ended = Entity::find()
+        .select_only()
+        .column(Column::Sid)
         .filter(Column::UserId.eq(account.id))
         .filter(Column::Sid.is_in(sessions.iter().map(|session| &session.sid)))
-        .all(db.reader())
-        .await?;
-    let ended: HashSet<String> = rows.into_iter().map(|row| row.sid).collect();
+        .into_tuple::<String>();
+    let ended: HashSet<String> = ended.all(db.reader()).await?.into_iter().collect();
     sessions
         .retain(|session| session.epoch == account.session_epoch && !ended.contains(&session.sid));
     Ok(sessions)

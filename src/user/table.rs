@@ -1,4 +1,5 @@
-//! The table `users`: every statement that writes one of its rows.
+//! The table `users`: every statement that writes one of its rows, and the question whether an
+//! email address has an account.
 
 use latchkey_entity::user::{ActiveModel, Column, Entity, Model, UserState};
 use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict};
@@ -234,6 +235,13 @@ pub async fn delete(tx: &Transaction, ids: &[Uuid]) -> Result<(), DbErr> {
         return Ok(());
     }
     Entity::delete_many().filter(Column::Id.is_in(ids.iter().copied())).exec(tx).await.map(drop)
+}
+
+/// Whether an account has this email address. `normal` is the normal form of the address.
+pub async fn is_registered(db: &Db, normal: &str) -> Result<bool, DbErr> {
+    let account = Entity::find().select_only().column(Column::Id);
+    let account = account.filter(Column::EmailNormal.eq(normal)).into_tuple::<Uuid>();
+    Ok(account.one(db.reader()).await?.is_some())
 }
 
 /// Whether an error says that another account already has the email address or the id.

@@ -8,7 +8,7 @@ mod allocations;
 mod stores;
 
 /// How often each request is sent.
-const TIMES: usize = 5;
+const TIMES: usize = 10;
 
 /// Compares measured figures with their bounds. The message has all figures.
 #[track_caller]

@@ -15,8 +15,7 @@ use crate::http::limit;
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
-use crate::session::AccountStatus;
-use crate::user::EmailAddress;
+use crate::user::{EmailAddress, table};
 
 pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem> {
     let exposure = app.config.registration.expose_existence;
@@ -36,7 +35,7 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
     let payload = fields::captcha_of_query(request)?;
     let client = (request.client(), request.cx.deadline);
     app.captchas.demand(client, Demand::usual(CaptchaPoint::ExistEmail, needed), payload).await?;
-    let exists = AccountStatus::by_email(&app.db, email.normal()).await?.is_some();
+    let exists = table::is_registered(&app.db, email.normal()).await?;
     Ok(answer::json(&exists))
 }
 
