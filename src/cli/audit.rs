@@ -29,10 +29,10 @@ const LISTED_MAX: usize = 1_000;
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
     /// Check every audit event. The exit code is 0 if all events are intact. It is 3 if an event
-    /// was altered or removed, or if it cannot be verified
+    /// was altered, was removed, or cannot be verified
     Verify {
-        /// Also compare the events with the checkpoints in this file. The file is an export, or it
-        /// has log lines with the message `audit heads`
+        /// Also compare the events with the checkpoints in this file. The file contains the output
+        /// of `audit export`, or log lines with the message `audit heads`
         #[arg(long, value_name = "FILE")]
         heads: Option<PathBuf>,
     },
@@ -44,7 +44,7 @@ pub enum Command {
     /// Print the audit events as JSON lines, followed by the checkpoints (the signed heads of the
     /// streams)
     Export {
-        /// Print only events from this time on (RFC 3339)
+        /// Print only the events since this time (in the format of RFC 3339)
         #[arg(long, value_name = "TIME", value_parser = moment)]
         since: Option<UnixMillis>,
         /// Print only events of this team

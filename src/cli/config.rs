@@ -20,7 +20,7 @@ pub enum Command {
     Schema,
     /// Print a configuration file with every setting commented out
     Init {
-        /// Print the page `docs/configuration.md` instead
+        /// Print the page `docs/configuration.md` instead of a configuration file
         #[arg(long)]
         markdown: bool,
     },

@@ -20,7 +20,7 @@ const PATH: &str = "/readyz";
 
 #[derive(Args, Debug)]
 pub struct Arguments {
-    /// Ask this URL instead of `admin.listen`, for example `127.0.0.1:9090` or
+    /// Ask this URL instead of the address in `admin.listen`, for example `127.0.0.1:9090` or
     /// `http://127.0.0.1:9090/livez`
     #[arg(long, value_name = "URL")]
     url: Option<String>,

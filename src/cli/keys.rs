@@ -22,10 +22,10 @@ use crate::token::{KeyDependencies, KeysError, Kind};
 pub enum Command {
     /// List every signing key with its state
     List,
-    /// Publish a new key. 10 minutes later all verifiers have it. Then the new key signs, and the
-    /// old key retires
+    /// Publish a new key. After 10 minutes, when all verifiers have the new key, it begins to sign
+    /// and the old key retires
     Rotate {
-        /// The kind of tokens whose signing key is rotated
+        /// Rotate the signing keys of this kind of tokens
         #[arg(long, value_enum, default_value_t = Which::All)]
         kind: Which,
         /// Sign with the new key at once. Verifiers that cache the JWKS refuse the new tokens for
@@ -38,12 +38,13 @@ pub enum Command {
     ///
     /// If the key signed userTokens, every user with such a token has to log in again. If the key
     /// signed vaultTokens, clients have to refresh their tokens, and verifiers that cache the JWKS
-    /// accept the key's tokens for up to 5 minutes more. If it is the key of the token store (kind
-    /// `store`), every user has to log in again, and all links in mails are invalid. If the key is
-    /// still in use, a new key replaces it at once.
+    /// accept the key's tokens for up to 5 minutes more. If the key belongs to the token store
+    /// (kind `store`), every user has to log in again, and all links in mails are invalid. If the
+    /// key is still in use, a new key replaces it at once.
     ///
-    /// The key of second factors (kind `factor`) cannot be retired, because it encrypts the secrets
-    /// of all authenticator apps. The command then changes nothing and exits with 1.
+    /// The key of second factors (kind `factor`) cannot be retired, because without this key no
+    /// code of an authenticator app would be accepted. For this key, the command changes nothing
+    /// and the exit code is 1.
     Retire {
         /// The key's `kid`
         // One `kid` in 64 begins with `-`, because it is base64url.

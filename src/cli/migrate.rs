@@ -16,10 +16,11 @@ use crate::exit::CHECK_SAYS_NO;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
 pub enum Command {
-    /// Apply the missing migrations. If several replicas do this at the same time, they take turns
+    /// Apply the missing migrations. If several replicas start this command at the same time, it
+    /// runs on one replica after the other
     Up,
-    /// List the migrations. The exit code is 0 if all migrations are applied, and 3 if some are
-    /// missing
+    /// List the migrations. The exit code is 0 if all migrations are applied, and 3 if a migration
+    /// is missing
     Status,
     /// List the migrations that `up` would apply, and change nothing
     Plan,

@@ -30,8 +30,9 @@ use crate::config::{self as settings, Inputs, Loaded, Machine, Problems};
 use crate::exit::{BAD_CONFIGURATION, FAILED, USAGE};
 use output::{Talk, print};
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 usage, 3 a check found a problem, \
-    69 a dependency cannot be reached, 78 the configuration is not valid.";
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 the command line is not valid, \
+    3 a check found a problem, 69 a dependency cannot be reached, \
+    78 the configuration is not valid.";
 
 /// A self-hosted, multi-tenant auth daemon: JWTs, sessions, teams and projects over HTTP.
 #[derive(Debug, Parser)]
@@ -61,7 +62,7 @@ struct Common {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the daemon (the default without a command)
+    /// Run the daemon. `latchkey` without a command does the same
     Serve,
     /// Update the schema of the database, or show its state
     #[command(subcommand)]
@@ -75,10 +76,10 @@ enum Command {
     /// Manage teams
     #[command(subcommand)]
     Teams(teams::Command),
-    /// Show which limit applies to an account or a client, and reset it
+    /// Show which limit applies to an account or a client, or reset the limits of an account
     #[command(subcommand)]
     Limits(limits::Command),
-    /// List the signing keys, rotate them, or declare one compromised
+    /// List the signing keys, rotate them, or declare a key compromised
     #[command(subcommand)]
     Keys(keys::Command),
     /// List unsent mails, send them again, or test whether mail can be sent
@@ -90,13 +91,13 @@ enum Command {
     /// Check everything that a daemon depends on, and say what to do. The exit code is 3 if a check
     /// fails, otherwise 0
     ///
-    /// It checks the configuration, file modes, the master key, the database (reachability, writes,
-    /// version, schema, rights, row-level security, clock), the signing keys, Redis (writes, role,
-    /// version, eviction, persistence, memory, clock), SMTP up to the sender, mails that wait or
-    /// were given up, the captcha vendor and its secret, the certificate, `public_url`, ports, the
-    /// services that the daemon contacts, the cost of a hash and the memory for all hashes, and the
-    /// disk. It creates and sends nothing, and changes nothing except what a daemon's own probe
-    /// writes.
+    /// The command checks the configuration, file modes, the master key, the database
+    /// (reachability, writes, version, schema, rights, row-level security, clock), the signing
+    /// keys, Redis (writes, role, version, eviction, persistence, memory, clock), the SMTP server
+    /// (up to `MAIL FROM`), the mails that wait or were given up, the captcha vendor and its
+    /// secret, the certificate, `public_url`, ports, the services that the daemon contacts, the
+    /// cost of a hash and the memory for all hashes, and the disk. The command creates nothing and
+    /// sends no mail. It writes only what a daemon's own probes write.
     Doctor,
     /// Print the OpenAPI document
     Openapi,
@@ -109,12 +110,12 @@ enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
-    /// Print the manual page
+    /// Print the manual page of `latchkey`
     Man {
-        /// Write one page for each command into this folder instead
+        /// Write one manual page for each command into this folder
         #[arg(long, value_name = "FOLDER")]
         dir: Option<PathBuf>,
-        /// Print the page `docs/cli.md` instead
+        /// Print the page `docs/cli.md` instead of the manual page
         #[arg(long, conflicts_with = "dir")]
         markdown: bool,
     },

@@ -9,7 +9,7 @@ const HEAD: &str = include_str!("reference.md");
 
 /// Commands for which `--json` changes nothing, and why.
 const WITHOUT_JSON: &[(&str, &str)] = &[
-    ("serve", "prints no data, and `log.format` makes its log JSON"),
+    ("serve", "prints no data. `log.format` sets the format of the log"),
     ("users export", "always prints JSON lines"),
     ("audit export", "always prints JSON lines"),
     ("audit keys", "always prints JSON lines"),

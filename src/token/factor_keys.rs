@@ -75,7 +75,7 @@ impl KeyDependencies {
             tx.commit().await?;
             tracing::warn!(
                 kid = earlier.id,
-                "an earlier key of second factors is used again, because the master key decrypts it"
+                "the current key for second factors cannot be decrypted, so an earlier key is used again"
             );
         }
         Ok(true)

@@ -50,7 +50,7 @@ pub(super) async fn run(patient: &Patient<'_>) -> Vec<Finding> {
     found
 }
 
-/// Turns a failure into a warning. A folder that other users can read reveals only names, because
+/// Turns a failure into a warning. If other users can read a folder, they see only names, because
 /// the files in it have their own modes.
 fn softened(finding: Finding) -> Finding {
     let state = if finding.state == State::Failed { State::Warning } else { finding.state };

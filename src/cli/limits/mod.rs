@@ -29,17 +29,17 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Show which limit, budget or back-off applies, why, until when, and how to reset it. This
-    /// command changes nothing
+    /// Show which limits, budgets and back-offs apply to an email address or an IP address, why,
+    /// until when, and how to reset them. This command changes nothing
     ///
     /// For an email address, the command shows the login back-off, the wrong codes of the second
-    /// factor, and the budgets. All daemons share these in the token store. For an IP address, the
-    /// command shows the limits by IP address. Each daemon counts these limits for itself, so the
-    /// command asks the daemon whose `admin.listen` is in the configuration.
+    /// factor, and the budgets. All daemons share these values in the token store. For an IP
+    /// address, the command shows the limits of this address. Each daemon has its own counters for
+    /// these limits, so the command asks the daemon whose `admin.listen` is in the configuration.
     Explain {
-        /// An email address, with or without an account, or the IP address of a client. If a user's
-        /// login gets status 429, write the user's email address here, and the user's IP address
-        /// after `--client`
+        /// An email address (an account is not necessary), or the IP address of a client. If a
+        /// user's login gets status 429, write the user's email address here, and the user's IP
+        /// address after `--client`
         #[arg(value_name = "EMAIL|IP")]
         subject: Subject,
         /// Also show how long the client with this IP address has to wait before it can send a
@@ -49,9 +49,9 @@ pub enum Command {
         client: Option<IpAddr>,
     },
     /// Delete the login back-off, the wrong codes of the second factor, and the budgets of an email
-    /// address. The audit action is `limits.reset`
+    /// address. The audit log records the action `limits.reset`
     Reset {
-        /// The email address, with or without an account
+        /// The email address (an account is not necessary)
         #[arg(value_name = "EMAIL")]
         email: Subject,
     },

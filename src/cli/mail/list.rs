@@ -15,7 +15,8 @@ use crate::mail::operator::{self, Filter, OutboxMail, OutboxState};
 
 #[derive(Args, Debug)]
 pub struct List {
-    /// List the mails in this state. Without this option, the list contains the unsent mails
+    /// Without this option, only unsent mails (`pending` and `dead`) are listed. With this option,
+    /// choose one of these values
     #[arg(long)]
     state: Option<Which>,
     /// List only mails of this kind: `confirm`, `recover`, `invitation`, …
@@ -36,15 +37,15 @@ pub struct List {
 /// The states to list.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Which {
-    /// The mail waits: it is due, backs off after a failed attempt, or is being sent.
+    /// The mail still waits: it is due, it waits after a failed attempt, or a daemon is sending it.
     Pending,
     /// The mail was handed over to the mail server.
     Sent,
-    /// The mail was replaced by a newer mail, or is no longer needed.
+    /// A newer mail replaced this mail, or the mail is no longer needed.
     Superseded,
-    /// The mail was given up.
+    /// The mail was given up: no daemon sends it, unless you use `mail retry`.
     Dead,
-    /// All states.
+    /// The mails in all states.
     All,
 }
 

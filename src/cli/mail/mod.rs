@@ -16,9 +16,10 @@ use crate::config::Config;
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// List unsent mails, the oldest first: mails that wait and mails that were given up
+    /// List unsent mails (mails that wait, and mails that were given up), the oldest first
     List(list::List),
-    /// Retry mails now, also mails that were given up. A daemon sends them within 5 seconds
+    /// Retry mails now, including mails that were given up. A daemon sends the mails within 5
+    /// seconds
     Retry(retry::Retry),
     /// Send one mail through `mail.smtp_url` and report each step. This command needs no database
     Test(test::Test),

@@ -22,7 +22,7 @@ pub struct Retry {
     /// Retry all mails that were given up
     #[arg(long)]
     dead: bool,
-    /// Use with `--dead`: print how many mails were given up, and change nothing
+    /// Only with `--dead`: print how many mails were given up, and change nothing
     #[arg(long, requires = "dead", conflicts_with = "ids")]
     dry_run: bool,
 }

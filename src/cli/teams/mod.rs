@@ -22,8 +22,8 @@ use crate::team::operator::{self, Which};
 pub enum Command {
     /// List teams, the oldest first
     List(list::List),
-    /// Show a team with its owners, whether its members need a second factor, and its numbers of
-    /// members, members without a second factor, invitations, projects and keys
+    /// Show a team: its owners, whether its members need a second factor, and how many members,
+    /// members without a second factor, invitations, projects and keys it has
     Show {
         /// The team's id or slug
         #[arg(value_name = "ID|SLUG")]

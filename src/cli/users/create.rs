@@ -34,11 +34,11 @@ pub struct Create {
     /// Treat the email address as verified. The user then gets a team at once
     #[arg(long)]
     verified: bool,
-    /// Read the password from this file, or from stdin if FILE is `-`. It cannot be an argument,
-    /// because other users can see the command line
+    /// Read the password from this file, or from stdin if FILE is `-`. The password cannot be an
+    /// argument, because other users of the machine can read the command line
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
-    /// Send no mail
+    /// Do not send a mail to the user
     #[arg(long)]
     no_mail: bool,
 }

@@ -50,7 +50,7 @@ pub enum Command {
         who: Who,
     },
     /// Remove the second factors and recovery codes of a user who has lost them, and end every
-    /// session. The user gets a mail
+    /// session of the user. The user gets a mail
     ResetFactors {
         /// The account's id or email address
         #[arg(value_name = "ID|EMAIL")]

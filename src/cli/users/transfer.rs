@@ -40,15 +40,15 @@ pub struct Import {
     /// A file of JSON lines with one account in each line, or `-` for stdin
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Report refused lines in this file, as JSON lines of `{line, member, detail}`. The report of
-    /// an earlier import is replaced
+    /// Write a JSON line `{line, member, detail}` to this file for each refused line. The report of
+    /// an earlier import is overwritten
     #[arg(long, value_name = "FILE")]
     errors: Option<PathBuf>,
     /// Read and check every line, and write nothing
     #[arg(long)]
     pub(super) dry_run: bool,
-    /// Read the secrets of authenticator apps (`secret` in `factors`), so that users keep them.
-    /// Without it, accounts come without their second factors
+    /// Import the secrets of authenticator apps (`secret` in `factors`), so that the apps still
+    /// work. Without this option, no second factor is imported
     #[arg(long)]
     with_totp_secrets: bool,
 }
@@ -58,7 +58,7 @@ pub struct Export {
     /// Write to this file instead of stdout. Only your Unix user can read the file (mode 0600)
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Include the password hashes, so that users keep their passwords
+    /// Include the password hashes, so that the passwords are still valid after an import
     #[arg(long)]
     with_password_hashes: bool,
 }

@@ -43,7 +43,7 @@ settings! {
         min_length: usize = "password.min_length", Integer(8, 256), Is("8");
         /// How many hashes are computed at the same time. Together they need this number times
         /// `password.memory_kib` KiB of memory.
-        workers: usize = "password.workers", Integer(1, 1_024), Derived("one for each core", "2");
+        workers: usize = "password.workers", Integer(1, 1_024), Derived("the number of cores", "2");
         /// Which code computes the hashes. `simd` computes 2.7 to 3 times as many hashes as
         /// `argon2`, but has not been audited. At every start, the daemon compares the results of
         /// `simd` with those of `argon2` (docs/passwords.md).
@@ -53,8 +53,9 @@ settings! {
         /// password is valid any more.
         pepper: Option<Pepper> = "password.pepper", Kind::Pepper,
             Nothing("2:YW4gZXhhbXBsZSBvZiAzMiBieXRlczogbm90IGtlcHQ=");
-        /// Earlier peppers, each written as `version:key`. Keep an earlier pepper while hashes with
-        /// it exist. When a user logs in, a hash with an earlier pepper is replaced.
+        /// Earlier peppers, each written as `version:key`. Do not remove an earlier pepper while
+        /// hashes with this pepper exist. When a user logs in, latchkey replaces a hash that has an
+        /// earlier pepper.
         pepper_previous: Vec<Pepper> = "password.pepper_previous", List(Item::Pepper), Is("");
         /// The URL of a service that knows breached passwords. latchkey sends only the first five
         /// digits of a password's SHA-1 (k-anonymity). If you do not set this URL, passwords are

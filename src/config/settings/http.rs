@@ -23,12 +23,12 @@ settings! {
         tls_key: Option<PathBuf> = "http.tls.key", Path, Nothing("/etc/latchkey/tls.key");
         /// The networks of your proxies. Only for requests from these networks, latchkey reads the
         /// client's IP address from `X-Forwarded-For`, or from `Forwarded` (RFC 7239) if there is
-        /// no `X-Forwarded-For`. If you do not set it, all clients behind a proxy count as one IP
-        /// address.
+        /// no `X-Forwarded-For`. If you do not set the networks, latchkey uses the proxy's IP
+        /// address for all clients behind the proxy.
         trusted_proxies: Vec<IpNet> = "http.trusted_proxies", List(Network), Is("");
-        /// The origins of web pages that may call the API from a browser, without patterns. Each
-        /// origin is converted to the form that browsers send: lower case, no default port, an
-        /// internationalized domain as `xn--…`. `config print` shows this form.
+        /// The origins of web pages that may call the API from a browser. Patterns are not
+        /// possible. Each origin is converted to the form that browsers send: lower case, no
+        /// default port, an internationalized domain as `xn--…`. `config print` shows this form.
         cors_origins: Vec<String> = "http.cors_origins", List(Origin), Is("");
         /// The maximum number of connections that are open at once. Further connections wait until
         /// an open connection is closed.
@@ -39,16 +39,17 @@ settings! {
         // one IP address has hundreds of connections.
         max_connections_per_source: usize = "http.max_connections_per_source",
             Integer(1, 1_000_000), Is("1000");
-        /// The maximum number of requests in progress, and also of requests whose body is still
-        /// being sent. One IP address may use half of each number. Further requests get status 503.
+        /// The maximum number of requests in progress. The number of requests whose body is still
+        /// being sent has the same maximum. One IP address may use half of each maximum. Further
+        /// requests get status 503.
         max_in_flight: usize = "http.max_in_flight", Integer(1, 100_000), Is("1024");
-        /// How long a connection may be without a request before it is closed. It has to be longer
-        /// than the idle timeout of your load balancer. If the balancer is one of
-        /// `http.trusted_proxies`, its connections have at least 620 s.
+        /// latchkey closes a connection after this time without a request. The time has to be
+        /// longer than the idle timeout of your load balancer. For connections from
+        /// `http.trusted_proxies`, the time is at least 620 s.
         // A client that is still reading a response counts as idle. So 10 s are the shortest time.
         idle_timeout: Duration = "http.idle_timeout", Kind::Duration(10 * S, H), Is("75s");
         /// How long a stopping daemon still serves new requests after `/readyz` has reported that
-        /// the daemon stops. Load balancers need this time to send no more requests to this daemon.
+        /// the daemon stops. In this time, load balancers stop sending requests to this daemon.
         drain_delay: Duration = "http.drain_delay", Kind::Duration(0, 5 * M), Is("5s");
     }
 }

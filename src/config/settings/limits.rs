@@ -10,14 +10,14 @@ use crate::config::setting::Fallback::Is;
 settings! {
     /// Limits for each IP address, each account and each recipient of mails
     RateLimits: Copy = "rate_limit" {
-        /// `false` turns off every rate limit, also the limits on mails to one recipient. Use
+        /// `false` turns off every rate limit, including the limits on mails to one recipient. Use
         /// `false` for tests and benchmarks only.
         enabled: bool = "rate_limit.enabled", Bool, Is("true");
         /// The number of daemons that share the database and the token store. While the token store
         /// is down, each daemon grants only its part of every budget.
         replicas: u32 = "rate_limit.replicas", Integer(1, 1_000), Is("1");
-        /// How many changes a logged-in user can make in an hour. Changes to the profile, sessions,
-        /// teams, projects and keys count together.
+        /// How many changes a logged-in user can make in an hour. All changes to the profile,
+        /// sessions, teams, projects and keys together have this limit.
         account_writes: u32 = "rate_limit.account_writes", Integer(1, 100_000), Is("120");
         /// The maximum number of records of failed logins in the token store, for all daemons
         /// together. Each record takes about 300 bytes. If this number is reached, all accounts

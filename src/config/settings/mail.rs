@@ -11,10 +11,10 @@ use crate::secret::Secret;
 settings! {
     /// Sending mail
     Mail = "mail" {
-        /// The URL of the SMTP server. If you do not set it, mails stay in the built-in mailbox at
-        /// `/dev/mailbox`. You need the key in `<data_dir>/mailbox-key` to open that page. The page
-        /// opens only on this machine, and only if `public_url` and `http.listen` are loopback
-        /// addresses.
+        /// The URL of the SMTP server. If you do not set this URL, mails stay in the built-in
+        /// mailbox at `/dev/mailbox`. You need the key in `<data_dir>/mailbox-key` to open that
+        /// page. The page opens only on this machine, and only if `public_url` and `http.listen`
+        /// are loopback addresses.
         smtp_url: Option<Secret<String>> = "mail.smtp_url", SecretUrl(&["smtp", "smtps"]),
             Nothing("smtp://user:password@smtp.example.com:587?tls=required");
         /// The sender of every mail.
@@ -30,11 +30,11 @@ settings! {
                 "the host of `public_url`, if it is a domain name, otherwise an address literal",
                 "auth.example.com",
             );
-        /// A file in PEM with the certificate authorities of your mail server. They are trusted in
-        /// addition to those of the machine and those that are compiled in.
+        /// A file in PEM with the certificate authorities of your mail server. latchkey also trusts
+        /// the authorities of the machine and the authorities that are compiled in.
         ca_file: Option<PathBuf> = "mail.ca_file", Path, Nothing("/etc/latchkey/mail-ca.pem");
-        /// Whether it is an error if mails go to a server on another machine without encryption. If
-        /// it is `false`, it is only a warning. Loopback addresses need no encryption.
+        /// What happens if mails go to a server on another machine without encryption. `true`: an
+        /// error. `false`: only a warning. Connections to loopback addresses need no encryption.
         tls_required: bool = "mail.tls_required", Bool, Derived(TLS_REQUIRED, "true");
         /// Whether users get a mail about a login from a new device.
         new_device: bool = "mail.new_device", Bool, Is("true");

@@ -89,7 +89,10 @@ settings! {
         /// The URL at which clients reach the daemon. It is the issuer of tokens and the base of
         /// every link.
         public_url: String = "public_url", BaseUrl,
-            Derived("`http://` (`https://` if TLS is on) and `http.listen`", "https://auth.example.com");
+            Derived(
+                "`http://` (`https://` if TLS is on), followed by `http.listen`",
+                "https://auth.example.com",
+            );
         /// The folder for data on this machine: the SQLite database, the master key, the mails of
         /// the built-in mailbox, and the key of that mailbox. The folder is created with mode 0700.
         data_dir: PathBuf = "data_dir", Path, Is("./data");

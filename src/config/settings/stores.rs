@@ -21,22 +21,22 @@ settings! {
         /// `latchkey migrate up` yourself.
         auto_migrate: bool = "database.auto_migrate", Bool,
             Derived("`true` with SQLite, `false` with PostgreSQL", "false");
-        /// The URL with which `latchkey migrate` connects, if another role than the role of
-        /// `database.url` owns the tables. The daemon does not use it: set it only for `latchkey
+        /// The URL with which `latchkey migrate` connects. Set it if the role of `database.url`
+        /// does not own the tables. The daemon does not use this URL, so set it only for `latchkey
         /// migrate`.
         migrate_url: Option<Secret<String>> = "database.migrate_url",
             SecretUrl(&["postgres", "postgresql"]),
             Nothing("postgres://latchkey_owner@db.example.com/latchkey");
-        /// The maximum number of connections to PostgreSQL. For SQLite, it is the number of
+        /// The maximum number of connections to PostgreSQL. For SQLite, it is the maximum number of
         /// connections that read. One further connection writes.
         max_connections: u32 = "database.max_connections", Integer(1, 1_000), Is("20");
-        /// A file in PEM with the certificate authorities of your PostgreSQL server. They are
-        /// trusted in addition to those of the machine and those that are compiled in. It is used
-        /// with `sslmode=verify-full` and `sslmode=verify-ca`.
+        /// A file in PEM with the certificate authorities of your PostgreSQL server. latchkey also
+        /// trusts the authorities of the machine and the authorities that are compiled in. The file
+        /// is used with `sslmode=verify-full` and `sslmode=verify-ca`.
         ca_file: Option<PathBuf> = "database.ca_file", Path, Nothing("/etc/latchkey/database-ca.pem");
-        /// Whether it is an error if the connection to PostgreSQL on another machine is not
-        /// encrypted, or does not verify the server. If it is `false`, it is only a warning. This
-        /// machine (loopback addresses and Unix sockets) needs no encryption.
+        /// What happens if the connection to PostgreSQL on another machine is not encrypted, or
+        /// does not verify the server. `true`: an error. `false`: only a warning. Connections to
+        /// this machine (loopback addresses and Unix sockets) need no encryption.
         tls_required: bool = "database.tls_required", Bool, Derived(TLS_REQUIRED, "true");
     }
 }
@@ -44,17 +44,18 @@ settings! {
 settings! {
     /// The token store: sessions, mailed tokens, budgets
     Redis = "redis" {
-        /// The URL of a Redis server as the token store. If you do not set it, the token store is a
-        /// table of the database.
+        /// The URL of the Redis server that is the token store. If you do not set this URL, the
+        /// token store is a table of the database.
         url: Option<Secret<String>> = "redis.url",
             SecretUrl(&["redis", "rediss", "redis+cluster", "rediss+cluster", "redis+unix", "unix"]),
             Nothing("rediss://redis.example.com:6379");
-        /// A file in PEM with the certificate authorities of your Redis servers. They are trusted
-        /// in addition to those of the machine. Those that are compiled in are then not trusted.
+        /// A file in PEM with the certificate authorities of your Redis servers. latchkey then
+        /// trusts these authorities and the authorities of the machine, but not the authorities
+        /// that are compiled in.
         ca_file: Option<PathBuf> = "redis.ca_file", Path, Nothing("/etc/latchkey/redis-ca.pem");
-        /// Whether it is an error if the connection to Redis on another machine is not encrypted.
-        /// If it is `false`, it is only a warning. This machine (loopback addresses and Unix
-        /// sockets) needs no encryption.
+        /// What happens if the connection to Redis on another machine is not encrypted. `true`: an
+        /// error. `false`: only a warning. Connections to this machine (loopback addresses and Unix
+        /// sockets) need no encryption.
         tls_required: bool = "redis.tls_required", Bool, Derived(TLS_REQUIRED, "true");
     }
 }

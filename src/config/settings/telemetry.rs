@@ -32,9 +32,10 @@ settings! {
         protocol: Protocol = "telemetry.protocol", Word(Protocol::WORDS), Is("http/protobuf");
         /// Headers that are sent with every export, written as `key=value,key=value`.
         headers: Option<Secret<String>> = "telemetry.headers", SecretText, Nothing("api-key=a%20b");
-        /// Whether log records are also exported. They are always written to stderr.
+        /// Whether log records are also exported. Log records are always written to stderr.
         logs: bool = "telemetry.logs", Bool, Is("false");
-        /// The fraction of the traces started by this daemon that is kept, from 0 to 1.
+        /// The exported fraction of the traces that this daemon starts, from 0 (no trace) to 1
+        /// (every trace).
         sample_ratio: f64 = "telemetry.sample_ratio", Fraction, Is("1");
     }
 }

@@ -45,10 +45,10 @@ settings! {
 settings! {
     /// The master key
     Secrets = "secrets" {
-        /// 32 random bytes in base64 (`openssl rand -base64 32`). The master key encrypts the
-        /// signing keys, and the tokens in mails are derived from it. If you lose the master key,
-        /// latchkey creates new signing keys and the links in mails stop working. Nothing else is
-        /// lost.
+        /// 32 random bytes in base64 (`openssl rand -base64 32`). The master key encrypts the other
+        /// keys of latchkey, and the tokens in mails are derived from it. If you lose the master
+        /// key, users have to log in again, links in mails stop working, authenticator apps and
+        /// recovery codes are refused, and earlier audit rows cannot be verified.
         master_key: Option<MasterKey> = "secrets.master_key", Key,
             Derived("created in `data_dir` at the first start; required with PostgreSQL", EXAMPLE_KEY);
         /// The earlier master key. Set it while you replace the master key by a new one.
@@ -65,12 +65,12 @@ settings! {
         idle_ttl: Duration = "sessions.idle_ttl", Kind::Duration(S, 400 * D), Is("14d");
         /// How long a session lasts after the login, even if it is refreshed.
         absolute_ttl: Duration = "sessions.absolute_ttl", Kind::Duration(S, 400 * D), Is("30d");
-        /// How long a refresh token is still accepted after the current refresh token has replaced
-        /// it. Browser tabs that refresh at the same time need this, and so do clients that lost a
-        /// response.
+        /// How long a refresh token is still accepted after a new refresh token has replaced it.
+        /// Browser tabs that refresh at the same time and clients that did not receive a response
+        /// need this time.
         refresh_grace: Duration = "sessions.refresh_grace", Kind::Duration(0, 5 * M), Is("30s");
-        /// How long a login or a step-up counts as fresh. Sensitive actions, for example a new
-        /// project key, need a fresh proof.
+        /// How long a login or a step-up is fresh. Sensitive actions, for example the creation of a
+        /// project key, need a fresh login or step-up.
         fresh_for: Duration = "sessions.fresh_for", Kind::Duration(S, 24 * H), Is("15m");
     }
 }
@@ -90,10 +90,13 @@ settings! {
     Webauthn = "webauthn" {
         /// The name that authenticator apps and passkeys show. It must not contain a colon.
         rp_name: String = "webauthn.rp_name", Text, Is("latchkey");
-        /// The domain of the passkeys (*RP ID*). Passkeys work on this domain and on the domains
-        /// below it. If you change it, all passkeys stop working.
+        /// The domain of the passkeys (*RP ID*). Passkeys work on this domain and on its
+        /// subdomains. If you change the domain, all passkeys stop working.
         rp_id: Option<String> = "webauthn.rp_id", DomainName,
-            Derived("the host of `public_url`; `localhost` if that is a loopback address", "example.com");
+            Derived(
+                "the host of `public_url`; `localhost` if this host is a loopback address",
+                "example.com",
+            );
         /// The origins of web pages and apps that may use the passkeys. Write an Android app as
         /// `android:apk-key-hash:…` with the SHA-256 of its signing certificate in base64url.
         origins: Vec<String> = "webauthn.origins", List(PasskeyOrigin),
@@ -121,7 +124,8 @@ settings! {
     /// Resource servers of the operator
     Introspection = "introspection" {
         /// Your resource servers that may introspect every token, including userTokens. Write each
-        /// as `id:secret`. The secret needs at least 22 characters (`openssl rand -base64 32`).
+        /// server as `id:secret`. The secret needs at least 22 characters (`openssl rand -base64
+        /// 32`).
         clients: Vec<IntrospectionClient> = "introspection.clients", List(Client),
             Nothing("gateway:an-example-secret-of-32-characters");
     }
