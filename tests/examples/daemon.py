@@ -14,12 +14,17 @@ import urllib.request
 from pathlib import Path
 
 
+given_ports: set[int] = set()
+
+
 def free_port() -> int:
-    """Returns a free port below the range of ports that the kernel assigns to clients."""
+    """Returns a free port below the range of ports that the kernel assigns to clients. Never
+    returns the same port twice."""
     while True:
         port = random.randrange(20000, 30000)
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) != 0:
+            if port not in given_ports and probe.connect_ex(("127.0.0.1", port)) != 0:
+                given_ports.add(port)
                 return port
 
 
