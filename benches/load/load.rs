@@ -33,7 +33,7 @@ pub struct Shape {
     pub clients: usize,
     pub protocol: Protocol,
     pub length: Duration,
-    /// The requests that begin in a second. None for a closed loop.
+    /// The number of requests that are started per second. None for a closed loop.
     pub rate: Option<f64>,
     /// Whether the daemon may refuse requests with 429 or 503, because this is more than it can
     /// serve.

@@ -51,7 +51,8 @@ pub struct SecondStep<'a> {
     pub passkey: Option<Begun<'a>>,
 }
 
-/// A proof of a second factor in the present state of the account, on a device without trust.
+/// Returns the proof of a second factor on a device that is not trusted. The proof ends when the
+/// factors of the account change.
 pub(super) fn proof_on_device(account: &AccountStatus) -> DeviceProof {
     let AccountStatus { session_epoch, factor_version, .. } = *account;
     DeviceProof { trusted_since: None, session_epoch, factor_version }

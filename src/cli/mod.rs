@@ -91,13 +91,11 @@ enum Command {
     /// Check everything that a daemon depends on, and say what to do. The exit code is 3 if a check
     /// fails, otherwise 0
     ///
-    /// The command checks the configuration, file modes, the master key, the database
-    /// (reachability, writes, version, schema, rights, row-level security, clock), the signing
-    /// keys, Redis (writes, role, version, eviction, persistence, memory, clock), the SMTP server
-    /// (up to `MAIL FROM`), the mails that wait or were given up, the captcha vendor and its
-    /// secret, the certificate, `public_url`, ports, the services that the daemon contacts, the
-    /// cost of a hash and the memory for all hashes, and the disk. The command creates nothing and
-    /// sends no mail. It writes only what a daemon's own probes write.
+    /// The command checks the database, Redis, the SMTP server and the mail queue. It checks the
+    /// captcha vendor and the other services that the daemon contacts. On this machine it checks
+    /// the configuration, the keys, the certificate, file modes, ports, the disk, and the time and
+    /// memory for password hashes. It sends no mail, and it writes only the small test values that
+    /// a daemon also writes when it checks its stores.
     Doctor,
     /// Print the OpenAPI document
     Openapi,

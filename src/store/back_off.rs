@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use super::attempt::{AttemptContext, AttemptVerdict, ClientKind};
 use crate::clock::{UnixMillis, millis};
 
-/// If an account's record has more clients than this number, the next attempt removes the expired
-/// records of clients.
+/// If an account's record contains more clients than this number, the next attempt removes the
+/// clients that have expired.
 const CLIENTS_MAX: usize = 124;
 
 /// The [`ClientAttempts::open_before`] of an attempt that does not count towards the cap. This
