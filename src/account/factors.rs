@@ -133,7 +133,7 @@ impl AccountService<'_> {
         Ok(confirmed)
     }
 
-    /// Adds a factor whose first proof was right.
+    /// Adds a factor that the user has confirmed with a first right code or passkey.
     pub(super) async fn put_in_force(
         &self,
         client: &Client<'_>,

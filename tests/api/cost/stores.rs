@@ -125,7 +125,7 @@ async fn a_request_sends_no_more_to_its_stores_than_its_bound() {
         ("/.well-known/jwks.json", bound(0, 0)),
         ("/api/me", bound(1, 1)),
         ("/api/sessions", bound(2, 2)),
-        ("/api/teams", bound(4, 1)),
+        ("/api/teams", bound(5, 1)),
     ] {
         let client = ada.as_user();
         let cost = counted.cost(async || drop(client.get(path).await.expect(200))).await;
