@@ -17,13 +17,12 @@ port_is_free() {
     ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
 }
 
-# free_port [PORT]: prints a free port, other than PORT, below the range of ports that the kernel
-# assigns to clients.
+# free_port: prints a free port below the range of ports that the kernel assigns to clients.
 free_port() {
-    local port taken=${1:-}
+    local port
     for _ in {1..100}; do
         port=$((20000 + RANDOM % 10000))
-        if [[ $port != "$taken" ]] && port_is_free "$port"; then
+        if port_is_free "$port"; then
             printf '%s\n' "$port"
             return
         fi
