@@ -58,8 +58,8 @@ impl Embedded {
         let user = session.user_id;
         let tx = self.lock(&keys::sessions(user)).await?;
         let key = keys::session(user, &session.sid);
-        // A record that cannot be read comes first, so that it is deleted first. An expired record
-        // does not count, and the sweep deletes it.
+        // A record that cannot be read has no `seen_at`, and `None` sorts first: it is deleted
+        // before any session. An expired record does not count, and the sweep deletes it.
         let mut others = Vec::new();
         for (other, record) in list(&tx.0, user).await? {
             let seen_at = match unchecked::<Stored>(&record) {

@@ -48,12 +48,12 @@
 //! | `lk:{probe-<n>}:hash`, `lk:{probe-<n>}:set`, `lk:{probe-<n>}:string` | hash, sorted set, string | the values of the last probe, which are kept for a minute |
 //! | `lk:{<account>}:guesses` | hash | the login back-off of an account with all its clients |
 //!
-//! All keys of a user have the same hash tag. So they are on one node of a cluster, and one script
-//! can access all of them.
+//! All keys of a user have the same hash tag. Therefore one node of a cluster holds all of them,
+//! and one script can access all of them.
 //!
 //! `expires_at` is compared with the caller's `now`. An expired entry is deleted one hour after it
-//! has expired (`PEXPIRE`, [`Store::sweep`]). So it does no harm if the clocks of replicas differ
-//! or jump.
+//! has expired (`PEXPIRE`, [`Store::sweep`]). This hour allows the clocks of replicas to differ or
+//! to jump.
 
 /// Runs an operation on Redis or on the embedded store.
 macro_rules! on {
@@ -123,8 +123,8 @@ use crate::telemetry::Metrics;
 /// Users have only a few devices, so they do not reach it.
 pub const SESSIONS_PER_USER_MAX: usize = 100;
 
-/// The time between the expiry of an entry and its deletion. It is longer than the difference
-/// between the clocks of two replicas, and longer than a clock jumps back.
+/// The time between the expiry of an entry and its deletion. The clocks of two replicas differ by
+/// less than this time, and a clock that is set back jumps by less than this time.
 const COLLECT_SLACK_MS: i64 = 3_600_000;
 
 /// The token store, which all replicas share. A clone costs almost nothing.
@@ -144,8 +144,8 @@ enum Backend {
 
 impl Store {
     /// Creates a store in Redis. The URL of a single server begins with `redis://` or `rediss://`
-    /// (TLS), that of a Unix socket with `unix://` or `redis+unix://`. The URL of a cluster begins
-    /// with `redis+cluster://` or `rediss+cluster://` and names one or more nodes
+    /// (TLS). The URL of a Unix socket begins with `unix://` or `redis+unix://`. The URL of a
+    /// cluster begins with `redis+cluster://` or `rediss+cluster://` and names one or more nodes
     /// (`host:port,host:port`). `ca_file` is `redis.ca_file`. This function needs a tokio runtime,
     /// but no running server, because the store connects when it is first used.
     ///
