@@ -13,7 +13,8 @@ use super::problems::Problem;
 use super::text::domain_name;
 use super::url::{self, Url};
 
-/// Whether passkeys work. They do not where `public_url` is the IP address of another machine.
+/// Whether passkeys work. They do not work if `public_url` names an IP address that is not a
+/// loopback address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Passkeys {
     On,

@@ -1,5 +1,5 @@
-//! Typed attributes. The values of an attribute are a type, so code with a word that is not on the
-//! list does not compile.
+//! Typed attributes. Each attribute has a Rust type for its values. Code with a value that is not
+//! on the list does not compile.
 //!
 //! A [`Label`] is one attribute with its closed list of values. A [`Series`] is the labels of one
 //! series. [`Count`], [`Timing`] and [`Level`] are instruments of such a series.

@@ -12,8 +12,8 @@ use crate::database::tenant_scope;
 use crate::database::{Db, Endpoint, Facts, ProbeError, Refusal, probe_reason, sqlite_path};
 use crate::health::{Probed, Reason};
 
-/// The oldest version of PostgreSQL that the PostgreSQL project still maintains. The maintenance of
-/// version 13 ended in November 2025.
+/// The oldest version of PostgreSQL that latchkey supports. The PostgreSQL project ended the
+/// maintenance of version 13 in November 2025.
 const POSTGRES_MIN: i32 = 14;
 /// A login makes about ten round trips to the database. If each round trip takes longer than this,
 /// the user has to wait.
@@ -21,9 +21,9 @@ const LATENCY_MAX: Duration = Duration::from_millis(20);
 /// How long `doctor` may read a SQLite file to find damage.
 const READ_WITHIN: Duration = Duration::from_secs(8);
 /// If the clocks of two machines differ by this much, every expiry time is wrong by this much.
-/// [`SKEW_FAILS_MS`] is one time step of an authenticator app (RFC 6238): if this machine's clock
-/// is wrong by more than this, right codes are refused.
 const SKEW_WARNS_MS: i64 = 2_000;
+/// One time step of an authenticator app (RFC 6238). If this machine's clock is wrong by more than
+/// this, right codes are refused.
 const SKEW_FAILS_MS: i64 = 30_000;
 
 /// Connects to the database, but does not create a missing SQLite file. For a PostgreSQL server,
